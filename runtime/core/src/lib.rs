@@ -1,0 +1,1 @@
+//! The daemonless container library: images, content, snapshots, containers and state.

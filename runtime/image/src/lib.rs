@@ -1,0 +1,1 @@
+//! Digests, references, platforms and image documents: parsing and checking, no input or output.

@@ -1,0 +1,1 @@
+//! Layers: decompression, digests and the safe application of tar streams to folders.

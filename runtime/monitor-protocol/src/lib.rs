@@ -1,0 +1,40 @@
+//! What monitors and their clients say to each other.
+//!
+//! - [`launch`]: the file a monitor is started with;
+//! - [`status`]: the file it keeps, which commands read without asking it;
+//! - [`message`]: requests, replies and events on its socket;
+//! - [`frame`]: how a message and its descriptors travel.
+//!
+//! Everything here carries [`VERSION`]: a later release must drive a container that
+//! this one started. A field may be added with a default; a changed meaning is a new version.
+
+pub mod frame;
+pub mod launch;
+pub mod message;
+pub mod status;
+pub mod time;
+
+/// The version of the files and messages in this crate.
+pub const VERSION: u32 = 1;
+
+/// File names inside a container's data folder (`<root>/containers/<namespace>/<id>`).
+pub mod data {
+    /// The OCI runtime specification, written before every start.
+    pub const SPEC: &str = "config.json";
+    /// [`crate::launch::Launch`].
+    pub const LAUNCH: &str = "launch.json";
+    /// [`crate::status::Status`].
+    pub const STATUS: &str = "status.json";
+}
+
+/// File names inside a container's state folder (`<state>/containers/<namespace>/<id>`).
+pub mod state {
+    /// The control socket, mode 0600.
+    pub const SOCKET: &str = "monitor.sock";
+    /// Locked (`flock`) by the monitor for as long as it lives.
+    pub const LOCK: &str = "monitor.lock";
+    /// The folder over which the launcher mounts the root file system, in its own mount namespace.
+    pub const ROOTFS: &str = "rootfs";
+    /// libcontainer's own state.
+    pub const OCI: &str = "oci";
+}

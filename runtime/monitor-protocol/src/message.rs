@@ -1,0 +1,195 @@
+//! Requests, replies and events on a monitor's socket.
+//!
+//! A connection carries one [`Request`], its [`Reply`], and for [`Request::Run`],
+//! [`Request::Attach`], [`Request::Exec`] and [`Request::Wait`] then [`Event`]s, the last
+//! of which is `Exited`. Only [`Request::Resize`] may follow on a connection that has a session.
+//!
+//! Sessions: the reply's descriptors are the client's ends of pipes made for this session, in the
+//! order stdin (write), stdout (read), stderr (read), each only if asked for; a terminal's output is all
+//! stdout. Closing the stdin end is end of file. The session that `Run` opened is lossless: if its reader is
+//! slow, the container's writes wait, as they would for any pipe. Other sessions never hold the container up:
+//! one that falls behind by more than its pipe is ended with `Event::Lagged`.
+
+use oci_spec::runtime::Process;
+use serde::{Deserialize, Serialize};
+
+use crate::status::{Exit, Status};
+
+/// The first message of a client, with the version it speaks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// [`crate::VERSION`] of the client.
+    pub version: u32,
+    /// What it wants.
+    pub request: Request,
+}
+
+/// Which of a process's standard streams a session wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streams {
+    /// Feed standard input.
+    pub stdin: bool,
+    /// Read standard output (of a terminal: everything).
+    pub stdout: bool,
+    /// Read standard error (never of a terminal).
+    pub stderr: bool,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Width.
+    pub columns: u16,
+    /// Height.
+    pub rows: u16,
+}
+
+/// What a client may ask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Request {
+    /// Start the container. Only on the socket that the monitor inherited as standard input.
+    Run {
+        /// The session to open before the process starts, so that nothing is lost; `None`: detached.
+        attach: Option<Streams>,
+        /// The terminal's first size.
+        size: Option<Size>,
+    },
+    /// The current [`Status`].
+    Status,
+    /// Open a session on the container's own process.
+    Attach {
+        /// Which streams.
+        streams: Streams,
+    },
+    /// Start another process in the container.
+    Exec {
+        /// The caller's name for it; unique among those that run.
+        exec_id: String,
+        /// The whole process, users already looked up.
+        process: Box<Process>,
+        /// Which streams; the others are `/dev/null`.
+        streams: Streams,
+        /// Its terminal's first size.
+        size: Option<Size>,
+    },
+    /// Set a terminal's size.
+    Resize {
+        /// Of this exec; `None`: of the container's own process.
+        exec_id: Option<String>,
+        /// The new size.
+        size: Size,
+    },
+    /// Send a signal.
+    Kill {
+        /// To this exec; `None`: to the container's own process.
+        exec_id: Option<String>,
+        /// The signal's number.
+        signal: i32,
+        /// To every process of the container.
+        all: bool,
+    },
+    /// Freeze.
+    Pause,
+    /// Thaw.
+    Resume,
+    /// Wait for the end of the container or of an exec.
+    Wait {
+        /// Of this exec; `None`: of the container.
+        exec_id: Option<String>,
+    },
+    /// The execs that run.
+    ListExecs,
+    /// Open the log file anew, after somebody renamed it.
+    ReopenLog,
+}
+
+/// What the monitor answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reply")]
+pub enum Reply {
+    /// Done.
+    Ok,
+    /// The container or exec runs; with the session's descriptors.
+    Started {
+        /// Its process id in the host's pid namespace.
+        pid: i32,
+    },
+    /// A session is open; with its descriptors.
+    Attached,
+    /// For `Status`.
+    Status {
+        /// The status.
+        status: Box<Status>,
+    },
+    /// For `ListExecs`.
+    Execs {
+        /// Those that run.
+        execs: Vec<Exec>,
+    },
+    /// Refused or failed.
+    Error {
+        /// What kind.
+        kind: ErrorKind,
+        /// What, and with which object: a lowercase fragment.
+        message: String,
+    },
+}
+
+/// An exec that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// Its name.
+    pub exec_id: String,
+    /// Its process id in the host's pid namespace.
+    pub pid: i32,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The program to start does not exist: status 127.
+    CommandNotFound,
+    /// The program to start may not be executed: status 126.
+    CommandNotExecutable,
+    /// No such exec.
+    NotFound,
+    /// An exec of that name runs.
+    AlreadyExists,
+    /// Not in this phase (exec in a paused container, pause of a paused one).
+    WrongPhase,
+    /// The client speaks a version that this monitor does not.
+    Version,
+    /// The request is malformed or not allowed on this connection.
+    Invalid,
+    /// Anything else: the message says.
+    Failed,
+}
+
+/// What happens later on a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// The process this connection is about has ended and all its output was handed over.
+    Exited {
+        /// How.
+        exit: Exit,
+    },
+    /// The session read too slowly and was ended; the container runs on.
+    Lagged,
+}
+
+/// A message from monitor to client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", untagged)]
+pub enum FromMonitor {
+    /// An answer.
+    Reply(Reply),
+    /// Something that happened.
+    Event(Event),
+}

@@ -1,0 +1,1 @@
+//! The client side of the OCI distribution specification: hosts, credentials, manifests and resumable blobs.

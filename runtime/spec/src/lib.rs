@@ -1,0 +1,1 @@
+//! From an image config and a request to an OCI runtime specification.

@@ -1,0 +1,8 @@
+//! The only place with unsafe code: narrow wrappers over mount, process,
+//! namespace and descriptor calls that the standard library and rustix lack.
+//!
+//! What lives here knows the kernel and nothing of containers or images.
+
+pub mod atomic;
+pub mod lock;
+pub mod root;

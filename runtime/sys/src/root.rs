@@ -1,0 +1,117 @@
+//! A folder that paths cannot leave: every resolution goes through
+//! `openat2(RESOLVE_IN_ROOT)`, so symlinks, `..` and magic links of a hostile root
+//! file system end inside it (security.md, row 5).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+
+/// A root file system seen from outside.
+#[derive(Debug)]
+pub struct Root {
+    folder: OwnedFd,
+}
+
+impl From<OwnedFd> for Root {
+    fn from(folder: OwnedFd) -> Self {
+        Self { folder }
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+}
+
+impl Root {
+    /// Opens the folder at `path`, a path of ours.
+    ///
+    /// # Errors
+    /// It does not exist or is no folder.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(openat(CWD, path, flags, Mode::empty())?.into())
+    }
+
+    /// Opens `path` (absolute or relative, both inside) with `flags`; symlinks are
+    /// followed inside, magic links never.
+    ///
+    /// # Errors
+    /// What `openat2(2)` returns; `ELOOP` for a magic link.
+    pub fn open_path(&self, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        // EAGAIN: a rename raced with the resolution of `..`; the kernel asks to try again.
+        for _ in 0..128 {
+            match openat2(&self.folder, path, flags | OFlags::CLOEXEC, mode, resolve) {
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+        Err(rustix::io::Errno::AGAIN.into())
+    }
+
+    /// Reads the regular file at `path`, at most `cap` bytes of it.
+    ///
+    /// The type is checked on the opened descriptor before a byte is read, and opening
+    /// never blocks, so that a FIFO or device planted there does nothing (row 8).
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidData` for anything but a regular file, and for one larger than `cap`.
+    pub fn read(&self, path: &Path, cap: u64) -> io::Result<Vec<u8>> {
+        let probe = self.open_path(path, OFlags::PATH, Mode::empty())?;
+        if FileType::from_raw_mode(fstat(&probe)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = self.open_path(path, flags, Mode::empty())?;
+        if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        File::from(file).take(cap.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > cap {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("larger than {cap} bytes"),
+            ));
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_symlink_out_of_the_root_ends_inside_it() {
+        let outer = tempfile::tempdir().unwrap();
+        std::fs::write(outer.path().join("secret"), "host").unwrap();
+        let inner = outer.path().join("root");
+        std::fs::create_dir_all(inner.join("etc")).unwrap();
+        symlink("../../secret", inner.join("etc/passwd")).unwrap();
+        let root = Root::open(&inner).unwrap();
+        let error = root.read(Path::new("/etc/passwd"), 100).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        std::fs::write(inner.join("secret"), "image").unwrap();
+        assert_eq!(root.read(Path::new("/etc/passwd"), 100).unwrap(), b"image");
+    }
+
+    #[test]
+    fn fifos_and_large_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        std::fs::write(folder.path().join("large"), vec![0; 101]).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        for name in ["fifo", "large", "."] {
+            let error = root.read(Path::new(name), 100).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{name}");
+        }
+    }
+}
