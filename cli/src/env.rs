@@ -20,22 +20,24 @@ pub const MONITOR: &str = "ISOPOD_MONITOR";
 pub const NAMESPACE: &str = "CONTAINERD_NAMESPACE";
 /// What `--debug` shows, in the syntax of tracing's filters.
 pub const LOG: &str = "ISOPOD_LOG";
-/// Registry credentials of podman and skopeo.
-pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
-/// The folder of docker's `config.json`.
-pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
-/// The user's run-time folder, for `containers/auth.json`.
-pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
-/// The home folder, for `~/.docker/config.json`.
-pub const HOME: &str = "HOME";
-/// The proxy of plain HTTP, in both spellings.
-pub const HTTP_PROXY: [&str; 2] = ["http_proxy", "HTTP_PROXY"];
-/// The proxy of HTTPS, in both spellings.
-pub const HTTPS_PROXY: [&str; 2] = ["https_proxy", "HTTPS_PROXY"];
-/// The hosts that no proxy serves, in both spellings.
-pub const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
-/// A bundle of certificate authorities instead of the system's, as OpenSSL reads it.
-pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// What isopod-registry looks up through [`text`] when something is pulled: proxies, trusted
+/// authorities, files with credentials, short names.
+pub const OF_REGISTRIES: [&str; 14] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REGISTRY_AUTH_FILE",
+    "DOCKER_CONFIG",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "HOME",
+    "CONTAINERS_REGISTRIES_CONF",
+];
 
 /// A variable that is set and not empty.
 #[must_use]
@@ -47,12 +49,6 @@ pub fn text(name: &str) -> Option<String> {
 #[must_use]
 pub fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// The first of several spellings that is set.
-#[must_use]
-pub fn either(names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| text(name))
 }
 
 /// A variable that a command line asked for by name (`-e NAME`), whatever it is.

@@ -45,6 +45,8 @@ impl Format {
     /// The grammar.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let text = text.replace("\\t", "\t").replace("\\n", "\n");
+        // The one method with an argument that docker's values have; gtmpl has none, a function does.
+        let text = text.replace(".Label \"", "label ._labels \"");
         let mut template = Template::default();
         template.add_funcs(FUNCTIONS);
         template.parse(text.as_str()).map_err(|error| TemplateError::Parse {
@@ -118,6 +120,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("lower", |args| Ok(text("lower", args)?.to_lowercase().into())),
     ("upper", |args| Ok(text("upper", args)?.to_uppercase().into())),
     ("title", |args| Ok(title(text("title", args)?).into())),
+    ("label", label),
     ("pad", pad),
     ("truncate", truncate),
 ];
@@ -155,6 +158,16 @@ fn split(args: &[Value]) -> Result<Value, FuncError> {
             Ok(Value::Array(text.split(separator.as_str()).map(Value::from).collect()))
         }
         _ => Err(FuncError::Generic("split takes a string and a separator".into())),
+    }
+}
+
+/// `.Label KEY`: empty where there is none.
+fn label(args: &[Value]) -> Result<Value, FuncError> {
+    match args {
+        [Value::Map(labels) | Value::Object(labels), Value::String(key)] => {
+            Ok(labels.get(key).cloned().unwrap_or_else(|| "".into()))
+        }
+        _ => Err(FuncError::Generic(".Label takes the name of a label".into())),
     }
 }
 
@@ -225,6 +238,7 @@ fn to_value(json: &Json, top: bool) -> Value {
 }
 
 /// Keys are sorted, as Go's encoder does for maps: gtmpl's maps have no order of their own.
+/// Those that begin with an underscore serve methods and are no fields.
 fn from_value(value: &Value) -> Json {
     match value {
         Value::NoValue | Value::Nil | Value::Function(_) => Json::Null,
@@ -238,7 +252,8 @@ fn from_value(value: &Value) -> Json {
             .unwrap_or(Json::Null),
         Value::Array(items) => items.iter().map(from_value).collect(),
         Value::Object(fields) | Value::Map(fields) => {
-            let mut names: Vec<&String> = fields.keys().collect();
+            let mut names: Vec<&String> =
+                fields.keys().filter(|name| !name.starts_with('_')).collect();
             names.sort_unstable();
             let fields = names.into_iter().map(|name| (name.clone(), from_value(&fields[name])));
             Json::Object(fields.collect())
