@@ -180,7 +180,16 @@ pub enum Error {
         digest: Digest,
         /// Why not.
         #[source]
-        source: isopod_image::document::DocumentError,
+        source: isopod_image::document::ParseError,
+    },
+    /// An image's config.
+    #[error("config {digest} can't be used")]
+    Config {
+        /// Which.
+        digest: Digest,
+        /// Why not.
+        #[source]
+        source: isopod_image::config::ConfigError,
     },
     /// The specification could not be built.
     #[error(transparent)]
@@ -237,7 +246,7 @@ impl Error {
                 ErrorKind::Invalid
             }
             Self::Unsupported(_) => ErrorKind::Unsupported,
-            Self::Digest { .. } | Self::Document { .. } => ErrorKind::Untrusted,
+            Self::Digest { .. } | Self::Document { .. } | Self::Config { .. } => ErrorKind::Untrusted,
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
             Self::Monitor(_) | Self::MonitorDied { .. } => ErrorKind::Failed,

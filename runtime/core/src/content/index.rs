@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use isopod_image::document::{Descriptor, media_type};
+use isopod_image::document::{Descriptor, media_types};
 use isopod_sys::atomic::{self, Durability};
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ impl Content {
     /// It can't be written.
     pub(crate) fn write_index(&self, images: &[ImageRow]) -> Result<()> {
         let manifests = images.iter().map(named).collect();
-        let index = IndexFile { schema_version: 2, media_type: media_type::OCI_INDEX, manifests };
+        let index = IndexFile { schema_version: 2, media_type: media_types::OCI_INDEX, manifests };
         let bytes = serde_json::to_vec(&index).expect("descriptors are JSON");
         let path = self.folder().join("index.json");
         atomic::write(&path, &bytes, 0o600, Durability::Process)

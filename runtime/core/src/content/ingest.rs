@@ -131,6 +131,69 @@ impl Content {
     }
 }
 
+/// Bytes whose digest is known only when all of them are there.
+#[derive(Debug)]
+pub struct Spool {
+    content: Content,
+    path: PathBuf,
+    file: File,
+}
+
+impl Content {
+    /// A place for bytes of unknown digest.
+    ///
+    /// # Errors
+    /// Its file can't be made.
+    pub(crate) fn spool(&self) -> Result<Spool> {
+        let path = self.ingest_folder().join(format!("spool-{}", &crate::id::random()[..16]));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::io("cannot make", &path))?;
+        Ok(Spool { content: self.clone(), path, file })
+    }
+}
+
+impl Spool {
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// They can't be written.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(Error::io("cannot write", &self.path))
+    }
+
+    /// Puts them in their place, now that the caller knows it.
+    ///
+    /// # Errors
+    /// Syncing or renaming failed.
+    pub(crate) fn commit(self, digest: &Digest) -> Result<()> {
+        if self.content.size(digest)?.is_some() {
+            return Ok(());
+        }
+        self.file.sync_data().map_err(Error::io("cannot sync", &self.path))?;
+        place(&self.path, &self.content.path(digest))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // After a commit it is not there any more.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+/// Renames a synced file into the blobs' folder, durably.
+fn place(from: &std::path::Path, target: &std::path::Path) -> Result<()> {
+    fs::rename(from, target).map_err(Error::io("cannot commit", target))?;
+    let folder = target.parent().expect("a blob lies in its algorithm's folder");
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(Error::io("cannot sync", folder))
+}
+
 impl Ingest {
     /// How many bytes an earlier transfer left, to be gone over before new ones are added.
     #[must_use]
@@ -162,12 +225,7 @@ impl Ingest {
     /// Syncing or renaming failed.
     pub fn commit(self) -> Result<()> {
         self.file.sync_data().map_err(Error::io("cannot sync", &self.partial))?;
-        let target = self.content.path(&self.digest);
-        fs::rename(&self.partial, &target).map_err(Error::io("cannot commit", &target))?;
-        let folder = target.parent().expect("a blob lies in its algorithm's folder");
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(Error::io("cannot sync", folder))?;
+        place(&self.partial, &self.content.path(&self.digest))?;
         fs::remove_file(&self.lock_path).map_err(Error::io("cannot remove", &self.lock_path))
     }
 

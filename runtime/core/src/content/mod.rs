@@ -121,7 +121,7 @@ impl Content {
         file.take(cap + 1).read_to_end(&mut bytes).map_err(Error::io("cannot read", &path))?;
         let detail = if bytes.len() as u64 > cap {
             format!("a document may have {cap} bytes, and it has more")
-        } else if Digest::of(digest.algorithm(), &bytes) == *digest {
+        } else if Digest::compute(digest.algorithm(), &bytes) == *digest {
             return Ok(bytes);
         } else {
             "its bytes do not have the digest that it is named by; remove it and pull again"
