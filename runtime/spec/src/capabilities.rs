@@ -199,8 +199,8 @@ pub fn parse(text: &str) -> Result<CapabilityName, CapabilityError> {
 /// What a container may hold, from its request and what the runtime holds itself.
 ///
 /// Dropping `ALL` leaves what is added by name, adding `ALL` leaves what is not dropped by
-/// name, as docker has it. `ALL`, `privileged` and the default are cut to what the runtime
-/// holds; a capability asked for by name and not held is an error.
+/// name, as docker has it; `privileged` adds `ALL`. `ALL` and the default are cut to what
+/// the runtime holds; a capability asked for by name and not held is an error.
 ///
 /// # Errors
 /// An unknown name, or a named capability the runtime lacks.
@@ -216,10 +216,7 @@ pub fn grant(
     if let Some(name) = lacking.names().next() {
         return Err(CapabilityError::NotHeld(name));
     }
-    if privileged {
-        return Ok(held);
-    }
-    let granted = match (add_all, drop_all) {
+    let granted = match (add_all || privileged, drop_all) {
         (true, _) => held.difference(dropped),
         (false, true) => added,
         (false, false) => {
