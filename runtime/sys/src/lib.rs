@@ -4,5 +4,9 @@
 //! What lives here knows the kernel and nothing of containers or images.
 
 pub mod atomic;
+pub mod cgroup;
 pub mod lock;
+pub mod overlay;
+pub mod process;
 pub mod root;
+pub mod tree;
