@@ -48,7 +48,9 @@ pub enum Error {
         detail: String,
     },
     /// Written by a release whose format this one does not know.
-    #[error("{path} has format version {found}, and this release knows up to {known}: use a newer release")]
+    #[error(
+        "{path} has format version {found}, and this release knows up to {known}: use a newer release"
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -194,6 +196,9 @@ pub enum Error {
     /// The specification could not be built.
     #[error(transparent)]
     Spec(#[from] isopod_spec::SpecError),
+    /// The machine could not be looked at.
+    #[error(transparent)]
+    Host(#[from] isopod_spec::host::HostError),
 }
 
 /// What kind of failure, for exit statuses and status codes.
@@ -246,10 +251,12 @@ impl Error {
                 ErrorKind::Invalid
             }
             Self::Unsupported(_) => ErrorKind::Unsupported,
-            Self::Digest { .. } | Self::Document { .. } | Self::Config { .. } => ErrorKind::Untrusted,
+            Self::Digest { .. } | Self::Document { .. } | Self::Config { .. } => {
+                ErrorKind::Untrusted
+            }
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
-            Self::Monitor(_) | Self::MonitorDied { .. } => ErrorKind::Failed,
+            Self::Monitor(_) | Self::MonitorDied { .. } | Self::Host(_) => ErrorKind::Failed,
             Self::Registry(error) => of_registry(error),
             Self::Layer { source, .. } => of_layer(source),
         }
@@ -286,5 +293,32 @@ fn of_database(error: &rusqlite::Error) -> ErrorKind {
             ErrorKind::PermissionDenied
         }
         _ => ErrorKind::Failed,
+    }
+}
+
+fn of_registry(error: &isopod_registry::Error) -> ErrorKind {
+    use isopod_registry::ErrorKind as Registry;
+    match error.kind() {
+        Registry::NotFound => ErrorKind::NotFound,
+        Registry::Unauthorized | Registry::Denied => ErrorKind::Unauthorized,
+        Registry::Unreachable | Registry::Stalled | Registry::RateLimited => ErrorKind::Unreachable,
+        Registry::Tls
+        | Registry::DigestMismatch
+        | Registry::SizeMismatch
+        | Registry::TooLarge
+        | Registry::Protocol => ErrorKind::Untrusted,
+        Registry::Configuration => ErrorKind::Invalid,
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn of_layer(error: &isopod_layer::LayerError) -> ErrorKind {
+    use isopod_layer::Cause;
+    match &error.cause {
+        Cause::Write { source, .. } | Cause::Folder(source) | Cause::Thread(source) => {
+            of_io(source)
+        }
+        Cause::Input(_) | Cause::NotEmpty => ErrorKind::Failed,
+        _ => ErrorKind::Untrusted,
     }
 }

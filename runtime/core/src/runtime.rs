@@ -131,8 +131,13 @@ fn is_current(layout: &Layout) -> Result<bool> {
 
 /// Makes the folders; every step may be repeated, so that a crash in between does no harm.
 fn prepare(layout: &Layout, content: &Content) -> Result<()> {
-    let folders =
-        [layout.root().to_owned(), layout.layers(), layout.snapshots(), layout.volumes(), layout.programs()];
+    let folders = [
+        layout.root().to_owned(),
+        layout.layers(),
+        layout.snapshots(),
+        layout.volumes(),
+        layout.programs(),
+    ];
     for folder in &folders {
         private_folder(folder).map_err(Error::io("cannot make", folder))?;
     }

@@ -37,7 +37,10 @@ impl Compression {
     }
 
     /// A reader of the decompressed bytes, straight from the input's buffer.
-    pub(crate) fn decoder<'a>(
+    ///
+    /// # Errors
+    /// The decoder can't be set up.
+    pub fn decoder<'a>(
         self,
         input: impl BufRead + Send + 'a,
     ) -> io::Result<Box<dyn Read + 'a>> {

@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod cgroup;
 pub mod lock;
+pub mod mount;
 pub mod overlay;
 pub mod process;
 pub mod root;

@@ -47,7 +47,9 @@ impl Container<'_> {
             ClientError::Gone => {
                 Error::MonitorDied { id: self.name().to_owned(), detail: String::new() }
             }
-            error => Error::Monitor(format!("cannot talk to the monitor of {}: {error}", self.name())),
+            error => {
+                Error::Monitor(format!("cannot talk to the monitor of {}: {error}", self.name()))
+            }
         }
     }
 
@@ -57,9 +59,11 @@ impl Container<'_> {
             ErrorKind::CommandNotFound => Error::CommandNotFound(message),
             ErrorKind::CommandNotExecutable => Error::CommandNotExecutable(message),
             ErrorKind::NotFound => Error::NotFound { what: "exec", name: message },
-            ErrorKind::AlreadyExists => {
-                Error::AlreadyExists { what: "exec id", name: message, by: "a running exec".to_owned() }
-            }
+            ErrorKind::AlreadyExists => Error::AlreadyExists {
+                what: "exec id",
+                name: message,
+                by: "a running exec".to_owned(),
+            },
             ErrorKind::WrongPhase => Error::Monitor(format!("container {id}: {message}")),
             ErrorKind::Version => Error::Unsupported(format!(
                 "container {id} was started by another release: {message}"

@@ -12,11 +12,8 @@ use super::settings::{Namespace, Network, Profile};
 use crate::{Error, Result};
 
 /// Their names in the data folder and their places in a container.
-pub(super) const FILES: [(&str, &str); 3] = [
-    ("hosts", "/etc/hosts"),
-    ("hostname", "/etc/hostname"),
-    ("resolv.conf", "/etc/resolv.conf"),
-];
+pub(super) const FILES: [(&str, &str); 3] =
+    [("hosts", "/etc/hosts"), ("hostname", "/etc/hostname"), ("resolv.conf", "/etc/resolv.conf")];
 
 const LOCAL_HOSTS: &str = "127.0.0.1\tlocalhost\n\
     ::1\tlocalhost ip6-localhost ip6-loopback\n\

@@ -11,7 +11,10 @@ impl Container<'_> {
     /// # Errors
     /// [`crate::Error::State`] if it does not run.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
-        self.require(&[Phase::Running, Phase::Paused], "only a running container can be signalled")?;
+        self.require(
+            &[Phase::Running, Phase::Paused],
+            "only a running container can be signalled",
+        )?;
         self.ask(Request::Kill { exec_id: None, signal, all }).map(drop)
     }
 

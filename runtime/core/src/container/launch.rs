@@ -1,7 +1,7 @@
 //! What a monitor is given: its program, and the files it reads.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
@@ -11,8 +11,8 @@ use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
 
-use super::settings::LogConfig;
 use super::Container;
+use super::settings::LogConfig;
 use crate::config::MonitorProgram;
 use crate::layout::private_folder;
 use crate::{Error, Result, Runtime};
@@ -44,7 +44,8 @@ impl Runtime {
         if Digest::sha256(bytes).hex() != sha256 {
             return Err(Error::Corrupt {
                 path: PathBuf::from("/proc/self/exe"),
-                detail: "the monitor inside this program is not the one it was built with".to_owned(),
+                detail: "the monitor inside this program is not the one it was built with"
+                    .to_owned(),
             });
         }
         private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
@@ -101,11 +102,8 @@ impl Container<'_> {
     /// Starts a monitor on what was written.
     pub(super) fn spawn_monitor(&self) -> Result<client::Connection> {
         let program = self.runtime.monitor_program()?;
-        let mut spawned =
-            client::spawn(&program, &self.data()).map_err(|source| Error::System {
-                action: "cannot start the monitor",
-                source,
-            })?;
+        let mut spawned = client::spawn(program.as_fd(), &self.data())
+            .map_err(|source| Error::System { action: "cannot start the monitor", source })?;
         // It forks the monitor at once; not reaping it would leave a zombie to long-lived callers.
         spawned
             .starter
@@ -117,7 +115,7 @@ impl Container<'_> {
     /// Has a fresh monitor program clean up after one that died.
     pub(super) fn clean_up_after_monitor(&self) -> Result<()> {
         let program = self.runtime.monitor_program()?;
-        client::clean_up(&program, &self.data()).map_err(|source| Error::System {
+        client::clean_up(program.as_fd(), &self.data()).map_err(|source| Error::System {
             action: "cannot clean up after a monitor that died",
             source,
         })

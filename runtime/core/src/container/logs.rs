@@ -71,7 +71,8 @@ impl Container<'_> {
         options: LogOptions,
         sink: &mut dyn FnMut(LogLine) -> ControlFlow<()>,
     ) -> Result<()> {
-        let (Some(path), LogConfig::JsonFile { max_files, .. }) = (self.log_path(), &self.record.log)
+        let (Some(path), LogConfig::JsonFile { max_files, .. }) =
+            (self.log_path(), &self.record.log)
         else {
             return Err(Error::Unsupported(format!(
                 "container {} keeps no log (its log driver is \"none\")",
@@ -87,7 +88,7 @@ impl Container<'_> {
         };
         if let Some(tail) = options.tail {
             let mut last = VecDeque::new();
-            follower.drain(&mut |line| {
+            let drained = follower.drain(&mut |line| {
                 if wanted(&line) {
                     last.push_back(line);
                     if last.len() as u64 > tail {
@@ -96,6 +97,7 @@ impl Container<'_> {
                 }
                 ControlFlow::Continue(())
             })?;
+            debug_assert!(drained.is_continue(), "the sink above never breaks");
             for line in last {
                 if sink(line).is_break() {
                     return Ok(());

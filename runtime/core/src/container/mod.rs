@@ -37,8 +37,8 @@ pub use settings::{
 };
 pub use start::Started;
 pub use stats::Stats;
-pub use stop::Patience;
 pub use status::{ContainerStatus, Phase};
+pub use stop::Patience;
 
 use std::path::PathBuf;
 

@@ -10,7 +10,7 @@ use isopod_spec::paths::{SystemPaths, clean};
 use isopod_spec::request::{ProcessRequest, Security};
 use isopod_spec::resources::Swap;
 use isopod_spec::{
-    ExecRequest, Host, SpecError, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
+    ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
 use isopod_sys::root::Root;
 use oci_spec::runtime::{Process, Spec};
@@ -108,7 +108,7 @@ pub(super) fn same_place(one: &str, other: &str) -> bool {
 }
 
 fn host() -> Result<Host> {
-    Host::detect().map_err(|error| Error::Spec(SpecError::from(error)))
+    Ok(Host::detect()?)
 }
 
 fn image_config(record: &Record) -> Option<ContainerConfig> {
@@ -240,9 +240,8 @@ fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
 fn bind_source(source: &Path, create: bool) -> Result<()> {
     match source.try_exists() {
         Ok(true) => Ok(()),
-        Ok(false) if create => {
-            std::fs::create_dir_all(source).map_err(Error::io("cannot make the mount source", source))
-        }
+        Ok(false) if create => std::fs::create_dir_all(source)
+            .map_err(Error::io("cannot make the mount source", source)),
         Ok(false) => Err(Error::Invalid(format!(
             "mount source {} does not exist: make it first",
             source.display()

@@ -1,8 +1,8 @@
 //! Starting: the specification is written anew, a monitor is started, and it starts the process.
 
+use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::Rootfs;
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
-use isopod_monitor_protocol::data;
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::lock::Lock;
 
@@ -60,7 +60,7 @@ impl Container<'_> {
     }
 
     /// How its root file system is made.
-    pub(super) fn rootfs(&self) -> Result<Rootfs> {
+    pub(crate) fn rootfs(&self) -> Result<Rootfs> {
         match (&self.record.rootfs, &self.record.snapshot) {
             (Some(path), _) => Ok(Rootfs::Folder { path: path.clone() }),
             (None, Some(key)) => self.runtime.snapshots().rootfs(key),

@@ -37,7 +37,8 @@ impl Container<'_> {
     /// The cgroups can't be read.
     pub fn processes(&self) -> Result<Vec<i32>> {
         let cgroup = PathBuf::from(self.cgroup());
-        let failed = |source| Error::System { action: "cannot list a container's processes", source };
+        let failed =
+            |source| Error::System { action: "cannot list a container's processes", source };
         let mut pids = hierarchies()?.processes(&cgroup).map_err(failed)?;
         pids.sort_unstable();
         pids.dedup();

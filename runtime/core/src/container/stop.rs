@@ -24,7 +24,7 @@ impl Container<'_> {
         let image = image.filter(|text| !text.is_empty());
         let signal = signal::for_stopping(self.record.settings.stop_signal.as_deref(), image)
             .map_err(|error| Error::Invalid(error.to_string()))?;
-        Ok(i32::from(signal.number()))
+        Ok(signal.number())
     }
 
     /// Asks it to stop with `signal` (default: [`Container::stop_signal`]), and after `timeout` (default: its
@@ -82,12 +82,9 @@ impl Container<'_> {
     fn finish(&self, watch: &mut Session) -> Result<Exit> {
         match watch.wait()? {
             SessionEnd::Exited(exit) => Ok(exit),
-            SessionEnd::MonitorDied | SessionEnd::Lagged => {
-                self.status()?.exit.ok_or_else(|| Error::MonitorDied {
-                    id: self.name().to_owned(),
-                    detail: String::new(),
-                })
-            }
+            SessionEnd::MonitorDied | SessionEnd::Lagged => self.status()?.exit.ok_or_else(|| {
+                Error::MonitorDied { id: self.name().to_owned(), detail: String::new() }
+            }),
         }
     }
 }
@@ -126,7 +123,10 @@ fn wait_for(session: &Session, patience: Patience) -> Result<bool> {
             Ok(ready) => return Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => {}
             Err(errno) => {
-                return Err(Error::System { action: "cannot wait for the container", source: errno.into() });
+                return Err(Error::System {
+                    action: "cannot wait for the container",
+                    source: errno.into(),
+                });
             }
         }
     }

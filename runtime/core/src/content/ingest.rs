@@ -127,9 +127,31 @@ impl Content {
                 removed.push((partial.digest, partial.size));
             }
         }
+        self.remove_spools(before)?;
         Ok(removed)
     }
 }
+
+impl Content {
+    /// Removes what imports left that were killed.
+    fn remove_spools(&self, before: DateTime<Utc>) -> Result<()> {
+        let folder = self.ingest_folder();
+        for entry in fs::read_dir(&folder).map_err(Error::io("cannot list", &folder))? {
+            let entry = entry.map_err(Error::io("cannot list", &folder))?;
+            let is_old = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
+            if is_old && entry.file_name().to_string_lossy().starts_with(SPOOL) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const SPOOL: &str = "spool-";
 
 /// Bytes whose digest is known only when all of them are there.
 #[derive(Debug)]
@@ -145,7 +167,7 @@ impl Content {
     /// # Errors
     /// Its file can't be made.
     pub(crate) fn spool(&self) -> Result<Spool> {
-        let path = self.ingest_folder().join(format!("spool-{}", &crate::id::random()[..16]));
+        let path = self.ingest_folder().join(format!("{SPOOL}{}", &crate::id::random()[..16]));
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)

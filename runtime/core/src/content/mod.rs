@@ -51,13 +51,8 @@ impl Content {
         private_folder(&ingest).map_err(Error::io("cannot make", &ingest))?;
         let marker = self.folder.join("oci-layout");
         if !marker.exists() {
-            atomic::write(
-                &marker,
-                br#"{"imageLayoutVersion":"1.0.0"}"#,
-                0o600,
-                Durability::Power,
-            )
-            .map_err(Error::io("cannot write", &marker))?;
+            atomic::write(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#, 0o600, Durability::Power)
+                .map_err(Error::io("cannot write", &marker))?;
         }
         Ok(())
     }
@@ -96,9 +91,7 @@ impl Content {
     pub fn open(&self, digest: &Digest) -> Result<File> {
         let path = self.path(digest);
         File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::NotFound { what: "blob", name: digest.to_string() }
-            }
+            io::ErrorKind::NotFound => Error::NotFound { what: "blob", name: digest.to_string() },
             _ => Error::io("cannot open", &path)(error),
         })
     }

@@ -70,7 +70,8 @@ impl Export<'_> {
         };
         let mut entries = Vec::new();
         for manifest in manifests {
-            if manifest.digest != top.digest && runtime.content().size(&manifest.digest)?.is_none() {
+            if manifest.digest != top.digest && runtime.content().size(&manifest.digest)?.is_none()
+            {
                 continue; // Another platform's, not fetched: an index may be sparse.
             }
             self.blobs.insert(manifest.digest.clone());
@@ -82,7 +83,8 @@ impl Export<'_> {
             let here = Platform::host();
             if parsed.is_image()
                 && (self.options.platform.is_some()
-                    || here.matches(&details_of(runtime, &manifest, &image.name)?.config.platform()))
+                    || here
+                        .matches(&details_of(runtime, &manifest, &image.name)?.config.platform()))
             {
                 let familiar =
                     image.name.parse::<Reference>().map_or(image.name.clone(), |r| r.familiar());

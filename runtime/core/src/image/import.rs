@@ -11,8 +11,6 @@ use serde::Deserialize;
 
 use super::progress::NoProgress;
 use super::{Image, Images};
-use crate::collect::Lease;
-use crate::content::ingest::Begin;
 use crate::state::{Durability, ImageRow, Labels};
 use crate::{Error, Result};
 
@@ -39,7 +37,11 @@ impl Images<'_> {
     /// # Errors
     /// It is no such archive, bytes are not what they are named by, something it refers to is missing,
     /// or an image has no name and the options give none.
-    pub fn import(&self, reader: &mut dyn Read, options: &ImportOptions) -> Result<Vec<Image>> {
+    pub fn import(
+        &self,
+        reader: &mut (dyn Read + Send),
+        options: &ImportOptions,
+    ) -> Result<Vec<Image>> {
         let collection = self.runtime.hold_collection()?;
         let archive = Archive::read(self, reader)?;
         let named = archive.images(self, options)?;
@@ -100,11 +102,11 @@ struct DockerEntry {
 }
 
 impl Archive {
-    fn read(images: &Images<'_>, reader: &mut dyn Read) -> Result<Self> {
+    fn read(images: &Images<'_>, reader: &mut (dyn Read + Send)) -> Result<Self> {
         let mut buffered = BufReader::new(reader);
         let first = io::BufRead::fill_buf(&mut buffered).map_err(unreadable)?;
         let compression = Compression::detect(first);
-        let plain: Box<dyn Read + '_> = compression.reader(buffered).map_err(unreadable)?;
+        let plain: Box<dyn Read + '_> = compression.decoder(buffered).map_err(unreadable)?;
         let mut tar = tar::Archive::new(plain);
         let mut archive = Self::default();
         let mut links = Vec::new();
@@ -114,7 +116,8 @@ impl Archive {
             match entry.header().entry_type() {
                 tar::EntryType::Regular => archive.add(images, &path, &mut entry)?,
                 tar::EntryType::Symlink | tar::EntryType::Link => {
-                    if let Some(target) = entry.link_name_bytes() {
+                    let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
+                    if let Some(target) = target {
                         let hard = entry.header().entry_type() == tar::EntryType::Link;
                         links.push((path, String::from_utf8_lossy(&target).into_owned(), hard));
                     }

@@ -93,7 +93,8 @@ impl Images<'_> {
         let mut found: Option<(Digest, Image)> = None;
         for image in self.list()? {
             let Some(id) = self.id_of(&image) else { continue };
-            let fits = id.hex().starts_with(prefix) || image.target.digest.hex().starts_with(prefix);
+            let fits =
+                id.hex().starts_with(prefix) || image.target.digest.hex().starts_with(prefix);
             if !fits {
                 continue;
             }
@@ -226,7 +227,10 @@ fn refuse_if_used(connection: &rusqlite::Connection, row: &ImageRow) -> Result<(
             return Err(Refusal::Used(Box::new(Error::InUse {
                 what: "image",
                 name: row.name.clone(),
-                by: format!("container {name} ({}); remove it first, or force", container.namespace),
+                by: format!(
+                    "container {name} ({}); remove it first, or force",
+                    container.namespace
+                ),
             })));
         }
     }

@@ -91,7 +91,8 @@ impl Pull<'_> {
         let resolved = self.network.block_on(self.client.resolve(self.reference))?;
         self.progress.event(PullEvent::Resolved { digest: &resolved.descriptor.digest });
 
-        let manifests = self.manifests(&resolved.descriptor, &resolved.bytes, &resolved.document)?;
+        let manifests =
+            self.manifests(&resolved.descriptor, &resolved.bytes, &resolved.document)?;
         let mut wanted = Vec::new();
         for (descriptor, bytes) in manifests {
             if let Some(one) = self.read_manifest(descriptor, bytes)? {
@@ -185,10 +186,9 @@ impl Pull<'_> {
             progress: self.progress,
             stop: &stop,
         };
-        let fetched = run_all(&plans, self.options.max_concurrent, &stop, |plan| {
-            transfer.fetch(plan)
-        })?;
-        let dependent = fetched.iter().any(|fetched| *fetched == Fetched::NeedsParents);
+        let fetched =
+            run_all(&plans, self.options.max_concurrent, &stop, |plan| transfer.fetch(plan))?;
+        let dependent = fetched.contains(&Fetched::NeedsParents);
         if wanted.unpack && dependent {
             super::unpack::over_parents(self.images.runtime, &wanted.details, self.progress)?;
         }

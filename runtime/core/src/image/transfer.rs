@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf, Bytes};
 use isopod_image::{Descriptor, Digest, LayerMediaType, Reference};
-use isopod_layer::{Compression, Target};
+use isopod_layer::{Algorithms, Compression, Target};
 use isopod_registry::{BlobStream, Client};
 use tokio::runtime::Handle;
 
@@ -28,6 +29,11 @@ pub(super) struct LayerPlan {
 }
 
 impl LayerPlan {
+    /// The hash functions of its two names.
+    pub fn algorithms(&self) -> Algorithms {
+        Algorithms { blob: self.descriptor.digest.algorithm(), diff: self.diff_id.algorithm() }
+    }
+
     /// One for each different layer of an image.
     pub fn of(details: &ImageDetails, unpack: bool) -> Vec<Self> {
         let mut plans: Vec<Self> = Vec::new();
@@ -123,14 +129,15 @@ impl Transfer<'_> {
         let folder = staging.as_ref().map(|s| unpack::open_folder(&s.content())).transpose()?;
         let target = match &folder {
             Some(folder) => {
-                Target::Standalone { folder: folder.into(), whiteouts: layers.encoding() }
+                Target::Standalone { folder: folder.as_fd(), whiteouts: layers.encoding() }
             }
             None => Target::Discard,
         };
         let kind = layer_kind(&plan.descriptor)?;
         let mut feed = Feed::new(self, plan, ingest)?;
+        let limits = unpack::limits(&plan.descriptor);
         let unpacked =
-            isopod_layer::unpack(&mut feed, kind, target, &unpack::limits(&plan.descriptor));
+            isopod_layer::unpack(&mut feed, kind, plan.algorithms(), target, &limits, &());
         let Feed { ingest, error, .. } = feed;
         let unpacked = match (error, unpacked) {
             // The reader's own error says more than what unpacking makes of it.
@@ -166,7 +173,7 @@ impl Transfer<'_> {
 /// The compression that the media type declares.
 pub(super) fn layer_kind(descriptor: &Descriptor) -> Result<Compression> {
     use isopod_image::document::Compression as Declared;
-    let media_type: LayerMediaType = descriptor.media_type.parse().map_err(|_| {
+    let media_type = LayerMediaType::parse(&descriptor.media_type).ok_or_else(|| {
         Error::Unsupported(format!(
             "layer {} has media type {:?}, which is no layer format known here",
             descriptor.digest, descriptor.media_type

@@ -1,12 +1,12 @@
 //! From blobs to folders: a layer by itself where it stands alone, over the layers below it
 //! where it does not.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use isopod_image::{Descriptor, Digest, Platform};
-use isopod_layer::{LayerError, Limits, Target, Unpacked};
-use isopod_sys::mount;
+use isopod_layer::{Algorithms, LayerError, Limits, Target, Unpacked};
+use isopod_sys::mount::{self, OverlayOptions};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::documents::ImageDetails;
@@ -67,8 +67,8 @@ pub(super) fn alone(runtime: &Runtime, plan: &LayerPlan) -> Result<Fetched> {
     let staging = runtime.layers().stage()?;
     let folder = open_folder(&staging.content())?;
     let target =
-        Target::Standalone { folder: (&folder).into(), whiteouts: runtime.layers().encoding() };
-    let unpacked = from_blob(runtime, &plan.descriptor, target)?;
+        Target::Standalone { folder: folder.as_fd(), whiteouts: runtime.layers().encoding() };
+    let unpacked = from_blob(runtime, &plan.descriptor, plan.algorithms(), target)?;
     commit_alone(runtime, plan, staging, &unpacked)
 }
 
@@ -80,7 +80,7 @@ pub(super) fn commit_alone(
     unpacked: &Unpacked,
 ) -> Result<Fetched> {
     check_diff_id(plan, unpacked)?;
-    if let Some(reason) = &unpacked.dependence {
+    if let Err(reason) = &unpacked.self_contained {
         tracing::debug!(layer = %plan.descriptor.digest, %reason, "the layer needs those below it");
         return Ok(Fetched::NeedsParents);
     }
@@ -130,10 +130,20 @@ fn over(
         open_folder(&staging.content())?
     } else {
         let lower: Vec<_> = below.iter().map(|name| layers.path(name)).collect();
-        mount::overlay(&lower, Some(&staging.content()), Some(&staging.work()), &[])
-            .map_err(|source| Error::System { action: "cannot mount layers to unpack another over them", source })?
+        mount::overlay(
+            &lower,
+            Some(&staging.content()),
+            Some(&staging.work()),
+            OverlayOptions::default(),
+        )
+        .map_err(|source| Error::System {
+            action: "cannot mount layers to unpack another over them",
+            source,
+        })?
     };
-    let unpacked = from_blob(runtime, descriptor, Target::Merged { folder: (&folder).into() })?;
+    let algorithms = Algorithms { blob: descriptor.digest.algorithm(), diff: diff_id.algorithm() };
+    let target = Target::Merged { folder: folder.as_fd() };
+    let unpacked = from_blob(runtime, descriptor, algorithms, target)?;
     drop(folder);
     if unpacked.diff_id != *diff_id {
         return Err(wrong_diff_id(diff_id, &unpacked));
@@ -141,31 +151,44 @@ fn over(
     layers.commit(staging, &descriptor.digest, &unpacked, Some(chain_id))
 }
 
-fn from_blob(runtime: &Runtime, descriptor: &Descriptor, target: Target<'_>) -> Result<Unpacked> {
+fn from_blob(
+    runtime: &Runtime,
+    descriptor: &Descriptor,
+    algorithms: Algorithms,
+    target: Target<'_>,
+) -> Result<Unpacked> {
     let file = runtime.content().open(&descriptor.digest).map_err(|error| match error {
-        Error::NotFound { .. } => Error::MissingBlob {
-            digest: descriptor.digest.clone(),
-            owner: "an image".to_owned(),
-        },
+        Error::NotFound { .. } => {
+            Error::MissingBlob { digest: descriptor.digest.clone(), owner: "an image".to_owned() }
+        }
         other => other,
     })?;
     let kind = layer_kind(descriptor)?;
-    let unpacked = isopod_layer::unpack(file, kind, target, &limits(descriptor))
-        .map_err(|source| Error::Layer { digest: descriptor.digest.clone(), source })?;
-    if unpacked.digest != descriptor.digest {
-        return Err(Error::Corrupt {
-            path: runtime.content().path(&descriptor.digest),
-            detail: "its bytes do not have the digest that it is named by; remove it and pull again"
-                .to_owned(),
-        });
+    let damaged = || Error::Corrupt {
+        path: runtime.content().path(&descriptor.digest),
+        detail: "its bytes do not have the digest that it is named by; remove it and pull again"
+            .to_owned(),
+    };
+    match isopod_layer::unpack(file, kind, algorithms, target, &limits(descriptor), &()) {
+        Ok(unpacked) if unpacked.digest == descriptor.digest => Ok(unpacked),
+        Ok(_) => Err(damaged()),
+        Err(source) => match &source.arrived {
+            Some(arrived) if arrived.digest != descriptor.digest => Err(damaged()),
+            _ => Err(Error::Layer { digest: descriptor.digest.clone(), source }),
+        },
     }
-    Ok(unpacked)
 }
 
 /// An error of unpacking a layer that was arriving. A full disk keeps what arrived; bytes that
-/// can't be unpacked are of no use to the next attempt.
+/// can't be unpacked are of no use to the next attempt. Where they are not what the descriptor
+/// promised, that is the better explanation.
 pub(super) fn layer_error(digest: Digest, source: LayerError, ingest: Ingest) -> Result<Error> {
-    let error = Error::Layer { digest, source };
+    let error = match &source.arrived {
+        Some(arrived) if arrived.digest != digest => {
+            Error::Digest { what: "layer", expected: digest, actual: arrived.digest.clone() }
+        }
+        _ => Error::Layer { digest, source },
+    };
     if error.kind() != crate::ErrorKind::NoSpace {
         ingest.discard()?;
     }
@@ -197,5 +220,11 @@ pub(super) fn open_folder(path: &Path) -> Result<OwnedFd> {
 pub(super) fn limits(descriptor: &Descriptor) -> Limits {
     const FLOOR: u64 = 1 << 30;
     const RATIO: u64 = 200;
-    Limits { max_bytes: descriptor.size.saturating_mul(RATIO).max(FLOOR), ..Limits::default() }
+    let defaults = Limits::default();
+    let bound = descriptor.size.saturating_mul(RATIO).max(FLOOR);
+    Limits {
+        disk_bytes: bound.min(defaults.disk_bytes),
+        tar_bytes: bound.saturating_mul(2).min(defaults.tar_bytes),
+        ..defaults
+    }
 }

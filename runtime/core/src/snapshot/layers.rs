@@ -48,8 +48,9 @@ impl LayerName {
 
     fn derive(encoding: WhiteoutEncoding, kind: &str, digest: &Digest) -> Self {
         let encoding = match encoding {
-            WhiteoutEncoding::Trusted => "trusted",
-            WhiteoutEncoding::User => "user",
+            WhiteoutEncoding::Device => "device",
+            WhiteoutEncoding::UserDevice => "user-device",
+            WhiteoutEncoding::UserXattr => "user-xattr",
         };
         let name = Digest::sha256(format!("{encoding}\n{kind}\n{digest}").as_bytes());
         Self(name.hex()[..24].to_owned())
@@ -100,7 +101,7 @@ impl Layers {
     pub(crate) fn new(layout: &Layout, boot_id: &str) -> Self {
         Self {
             folder: layout.layers(),
-            encoding: WhiteoutEncoding::Trusted,
+            encoding: WhiteoutEncoding::Device,
             boot_id: boot_id.to_owned(),
         }
     }

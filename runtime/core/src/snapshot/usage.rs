@@ -27,7 +27,10 @@ impl Usage {
         let mut usage = Self::default();
         let mut seen = HashSet::new();
         let mut folders = vec![path.to_owned()];
-        usage.add(&fs::symlink_metadata(path).map_err(Error::io("cannot look at", path))?, &mut seen);
+        usage.add(
+            &fs::symlink_metadata(path).map_err(Error::io("cannot look at", path))?,
+            &mut seen,
+        );
         while let Some(folder) = folders.pop() {
             let entries = match fs::read_dir(&folder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use isopod_monitor_protocol::launch::Rootfs;
-use isopod_sys::mount;
+use isopod_sys::mount::{self, OverlayOptions};
 use isopod_sys::root::Root;
 
 use crate::{Error, Result};
@@ -23,9 +23,10 @@ pub fn open(rootfs: &Rootfs) -> Result<Root> {
             if let [only] = all.as_slice() {
                 return Root::open(only).map_err(Error::io("cannot open", only));
             }
-            let mounted: OwnedFd = mount::overlay(&all, None, None, &[]).map_err(|source| {
-                Error::System { action: "cannot look into the root file system", source }
-            })?;
+            let mounted: OwnedFd =
+                mount::overlay(&all, None, None, OverlayOptions::default()).map_err(|source| {
+                    Error::System { action: "cannot look into the root file system", source }
+                })?;
             Ok(mounted.into())
         }
     }

@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use isopod_image::digest::Digest;
+use isopod_image::Platform;
 use isopod_monitor_protocol::launch::Rootfs;
 
-use super::layers::{LayerName, Layers};
+use super::layers::LayerName;
 use super::usage::Usage;
-use crate::layout::{Layout, private_folder};
-use crate::state::{Durability, SnapshotKind, SnapshotRow, State};
-use crate::{Error, Result};
+use crate::layout::private_folder;
+use crate::state::{Durability, SnapshotKind, SnapshotRow};
+use crate::{Error, Result, Runtime};
 
 /// A snapshot as `ctr snapshots ls` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,16 +32,13 @@ pub struct Snapshot {
 /// The snapshots of one instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshots<'a> {
-    pub(crate) state: &'a State,
-    pub(crate) layout: &'a Layout,
-    pub(crate) layers: &'a Layers,
-    pub(crate) chains: &'a dyn Chains,
+    runtime: &'a Runtime,
 }
 
-/// Which unpacked layers belong to which chain, as the images say.
-pub(crate) trait Chains: std::fmt::Debug {
-    /// `(chain id, parent chain id or "", layer)` of every unpacked layer of every image.
-    fn chains(&self) -> Result<Vec<(Digest, String, LayerName)>>;
+impl<'a> Snapshots<'a> {
+    pub(crate) fn new(runtime: &'a Runtime) -> Self {
+        Self { runtime }
+    }
 }
 
 impl Snapshots<'_> {
@@ -58,8 +55,8 @@ impl Snapshots<'_> {
         durability: Durability,
     ) -> Result<SnapshotRow> {
         let names: Vec<_> = layers.iter().map(|name| name.as_str().to_owned()).collect();
-        let row = self.state.write(durability, |transaction| {
-            let wrap = self.state.error();
+        let row = self.runtime.state().write(durability, |transaction| {
+            let wrap = self.runtime.state().error();
             if let Some(row) = SnapshotRow::get(transaction, key).map_err(&wrap)? {
                 return Err(Error::AlreadyExists {
                     what: "snapshot",
@@ -91,7 +88,7 @@ impl Snapshots<'_> {
     }
 
     fn folder(&self, row: &SnapshotRow) -> PathBuf {
-        self.layout.snapshots().join(row.id.to_string())
+        self.runtime.layout().snapshots().join(row.id.to_string())
     }
 
     /// What a monitor mounts for the snapshot called `key`.
@@ -101,7 +98,8 @@ impl Snapshots<'_> {
     pub(crate) fn rootfs(&self, key: &str) -> Result<Rootfs> {
         let row = self.row(key)?;
         let folder = self.folder(&row);
-        let lower = row.layers.iter().map(|name| self.layout.layers().join(name).join("fs"));
+        let lower =
+            row.layers.iter().map(|name| self.runtime.layout().layers().join(name).join("fs"));
         Ok(Rootfs::Overlay {
             lower: lower.collect(),
             upper: Some(folder.join("fs")),
@@ -110,7 +108,8 @@ impl Snapshots<'_> {
     }
 
     fn row(&self, key: &str) -> Result<SnapshotRow> {
-        self.state
+        self.runtime
+            .state()
             .read(|connection| SnapshotRow::get(connection, key))?
             .ok_or_else(|| Error::NotFound { what: "snapshot", name: key.to_owned() })
     }
@@ -121,18 +120,18 @@ impl Snapshots<'_> {
     /// The database or the images' documents can't be read.
     pub fn list(&self) -> Result<Vec<Snapshot>> {
         let mut all = Vec::new();
-        for (chain_id, parent, layer) in self.chains.chains()? {
-            let path = self.layers.path(&layer);
+        for (chain_id, parent, layer) in self.chains()? {
+            let path = self.runtime.layers().path(&layer);
             let created = fs::metadata(&path).and_then(|m| m.created()).ok().map(DateTime::from);
             all.push(Snapshot {
-                key: chain_id.to_string(),
+                key: chain_id,
                 parent,
                 kind: SnapshotKind::Committed,
                 created,
                 path,
             });
         }
-        for row in self.state.read(SnapshotRow::list)? {
+        for row in self.runtime.state().read(SnapshotRow::list)? {
             let path = self.folder(&row).join("fs");
             all.push(Snapshot {
                 key: row.key,
@@ -145,6 +144,27 @@ impl Snapshots<'_> {
         all.sort_by(|a, b| a.key.cmp(&b.key));
         all.dedup_by(|a, b| a.key == b.key);
         Ok(all)
+    }
+
+    /// `(chain id, parent chain id or "", layer)` of every unpacked layer of every image here.
+    fn chains(&self) -> Result<Vec<(String, String, LayerName)>> {
+        let images = self.runtime.images();
+        let mut chains = Vec::new();
+        for image in images.list()? {
+            // An image that is not all here has no chain to show.
+            let details = match images.details(&image, &Platform::host()) {
+                Err(Error::MissingBlob { .. } | Error::NoPlatform { .. }) => continue,
+                other => other?,
+            };
+            let mut parent = String::new();
+            for (diff_id, chain_id) in details.config.rootfs.diff_ids.iter().zip(&details.chain_ids)
+            {
+                let Some(layer) = self.runtime.layers().find(diff_id, chain_id) else { break };
+                chains.push((chain_id.to_string(), parent, layer));
+                parent = chain_id.to_string();
+            }
+        }
+        Ok(chains)
     }
 
     /// The one called `key`.
@@ -169,7 +189,9 @@ impl Snapshots<'_> {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::InUse`] for a committed one, which its images hold.
     pub fn remove(&self, key: &str) -> Result<()> {
-        let Some(row) = self.state.read(|connection| SnapshotRow::get(connection, key))? else {
+        let Some(row) =
+            self.runtime.state().read(|connection| SnapshotRow::get(connection, key))?
+        else {
             let snapshot = self.get(key)?;
             return Err(Error::InUse {
                 what: "snapshot",
@@ -184,8 +206,8 @@ impl Snapshots<'_> {
             }
             _ => {}
         }
-        self.state.write(Durability::Process, |transaction| {
-            SnapshotRow::delete(transaction, key).map(drop).map_err(self.state.error())
+        self.runtime.state().write(Durability::Process, |transaction| {
+            SnapshotRow::delete(transaction, key).map(drop).map_err(self.runtime.state().error())
         })
     }
 }

@@ -136,9 +136,7 @@ impl ContainerRow {
         labels: &Labels,
     ) -> rusqlite::Result<bool> {
         let changed = connection
-            .prepare_cached(
-                "UPDATE containers SET labels = ?3 WHERE namespace = ?1 AND id = ?2",
-            )?
+            .prepare_cached("UPDATE containers SET labels = ?3 WHERE namespace = ?1 AND id = ?2")?
             .execute(params![namespace, id, labels_to_text(labels)])?;
         Ok(changed > 0)
     }

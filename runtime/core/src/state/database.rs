@@ -1,7 +1,7 @@
 //! Opening, migrating and transacting.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -81,7 +81,7 @@ pub enum Durability {
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
-    connection: RefCell<Connection>,
+    connection: Mutex<Connection>,
 }
 
 impl State {
@@ -116,7 +116,7 @@ impl State {
         if version < SCHEMA_VERSION {
             migrate(&mut connection).map_err(database(path))?;
         }
-        Ok(Self { path: path.to_owned(), connection: RefCell::new(connection) })
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
     /// The database's file.
@@ -130,9 +130,8 @@ impl State {
     /// # Errors
     /// [`Error::Database`], or what `work` returned.
     pub fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let mut connection = self.connection.borrow_mut();
-        let transaction =
-            connection.transaction().map_err(database(&self.path))?;
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(database(&self.path))?;
         work(&transaction).map_err(database(&self.path))
     }
 
@@ -145,20 +144,23 @@ impl State {
         durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut connection = self.connection.borrow_mut();
+        let mut connection = self.lock();
         let level = match durability {
             Durability::Process => "NORMAL",
             Durability::Power => "FULL",
         };
-        connection
-            .pragma_update(None, "synchronous", level)
-            .map_err(database(&self.path))?;
+        connection.pragma_update(None, "synchronous", level).map_err(database(&self.path))?;
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(database(&self.path))?;
         let value = work(&transaction)?;
         transaction.commit().map_err(database(&self.path))?;
         Ok(value)
+    }
+
+    /// A panic in another thread's transaction rolled it back, and leaves nothing to fear.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wraps an error of the database for use inside [`State::write`].

@@ -90,9 +90,8 @@ impl ImageRow {
 
     /// Forgets `name`; whether it was there.
     pub fn delete(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-        let deleted = connection
-            .prepare_cached("DELETE FROM images WHERE name = ?1")?
-            .execute([name])?;
+        let deleted =
+            connection.prepare_cached("DELETE FROM images WHERE name = ?1")?.execute([name])?;
         Ok(deleted > 0)
     }
 }

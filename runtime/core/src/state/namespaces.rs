@@ -43,11 +43,7 @@ impl NamespaceRow {
     }
 
     /// Makes `name` if it is missing; whether it was.
-    pub fn ensure(
-        connection: &Connection,
-        name: &str,
-        labels: &Labels,
-    ) -> rusqlite::Result<bool> {
+    pub fn ensure(connection: &Connection, name: &str, labels: &Labels) -> rusqlite::Result<bool> {
         let added = connection
             .prepare_cached("INSERT OR IGNORE INTO namespaces VALUES (?1, ?2, ?3)")?
             .execute(params![name, now(), labels_to_text(labels)])?;
@@ -68,9 +64,8 @@ impl NamespaceRow {
 
     /// Forgets `name`; whether it was there.
     pub fn delete(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-        let deleted = connection
-            .prepare_cached("DELETE FROM namespaces WHERE name = ?1")?
-            .execute([name])?;
+        let deleted =
+            connection.prepare_cached("DELETE FROM namespaces WHERE name = ?1")?.execute([name])?;
         Ok(deleted > 0)
     }
 }

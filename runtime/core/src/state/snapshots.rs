@@ -122,9 +122,8 @@ impl SnapshotRow {
 
     /// Forgets it; whether it was there.
     pub fn delete(connection: &Connection, key: &str) -> rusqlite::Result<bool> {
-        let deleted = connection
-            .prepare_cached("DELETE FROM snapshots WHERE key = ?1")?
-            .execute([key])?;
+        let deleted =
+            connection.prepare_cached("DELETE FROM snapshots WHERE key = ?1")?.execute([key])?;
         Ok(deleted > 0)
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Labels, json, labels_to_text, now, to_time};
+use super::{Labels, json, now, to_time};
 
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,9 +116,8 @@ impl VolumeRow {
 
     /// Forgets it; whether it was there.
     pub fn delete(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-        let deleted = connection
-            .prepare_cached("DELETE FROM volumes WHERE name = ?1")?
-            .execute([name])?;
+        let deleted =
+            connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name])?;
         Ok(deleted > 0)
     }
 }

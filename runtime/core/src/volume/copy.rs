@@ -8,9 +8,9 @@ use std::path::Path;
 
 use isopod_sys::root::Root;
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, CWD,
-    chownat, fchmod, fgetxattr, flistxattr, fsetxattr, linkat, mkdirat, mknodat, openat, readlinkat,
-    statat, symlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags,
+    chownat, fchmod, fgetxattr, flistxattr, fsetxattr, linkat, mkdirat, mknodat, openat,
+    readlinkat, statat, symlinkat, utimensat,
 };
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
