@@ -3,11 +3,13 @@
 //! - [`launch`]: the file a monitor is started with;
 //! - [`status`]: the file it keeps, which commands read without asking it;
 //! - [`message`]: requests, replies and events on its socket;
-//! - [`frame`]: how a message and its descriptors travel.
+//! - [`frame`]: how a message and its descriptors travel;
+//! - [`client`]: starting a monitor, reaching one, asking.
 //!
 //! Everything here carries [`VERSION`]: a later release must drive a container that
 //! this one started. A field may be added with a default; a changed meaning is a new version.
 
+pub mod client;
 pub mod frame;
 pub mod launch;
 pub mod message;

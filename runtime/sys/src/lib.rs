@@ -4,5 +4,10 @@
 //! What lives here knows the kernel and nothing of containers or images.
 
 pub mod atomic;
+pub mod cgroup;
 pub mod lock;
+pub mod mount;
+pub mod overlay;
+pub mod process;
 pub mod root;
+pub mod tree;

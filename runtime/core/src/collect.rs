@@ -1,0 +1,189 @@
+//! Collecting garbage: blobs and layers that no image, container or running pull needs.
+//!
+//! A [`Lease`] is a locked file under `<root>/leases` that names blobs; it ends with its process.
+//! The collector holds `<root>/collect.lock` alone while it marks and sweeps, and whoever is about to
+//! rely on something unnamed holds it shared while it says so.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use chrono::{TimeDelta, Utc};
+use isopod_image::Digest;
+use isopod_image::document::Document;
+use isopod_sys::atomic::{self, Durability};
+use isopod_sys::lock::Lock;
+
+use crate::container::Record;
+use crate::image::{details_of, read_document};
+use crate::layout::private_folder;
+use crate::snapshot::LayerName;
+use crate::state::{ContainerRow, ImageRow};
+use crate::{Error, Result, Runtime};
+
+/// How young something unnamed may be before it is taken for somebody's work in progress: a layer's
+/// folder appears a moment before the name that leads to it.
+const GRACE: TimeDelta = TimeDelta::hours(1);
+
+/// What a collection removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Blobs, with their bytes.
+    pub blobs: Vec<(Digest, u64)>,
+    /// Layers, with their bytes.
+    pub layers: Vec<(LayerName, u64)>,
+}
+
+impl Runtime {
+    /// Removes what nothing needs.
+    ///
+    /// # Errors
+    /// Something can't be read, or can't be removed. A damaged document stops the collection before
+    /// anything goes, since what it refers to isn't known.
+    pub fn collect_garbage(&self) -> Result<Collected> {
+        let path = self.layout().root().join("collect.lock");
+        let _alone = Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))?;
+        let leased = leased(self)?;
+        let mut blobs = leased.clone();
+        let mut layers = BTreeSet::new();
+        mark(self, &mut blobs, &mut layers)?;
+        let now = Utc::now();
+        // A pull that waits for its lease until we are done must find what it saw before.
+        let removed_blobs = self.content().retain(&blobs, now)?;
+        self.content().remove_partials(now - GRACE)?;
+        // A pull's layers are not in its lease, which names blobs: while one runs, none goes.
+        let before = if leased.is_empty() { now } else { now - GRACE };
+        let removed_layers = self.layers().retain(&layers, before)?;
+        Ok(Collected { blobs: removed_blobs, layers: removed_layers })
+    }
+
+    /// Keeps the collector away while something that nothing refers to yet is being referred to.
+    pub(crate) fn hold_collection(&self) -> Result<Lock> {
+        let path = self.layout().root().join("collect.lock");
+        Lock::shared(&path).map_err(Error::io("cannot lock", &path))
+    }
+}
+
+/// Blobs that a running command relies on.
+#[derive(Debug)]
+pub struct Lease {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Lease {
+    /// Takes a lease on `digests`, whether they are there yet or not.
+    ///
+    /// # Errors
+    /// Its file can't be written.
+    pub(crate) fn take(runtime: &Runtime, digests: &[Digest]) -> Result<Self> {
+        let folder = folder(runtime);
+        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+        let path = folder.join(&crate::id::random()[..16]);
+        let _not_now = runtime.hold_collection()?;
+        let bytes = serde_json::to_vec(digests).expect("digests are JSON");
+        atomic::write(&path, &bytes, 0o600, Durability::Process)
+            .map_err(Error::io("cannot write", &path))?;
+        let lock = Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Ends it: what it held is referred to now, or not wanted. Ending the process does so too.
+    ///
+    /// # Errors
+    /// Its file can't be removed.
+    pub(crate) fn release(self) -> Result<()> {
+        fs::remove_file(&self.path).map_err(Error::io("cannot remove", &self.path))
+    }
+}
+
+fn folder(runtime: &Runtime) -> PathBuf {
+    runtime.layout().root().join("leases")
+}
+
+/// The blobs of every lease whose process lives; the others' files go.
+fn leased(runtime: &Runtime) -> Result<BTreeSet<Digest>> {
+    let folder = folder(runtime);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        other => other.map_err(Error::io("cannot list", &folder))?,
+    };
+    let mut digests = BTreeSet::new();
+    for entry in entries {
+        let path = entry.map_err(Error::io("cannot list", &folder))?.path();
+        if Lock::try_exclusive(&path).map_err(Error::io("cannot lock", &path))?.is_some() {
+            fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
+            continue;
+        }
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => {
+                let bytes = other.map_err(Error::io("cannot read", &path))?;
+                let held: Vec<Digest> = serde_json::from_slice(&bytes)
+                    .map_err(|error| Error::Corrupt { path, detail: error.to_string() })?;
+                digests.extend(held);
+            }
+        }
+    }
+    Ok(digests)
+}
+
+/// What images and containers need.
+fn mark(
+    runtime: &Runtime,
+    blobs: &mut BTreeSet<Digest>,
+    layers: &mut BTreeSet<LayerName>,
+) -> Result<()> {
+    for image in runtime.state().read(ImageRow::list)? {
+        blobs.insert(image.target.digest.clone());
+        let manifests = match read_document(runtime, &image.target, &image.name) {
+            Ok(Document::Manifest(_)) => vec![image.target.clone()],
+            Ok(Document::Index(index)) => index.manifests,
+            // What is missing can't be collected; what it led to is not known.
+            Err(Error::MissingBlob { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        for manifest in manifests {
+            blobs.insert(manifest.digest.clone());
+            mark_manifest(runtime, &manifest, &image.name, blobs, layers)?;
+        }
+    }
+    for row in runtime.state().read(ContainerRow::list_all)? {
+        let record = Record::parse(&row)?;
+        layers.extend(record.layers.iter().cloned());
+        if let Some(image) = &record.image {
+            blobs.insert(image.target.clone());
+            blobs.insert(image.manifest.digest.clone());
+            mark_manifest(runtime, &image.manifest, &row.id, blobs, layers)?;
+        }
+    }
+    Ok(())
+}
+
+fn mark_manifest(
+    runtime: &Runtime,
+    manifest: &isopod_image::Descriptor,
+    owner: &str,
+    blobs: &mut BTreeSet<Digest>,
+    layers: &mut BTreeSet<LayerName>,
+) -> Result<()> {
+    let document = match read_document(runtime, manifest, owner) {
+        // Another platform's, not fetched.
+        Err(Error::MissingBlob { .. }) => return Ok(()),
+        other => other?,
+    };
+    let Document::Manifest(parsed) = document else { return Ok(()) };
+    blobs.insert(parsed.config.digest.clone());
+    blobs.extend(parsed.layers.iter().map(|layer| layer.digest.clone()));
+    if !parsed.is_image() {
+        return Ok(());
+    }
+    let details = match details_of(runtime, manifest, owner) {
+        Err(Error::MissingBlob { .. }) => return Ok(()),
+        other => other?,
+    };
+    let ids = details.config.rootfs.diff_ids.iter().zip(&details.chain_ids);
+    layers.extend(ids.filter_map(|(diff_id, chain_id)| runtime.layers().find(diff_id, chain_id)));
+    Ok(())
+}

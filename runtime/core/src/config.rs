@@ -1,0 +1,33 @@
+//! Where an instance lives and what it starts.
+
+use std::path::PathBuf;
+
+/// One instance of the runtime; several live side by side with folders of their own.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Data that outlives a boot: blobs, layers, containers, the database.
+    pub root: PathBuf,
+    /// What belongs to this boot: sockets, locks, mount points. Best on a tmpfs.
+    pub state: PathBuf,
+    /// The cgroup below which everything of this instance runs, absolute, in every hierarchy.
+    pub cgroup_parent: String,
+    /// The monitor's binary.
+    pub monitor: MonitorProgram,
+    /// Program and first arguments that start this product again for the same instance;
+    /// a monitor calls it for the clean-up that needs the database. Empty: never.
+    pub program: Vec<String>,
+}
+
+/// Where the monitor's binary comes from.
+#[derive(Debug, Clone)]
+pub enum MonitorProgram {
+    /// Carried inside the calling program; written once to `<root>/bin/<sha256>/`.
+    Embedded {
+        /// The ELF file.
+        bytes: &'static [u8],
+        /// Its SHA-256 in lower-case hex, computed when it was built in.
+        sha256: &'static str,
+    },
+    /// A file, for embedders and tests.
+    File(PathBuf),
+}

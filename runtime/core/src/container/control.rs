@@ -1,0 +1,76 @@
+//! Talking to a container's monitor.
+
+use isopod_monitor_protocol::client::{ClientError, Connection};
+use isopod_monitor_protocol::message::{ErrorKind, Reply, Request};
+
+use super::Container;
+use crate::{Error, Result};
+
+impl Container<'_> {
+    /// A connection to its monitor.
+    ///
+    /// # Errors
+    /// [`Error::State`] if it does not run.
+    pub(super) fn connect(&self) -> Result<Connection> {
+        Connection::open(&self.state()).map_err(|source| {
+            let gone = [std::io::ErrorKind::NotFound, std::io::ErrorKind::ConnectionRefused];
+            match gone.contains(&source.kind()) {
+                true => Error::State {
+                    id: self.name().to_owned(),
+                    state: "not running",
+                    hint: "start it first",
+                },
+                false => Error::io("cannot reach the monitor at", &self.state())(source),
+            }
+        })
+    }
+
+    /// Asks for something that is either done or refused.
+    pub(super) fn ask(&self, request: Request) -> Result<Reply> {
+        self.ask_on(&mut self.connect()?, request)
+    }
+
+    pub(super) fn ask_on(&self, connection: &mut Connection, request: Request) -> Result<Reply> {
+        match connection.ask(request).map_err(|error| self.client_error(error))? {
+            Reply::Error { kind, message } => Err(self.refusal(kind, message)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// An answer that doesn't fit the question.
+    pub(super) fn unexpected(&self, reply: &Reply) -> Error {
+        Error::Monitor(format!("the monitor of {} answered {reply:?} out of turn", self.name()))
+    }
+
+    pub(super) fn client_error(&self, error: ClientError) -> Error {
+        match error {
+            ClientError::Gone => {
+                Error::MonitorDied { id: self.name().to_owned(), detail: String::new() }
+            }
+            error => {
+                Error::Monitor(format!("cannot talk to the monitor of {}: {error}", self.name()))
+            }
+        }
+    }
+
+    pub(super) fn refusal(&self, kind: ErrorKind, message: String) -> Error {
+        let id = self.name().to_owned();
+        match kind {
+            ErrorKind::CommandNotFound => Error::CommandNotFound(message),
+            ErrorKind::CommandNotExecutable => Error::CommandNotExecutable(message),
+            ErrorKind::NotFound => Error::NotFound { what: "exec", name: message },
+            ErrorKind::AlreadyExists => Error::AlreadyExists {
+                what: "exec id",
+                name: message,
+                by: "a running exec".to_owned(),
+            },
+            ErrorKind::WrongPhase => Error::Monitor(format!("container {id}: {message}")),
+            ErrorKind::Version => Error::Unsupported(format!(
+                "container {id} was started by another release: {message}"
+            )),
+            ErrorKind::Invalid | ErrorKind::Failed => {
+                Error::Monitor(format!("container {id}: {message}"))
+            }
+        }
+    }
+}

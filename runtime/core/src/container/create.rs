@@ -1,0 +1,277 @@
+//! Creating: everything is checked, the image's layers are there, the row is written. No process yet.
+
+use std::path::{Path, PathBuf};
+
+use isopod_image::Platform;
+
+use super::record::{ImageUse, Record, VERSION, VolumeUse};
+use super::settings::{LogConfig, Mount, Profile, Settings};
+use super::{Container, Containers};
+use crate::image::{self, Image, NoProgress};
+use crate::layout::private_folder;
+use crate::state::{ContainerRow, Durability, Labels, NamespaceRow, NewContainer, VolumeRow};
+use crate::{Error, Result, Runtime, id};
+
+/// What a container is to be made from.
+#[derive(Debug, Clone)]
+pub enum ImageSource {
+    /// An image, on a platform.
+    Image(Box<Image>, Platform),
+    /// A folder that is there already; it is used as it is, and written to.
+    Rootfs(PathBuf),
+}
+
+/// What to create.
+#[derive(Debug, Clone)]
+pub struct CreateOptions {
+    /// An id of the caller's; `None` draws 64 hex characters.
+    pub id: Option<String>,
+    /// A name.
+    pub name: Option<String>,
+    /// Draw a name where none is given.
+    pub generate_name: bool,
+    /// From what.
+    pub source: ImageSource,
+    /// Labels, which win over the image's.
+    pub labels: Labels,
+    /// How it is to be.
+    pub settings: Settings,
+    /// Where output is kept.
+    pub log: LogConfig,
+    /// Whether it goes when it ends.
+    pub auto_remove: bool,
+}
+
+impl<'a> Containers<'a> {
+    /// Creates a container.
+    ///
+    /// # Errors
+    /// A name or id is taken or no identifier, a setting can't be, the image is not all there, a layer can't
+    /// be unpacked. Nothing is left behind then.
+    pub fn create(&self, options: CreateOptions) -> Result<Container<'a>> {
+        id::check("namespace", &self.namespace)?;
+        let id = match options.id {
+            Some(id) => {
+                id::check("container id", &id)?;
+                id
+            }
+            None => id::random(),
+        };
+        if let Some(name) = &options.name {
+            id::check("container name", name)?;
+        }
+        let collection = self.runtime.hold_collection()?;
+        let mut labels = Labels::new();
+        let mut record = Record {
+            version: VERSION,
+            image: None,
+            rootfs: None,
+            layers: Vec::new(),
+            snapshot: None,
+            settings: options.settings,
+            volumes: Vec::new(),
+            log: options.log,
+            auto_remove: options.auto_remove,
+        };
+        let mut parent = String::new();
+        match options.source {
+            ImageSource::Image(image, platform) => {
+                let details = self.runtime.images().details(&image, &platform)?;
+                drop(collection);
+                record.layers = image::ensure(self.runtime, &details, &NoProgress)?;
+                parent = details.top_chain_id();
+                labels.extend(image_labels(&details.config.config.labels));
+                record.image = Some(ImageUse {
+                    name: image.name,
+                    target: image.target.digest,
+                    id: details.id().clone(),
+                    manifest: details.manifest_descriptor,
+                    config: details.config.config,
+                });
+            }
+            ImageSource::Rootfs(path) => record.rootfs = Some(checked_rootfs(&path)?),
+        }
+        labels.extend(options.labels);
+        super::spec::check(&id, &record)?;
+        record.volumes = volumes(&record)?;
+
+        let _collection = self.runtime.hold_collection()?;
+        let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
+        creation.run(record, options.name, options.generate_name, &labels, &parent)
+    }
+}
+
+/// What the image says of itself, without what only we may say (security.md, row 11).
+fn image_labels(labels: &Labels) -> Labels {
+    const RESERVED: &[&str] = &["io.kubernetes.", "isopod.", "nerdctl/", "com.docker.compose."];
+    let allowed = |key: &str| !RESERVED.iter().any(|prefix| key.starts_with(prefix));
+    labels.iter().filter(|(key, _)| allowed(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+fn checked_rootfs(path: &Path) -> Result<PathBuf> {
+    let path = path.canonicalize().map_err(Error::io("cannot use as root file system", path))?;
+    if path == Path::new("/") || !path.is_dir() {
+        return Err(Error::Invalid(format!(
+            "{} can't be a root file system: give a folder other than /",
+            path.display()
+        )));
+    }
+    Ok(path)
+}
+
+/// The volumes that the settings and, for docker's profile, the image ask for.
+fn volumes(record: &Record) -> Result<Vec<VolumeUse>> {
+    let mut volumes = Vec::new();
+    for mount in &record.settings.mounts {
+        if let Mount::Volume { name, destination, options, no_copy } = mount {
+            if let Some(name) = name {
+                id::check("volume name", name)?;
+            }
+            volumes.push(VolumeUse {
+                anonymous: name.is_none(),
+                name: name.clone().unwrap_or_else(id::random),
+                destination: destination.clone(),
+                options: options.clone(),
+                copy: !no_copy,
+            });
+        }
+    }
+    let image = record.image.as_ref().filter(|_| record.settings.profile == Profile::Docker);
+    let declared = image.map(|image| super::spec::image_volumes(&image.config)).transpose()?;
+    for destination in declared.unwrap_or_default() {
+        let is_covered = |mount: &Mount| super::spec::same_place(mount.destination(), &destination);
+        if !record.settings.mounts.iter().any(is_covered) {
+            let name = id::random();
+            let options = Vec::new();
+            volumes.push(VolumeUse { name, destination, options, copy: true, anonymous: true });
+        }
+    }
+    Ok(volumes)
+}
+
+/// The durable part, after all checks.
+struct Creation<'a, 'n> {
+    runtime: &'a Runtime,
+    namespace: &'n str,
+    id: &'n str,
+}
+
+impl<'a> Creation<'a, '_> {
+    fn run(
+        &self,
+        mut record: Record,
+        name: Option<String>,
+        generate_name: bool,
+        labels: &Labels,
+        parent: &str,
+    ) -> Result<Container<'a>> {
+        let durability = match record.auto_remove {
+            // It would not be wanted after the boot that a power cut brings.
+            true => Durability::Process,
+            false => Durability::Power,
+        };
+        if record.rootfs.is_none() {
+            record.snapshot = Some(format!("{}/{}", self.namespace, self.id));
+        }
+        // A name that the generator drew may be taken; docker draws again too.
+        let mut attempt = 0;
+        let row = loop {
+            let drawn = match &name {
+                Some(name) => Some(name.clone()),
+                None if generate_name && attempt < 16 => Some(id::random_name()),
+                None if generate_name => {
+                    Some(format!("{}_{}", id::random_name(), &id::random()[..8]))
+                }
+                None => None,
+            };
+            match self.insert(&record, drawn.as_deref(), labels, durability) {
+                Err(Error::AlreadyExists { what: "container name", .. }) if name.is_none() => {
+                    attempt += 1;
+                }
+                other => break other?,
+            }
+        };
+        let container = Container { runtime: self.runtime, row, record };
+        if let Err(error) = self.prepare_folders(&container, parent, durability) {
+            if let Err(second) = container.forget() {
+                tracing::warn!(container = self.id, error = %second, "cannot undo a failed create");
+            }
+            return Err(error);
+        }
+        Ok(container)
+    }
+
+    fn insert(
+        &self,
+        record: &Record,
+        name: Option<&str>,
+        labels: &Labels,
+        durability: Durability,
+    ) -> Result<ContainerRow> {
+        let state = self.runtime.state();
+        state.write(durability, |transaction| {
+            let wrap = state.error();
+            let taken = |text: &str| ContainerRow::exact(transaction, self.namespace, text);
+            if let Some(other) = taken(self.id).map_err(&wrap)? {
+                return Err(Error::AlreadyExists {
+                    what: "container id",
+                    name: self.id.to_owned(),
+                    by: describe(&other),
+                });
+            }
+            if let Some(name) = name
+                && let Some(other) = taken(name).map_err(&wrap)?
+            {
+                return Err(Error::AlreadyExists {
+                    what: "container name",
+                    name: name.to_owned(),
+                    by: describe(&other),
+                });
+            }
+            NamespaceRow::ensure(transaction, self.namespace, &Labels::new()).map_err(&wrap)?;
+            for volume in &record.volumes {
+                VolumeRow::ensure(transaction, &volume.name, volume.anonymous).map_err(&wrap)?;
+                VolumeRow::add_use(transaction, &volume.name, self.namespace, self.id)
+                    .map_err(&wrap)?;
+            }
+            let new = NewContainer {
+                namespace: self.namespace,
+                id: self.id,
+                name,
+                image: record.image.as_ref().map(|image| image.name.as_str()),
+                labels,
+                record: &record.to_text(),
+            };
+            ContainerRow::insert(transaction, &new).map_err(&wrap)
+        })
+    }
+
+    fn prepare_folders(
+        &self,
+        container: &Container<'a>,
+        parent: &str,
+        durability: Durability,
+    ) -> Result<()> {
+        let data = container.data();
+        // What a crash left under an id that is used again.
+        super::remove::remove_folder(&data)?;
+        private_folder(&data).map_err(Error::io("cannot make", &data))?;
+        if let Some(key) = &container.record.snapshot {
+            let snapshots = self.runtime.snapshots();
+            snapshots.prepare(key, &container.record.layers, parent, durability)?;
+        }
+        for volume in &container.record.volumes {
+            self.runtime.volumes().populate(volume, container)?;
+        }
+        Ok(())
+    }
+}
+
+fn describe(row: &ContainerRow) -> String {
+    match &row.name {
+        Some(name) if *name != row.id => {
+            format!("container {name} ({})", row.id.get(..12).unwrap_or(&row.id))
+        }
+        _ => format!("container {}", row.id),
+    }
+}

@@ -1,0 +1,80 @@
+//! Looking containers up.
+
+use std::collections::BTreeMap;
+
+use super::Container;
+use crate::namespace::merge;
+use crate::state::{ContainerRow, Durability, Labels};
+use crate::{Error, Result, Runtime};
+
+/// The containers of one namespace.
+#[derive(Debug, Clone)]
+pub struct Containers<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) namespace: String,
+}
+
+impl<'a> Containers<'a> {
+    pub(crate) fn new(runtime: &'a Runtime, namespace: &str) -> Self {
+        Self { runtime, namespace: namespace.to_owned() }
+    }
+
+    /// All, newest first.
+    ///
+    /// # Errors
+    /// The database failed or a record is damaged.
+    pub fn list(&self) -> Result<Vec<Container<'a>>> {
+        let rows = self.runtime.state().read(|c| ContainerRow::list(c, &self.namespace))?;
+        rows.into_iter().map(|row| Container::from_row(self.runtime, row)).collect()
+    }
+
+    /// The one that `text` names: an id, a name, or a unique beginning of an id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Ambiguous`].
+    pub fn find(&self, text: &str) -> Result<Container<'a>> {
+        let namespace = &self.namespace;
+        let exact = self.runtime.state().read(|c| ContainerRow::exact(c, namespace, text))?;
+        if let Some(row) = exact {
+            return Container::from_row(self.runtime, row);
+        }
+        let mut rows = match text {
+            "" => Vec::new(),
+            _ => self.runtime.state().read(|c| ContainerRow::with_prefix(c, namespace, text))?,
+        };
+        match rows.len() {
+            0 => Err(Error::NotFound { what: "container", name: text.to_owned() }),
+            1 => Container::from_row(self.runtime, rows.remove(0)),
+            _ => {
+                let ids = rows.iter().map(|row| row.id.get(..12).unwrap_or(&row.id));
+                Err(Error::Ambiguous {
+                    what: "container",
+                    name: text.to_owned(),
+                    candidates: ids.collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    }
+}
+
+impl Container<'_> {
+    /// Changes labels: `None` removes one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was removed since.
+    pub fn set_labels(&mut self, changes: &BTreeMap<String, Option<String>>) -> Result<Labels> {
+        let (namespace, id) = (self.row.namespace.clone(), self.row.id.clone());
+        let state = self.runtime.state();
+        let labels = state.write(Durability::Power, |transaction| {
+            let row = ContainerRow::exact(transaction, &namespace, &id).map_err(state.error())?;
+            let not_found = || Error::NotFound { what: "container", name: id.clone() };
+            let mut labels = row.ok_or_else(not_found)?.labels;
+            merge(&mut labels, changes);
+            ContainerRow::set_labels(transaction, &namespace, &id, &labels)
+                .map_err(state.error())?;
+            Ok(labels)
+        })?;
+        self.row.labels.clone_from(&labels);
+        Ok(labels)
+    }
+}

@@ -1,0 +1,123 @@
+//! What a monitor is given: its program, and the files it reads.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+
+use isopod_image::Digest;
+use isopod_monitor_protocol::launch::{Launch, Log, Rootfs};
+use isopod_monitor_protocol::{VERSION, client, data, state};
+use isopod_sys::atomic::{self, Durability};
+use isopod_sys::tree;
+
+use super::Container;
+use super::settings::LogConfig;
+use crate::config::MonitorProgram;
+use crate::layout::private_folder;
+use crate::{Error, Result, Runtime};
+
+impl Runtime {
+    /// The monitor's program on a mount that can't be written through, so that nothing inside a
+    /// container reaches the file that other containers' monitors run (security.md, row 1).
+    pub(super) fn monitor_program(&self) -> Result<OwnedFd> {
+        let path = match &self.config().monitor {
+            MonitorProgram::File(path) => path.clone(),
+            MonitorProgram::Embedded { bytes, sha256 } => self.install(bytes, sha256)?,
+        };
+        tree::readonly_clone(&path).map_err(Error::io("cannot use the monitor's program", &path))
+    }
+
+    /// Writes the embedded program once a version. Its digest is computed when it is written; later
+    /// only what tells a foreign or torn file apart is looked at.
+    fn install(&self, bytes: &[u8], sha256: &str) -> Result<PathBuf> {
+        let folder = self.layout().programs().join(sha256);
+        let path = folder.join("isopod-monitor");
+        if let Ok(metadata) = fs::symlink_metadata(&path)
+            && metadata.is_file()
+            && metadata.len() == bytes.len() as u64
+            && metadata.uid() == rustix::process::geteuid().as_raw()
+            && metadata.permissions().mode() & 0o7777 == 0o500
+        {
+            return Ok(path);
+        }
+        if Digest::sha256(bytes).hex() != sha256 {
+            return Err(Error::Corrupt {
+                path: PathBuf::from("/proc/self/exe"),
+                detail: "the monitor inside this program is not the one it was built with"
+                    .to_owned(),
+            });
+        }
+        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+        atomic::write(&path, bytes, 0o500, Durability::Power)
+            .map_err(Error::io("cannot write", &path))?;
+        Ok(path)
+    }
+}
+
+impl Container<'_> {
+    /// Writes `launch.json` and makes the state folder.
+    pub(super) fn write_launch(&self, rootfs: Rootfs) -> Result<()> {
+        let settings = &self.record.settings;
+        let data_folder = self.data();
+        let log = match (&self.record.log, self.log_path()) {
+            (LogConfig::JsonFile { max_size, max_files }, Some(path)) => {
+                Log::JsonFile { path, max_size: *max_size, max_files: *max_files }
+            }
+            _ => Log::None,
+        };
+        let program = &self.runtime.config().program;
+        let after_exit = match self.record.auto_remove && !program.is_empty() {
+            true => {
+                let more = ["internal", "after-exit", self.namespace(), self.id()];
+                program.iter().cloned().chain(more.map(str::to_owned)).collect()
+            }
+            false => Vec::new(),
+        };
+        let launch = Launch {
+            version: VERSION,
+            id: self.id().to_owned(),
+            namespace: self.namespace().to_owned(),
+            data: data_folder.clone(),
+            state: self.state(),
+            rootfs,
+            log,
+            open_stdin: settings.open_stdin,
+            stdin_once: settings.stdin_once,
+            terminal: settings.terminal,
+            monitor_cgroup: PathBuf::from(format!(
+                "{}/monitors",
+                self.runtime.config().cgroup_parent
+            )),
+            after_exit,
+        };
+        let path = data_folder.join(data::LAUNCH);
+        let bytes = serde_json::to_vec(&launch).expect("a launch description is JSON");
+        atomic::write(&path, &bytes, 0o600, Durability::Process)
+            .map_err(Error::io("cannot write", &path))?;
+        let mount_point = self.state().join(state::ROOTFS);
+        private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))
+    }
+
+    /// Starts a monitor on what was written.
+    pub(super) fn spawn_monitor(&self) -> Result<client::Connection> {
+        let program = self.runtime.monitor_program()?;
+        let mut spawned = client::spawn(program.as_fd(), &self.data())
+            .map_err(|source| Error::System { action: "cannot start the monitor", source })?;
+        // It forks the monitor at once; not reaping it would leave a zombie to long-lived callers.
+        spawned
+            .starter
+            .wait()
+            .map_err(|source| Error::System { action: "cannot start the monitor", source })?;
+        Ok(spawned.connection)
+    }
+
+    /// Has a fresh monitor program clean up after one that died.
+    pub(super) fn clean_up_after_monitor(&self) -> Result<()> {
+        let program = self.runtime.monitor_program()?;
+        client::clean_up(program.as_fd(), &self.data()).map_err(|source| Error::System {
+            action: "cannot clean up after a monitor that died",
+            source,
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! Reading a container's log: json-file lines from the oldest rotated file to the current one, and on
+//! from there while it runs.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::{Container, LogConfig};
+use crate::{Error, Result};
+
+/// How often a followed log is looked at. The monitor writes to a plain file, and looking is one
+/// `read` that returns nothing.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Which lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Go on until the container ends.
+    pub follow: bool,
+    /// Only the last so many.
+    pub tail: Option<u64>,
+    /// Not older.
+    pub since: Option<DateTime<Utc>>,
+    /// Not newer.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Which of the process's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A line, or a part of one that was too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written.
+    pub time: DateTime<Utc>,
+    /// Where.
+    pub stream: Stream,
+    /// Its text, with its newline if it has one.
+    pub text: String,
+}
+
+#[derive(Deserialize)]
+struct JsonLine {
+    log: String,
+    stream: Stream,
+    time: DateTime<Utc>,
+}
+
+impl Container<'_> {
+    /// Hands lines to `sink` until it breaks, the log ends, or for a followed one the container does.
+    ///
+    /// # Errors
+    /// It keeps no log; the files can't be read. A damaged line is handed over as it is, so that the
+    /// others can still be read.
+    pub fn logs(
+        &self,
+        options: LogOptions,
+        sink: &mut dyn FnMut(LogLine) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let (Some(path), LogConfig::JsonFile { max_files, .. }) =
+            (self.log_path(), &self.record.log)
+        else {
+            return Err(Error::Unsupported(format!(
+                "container {} keeps no log (its log driver is \"none\")",
+                self.name()
+            )));
+        };
+        let mut follower = Follower::open(&path, *max_files)?;
+        // Before the lines are read, so that none of a container that ends meanwhile is missed.
+        let mut alive = options.follow && self.status()?.phase.is_alive();
+        let wanted = |line: &LogLine| {
+            options.since.is_none_or(|since| line.time >= since)
+                && options.until.is_none_or(|until| line.time <= until)
+        };
+        if let Some(tail) = options.tail {
+            let mut last = VecDeque::new();
+            let drained = follower.drain(&mut |line| {
+                if wanted(&line) {
+                    last.push_back(line);
+                    if last.len() as u64 > tail {
+                        last.pop_front();
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
+            debug_assert!(drained.is_continue(), "the sink above never breaks");
+            for line in last {
+                if sink(line).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        let mut pass = |line: LogLine| match wanted(&line) {
+            true => sink(line),
+            false => ControlFlow::Continue(()),
+        };
+        loop {
+            if follower.drain(&mut pass)?.is_break() || !alive {
+                return Ok(());
+            }
+            if options.until.is_some_and(|until| until < Utc::now()) {
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+            alive = self.status()?.phase.is_alive();
+        }
+    }
+}
+
+/// Reads the files of a log in order, across rotations.
+struct Follower {
+    path: PathBuf,
+    /// Files still to be read before the current one, oldest first.
+    older: VecDeque<File>,
+    current: Option<BufReader<File>>,
+    /// A line whose end has not been written yet.
+    unfinished: Vec<u8>,
+}
+
+impl Follower {
+    fn open(path: &Path, max_files: u32) -> Result<Self> {
+        let mut older = VecDeque::new();
+        for number in (1..max_files).rev() {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".{number}"));
+            older.extend(open(Path::new(&name))?);
+        }
+        let current = open(path)?.map(BufReader::new);
+        Ok(Self { path: path.to_owned(), older, current, unfinished: Vec::new() })
+    }
+
+    /// All lines that are there now.
+    fn drain(
+        &mut self,
+        sink: &mut dyn FnMut(LogLine) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        while let Some(file) = self.older.pop_front() {
+            let mut reader = BufReader::new(file);
+            while let Some(line) = self.next_line(&mut reader)? {
+                if sink(line).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            self.unfinished.clear();
+        }
+        loop {
+            let Some(mut reader) = self.current.take() else {
+                match open(&self.path)? {
+                    Some(file) => self.current = Some(BufReader::new(file)),
+                    None => return Ok(ControlFlow::Continue(())),
+                }
+                continue;
+            };
+            while let Some(line) = self.next_line(&mut reader)? {
+                if sink(line).is_break() {
+                    self.current = Some(reader);
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            let rotated = self.was_rotated(reader.get_mut())?;
+            if !rotated {
+                self.current = Some(reader);
+                return Ok(ControlFlow::Continue(()));
+            }
+            // What was written between our last read and the rotation.
+            while let Some(line) = self.next_line(&mut reader)? {
+                if sink(line).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            self.unfinished.clear();
+        }
+    }
+
+    fn next_line(&mut self, reader: &mut BufReader<File>) -> Result<Option<LogLine>> {
+        reader
+            .read_until(b'\n', &mut self.unfinished)
+            .map_err(Error::io("cannot read", &self.path))?;
+        if self.unfinished.last() != Some(&b'\n') {
+            return Ok(None);
+        }
+        let bytes = std::mem::take(&mut self.unfinished);
+        Ok(Some(match serde_json::from_slice::<JsonLine>(&bytes) {
+            Ok(line) => LogLine { time: line.time, stream: line.stream, text: line.log },
+            Err(_) => LogLine {
+                time: DateTime::UNIX_EPOCH,
+                stream: Stream::Stderr,
+                text: String::from_utf8_lossy(&bytes).into_owned(),
+            },
+        }))
+    }
+
+    /// Whether another file, or an emptied one, is at the path now.
+    fn was_rotated(&self, file: &mut File) -> Result<bool> {
+        let failed = |error| Error::io("cannot look at", &self.path)(error);
+        let ours = file.metadata().map_err(failed)?;
+        match std::fs::metadata(&self.path) {
+            Ok(theirs) => {
+                let position = file.stream_position().map_err(failed)?;
+                if theirs.ino() == ours.ino() && theirs.len() < position {
+                    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+                }
+                Ok(theirs.ino() != ours.ino() || theirs.dev() != ours.dev())
+            }
+            // Between the two renames of a rotation.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("cannot open", path)(error)),
+    }
+}

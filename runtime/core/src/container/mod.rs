@@ -1,0 +1,144 @@
+//! Containers: a row in the database, a folder of data, and while it runs a monitor that owns its
+//! process. One verb a file.
+
+mod attach;
+mod control;
+mod create;
+mod exec;
+mod files;
+mod find;
+mod inspect;
+mod kill;
+mod launch;
+mod logs;
+mod pause;
+mod record;
+mod remove;
+mod session;
+mod settings;
+mod spec;
+mod start;
+mod stats;
+mod status;
+mod stop;
+
+pub use create::{CreateOptions, ImageSource};
+pub use exec::ExecOptions;
+pub use find::Containers;
+pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
+pub use isopod_monitor_protocol::status::Exit;
+pub use logs::{LogLine, LogOptions, Stream};
+pub use record::{ImageUse, Record, VolumeUse};
+pub use remove::RemoveOptions;
+pub use session::{Session, SessionEnd};
+pub use settings::{
+    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Seccomp,
+    Settings,
+};
+pub use start::Started;
+pub use stats::Stats;
+pub use status::{ContainerStatus, Phase};
+pub use stop::Patience;
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use crate::state::{ContainerRow, Labels};
+use crate::{Result, Runtime};
+
+/// A handle to one container, as it was when it was looked up.
+#[derive(Debug, Clone)]
+pub struct Container<'a> {
+    runtime: &'a Runtime,
+    row: ContainerRow,
+    record: Record,
+}
+
+impl<'a> Container<'a> {
+    fn from_row(runtime: &'a Runtime, row: ContainerRow) -> Result<Self> {
+        let record = Record::parse(&row)?;
+        Ok(Self { runtime, row, record })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.row.id
+    }
+
+    /// Its name, or its id if it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.row.name.as_deref().unwrap_or(&self.row.id)
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.row.namespace
+    }
+
+    /// The image's canonical name when it was created.
+    #[must_use]
+    pub fn image_name(&self) -> Option<&str> {
+        self.row.image.as_deref()
+    }
+
+    /// When it was created.
+    #[must_use]
+    pub fn created(&self) -> DateTime<Utc> {
+        self.row.created
+    }
+
+    /// Labels.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.row.labels
+    }
+
+    /// What it consists of.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.record.settings
+    }
+
+    /// Its data folder, the OCI bundle.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.runtime.layout().container_data(&self.row.namespace, &self.row.id)
+    }
+
+    /// Its state folder.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.runtime.layout().container_state(&self.row.namespace, &self.row.id)
+    }
+
+    /// Its current log file, if it keeps one.
+    #[must_use]
+    pub fn log_path(&self) -> Option<PathBuf> {
+        match self.record.log {
+            LogConfig::None => None,
+            LogConfig::JsonFile { .. } => {
+                Some(self.data().join(format!("{}-json.log", self.row.id)))
+            }
+        }
+    }
+
+    /// Its cgroup, absolute in every hierarchy.
+    #[must_use]
+    pub fn cgroup(&self) -> String {
+        let parent = match &self.record.settings.cgroup_parent {
+            Some(parent) => parent.trim_end_matches('/').to_owned(),
+            None => format!("{}/{}", self.runtime.config().cgroup_parent, self.row.namespace),
+        };
+        format!("{parent}/{}", self.row.id)
+    }
+}

@@ -1,0 +1,95 @@
+//! A container's record in the database: what it was created from, whole.
+
+use std::path::PathBuf;
+
+use isopod_image::config::ContainerConfig;
+use isopod_image::{Descriptor, Digest};
+use serde::{Deserialize, Serialize};
+
+use super::settings::{LogConfig, Settings};
+use crate::snapshot::LayerName;
+use crate::state::ContainerRow;
+use crate::{Error, Result};
+
+/// The version of [`Record`].
+pub const VERSION: u32 = 1;
+
+/// What a container consists of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// The image, unless it was made from a folder.
+    pub image: Option<ImageUse>,
+    /// The folder it was made from, if any.
+    pub rootfs: Option<PathBuf>,
+    /// The image's layers, topmost first.
+    pub layers: Vec<LayerName>,
+    /// Its writable snapshot.
+    pub snapshot: Option<String>,
+    /// What was asked for.
+    pub settings: Settings,
+    /// Its volumes, with the names that anonymous ones got.
+    pub volumes: Vec<VolumeUse>,
+    /// Where output is kept.
+    pub log: LogConfig,
+    /// Whether it goes when it ends.
+    pub auto_remove: bool,
+}
+
+/// The image a container was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageUse {
+    /// Its canonical name then.
+    pub name: String,
+    /// What that name pointed at.
+    pub target: Digest,
+    /// The manifest for the container's platform.
+    pub manifest: Descriptor,
+    /// What its config says about containers.
+    pub config: ContainerConfig,
+    /// The config's digest: docker's image id.
+    pub id: Digest,
+}
+
+/// A volume in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeUse {
+    /// The volume's name.
+    pub name: String,
+    /// Where it appears; absolute.
+    pub destination: String,
+    /// Options of mount(8).
+    pub options: Vec<String>,
+    /// Whether the image's content is copied in at the first use.
+    pub copy: bool,
+    /// Whether it was made for this container alone.
+    pub anonymous: bool,
+}
+
+impl Record {
+    /// Reads the record of a row.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Version`].
+    pub fn parse(row: &ContainerRow) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let path = || PathBuf::from(format!("record of container {}/{}", row.namespace, row.id));
+        let corrupt =
+            |error: serde_json::Error| Error::Corrupt { path: path(), detail: error.to_string() };
+        let Versioned { version } = serde_json::from_str(&row.record).map_err(corrupt)?;
+        if version > VERSION {
+            return Err(Error::Version { path: path(), found: version, known: VERSION });
+        }
+        serde_json::from_str(&row.record).map_err(corrupt)
+    }
+
+    /// As the database keeps it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("a record is JSON")
+    }
+}

@@ -1,0 +1,277 @@
+//! What was asked for when a container was created, as it is kept.
+//!
+//! Values are in the words of the command lines (`nofile=1024:2048`, `512m` already as bytes): they
+//! are checked when the container is created and read again at every start, as docker does, so that a changed
+//! `/etc/passwd` in the image's root is seen. Unknown fields are refused: a newer release wrote them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Whose habits a container follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// docker's: generated hosts, hostname and resolv.conf, image volumes, `--entrypoint` beside a command.
+    #[default]
+    Docker,
+    /// ctr's: none of these; a command replaces the whole of the image's.
+    Ctr,
+}
+
+/// Everything about a container but its name, image and log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Whose habits.
+    pub profile: Profile,
+    /// Replaces the image's entrypoint (and drops its command); empty: none at all.
+    pub entrypoint: Option<Vec<String>>,
+    /// Replaces the image's command, for `ctr` entrypoint and all.
+    pub command: Vec<String>,
+    /// `KEY=value`, or `KEY` to remove one of the image's.
+    pub env: Vec<String>,
+    /// Replaces the image's working folder.
+    pub working_dir: Option<String>,
+    /// `user[:group]`, names or numbers; replaces the image's.
+    pub user: Option<String>,
+    /// Further groups, names or numbers.
+    pub group_add: Vec<String>,
+    /// Whether the process has a terminal.
+    pub terminal: bool,
+    /// Whether standard input stays open while nobody is attached.
+    pub open_stdin: bool,
+    /// Whether it closes when the first session that fed it leaves.
+    pub stdin_once: bool,
+    /// The hostname; default: the id's first 12 characters, or the host's own with its UTS namespace.
+    pub hostname: Option<String>,
+    /// The NIS domain name.
+    pub domainname: Option<String>,
+    /// All capabilities and devices, no seccomp, nothing masked.
+    pub privileged: bool,
+    /// `no_new_privs`.
+    pub no_new_privileges: bool,
+    /// Capabilities beside the default ones, or `ALL`.
+    pub cap_add: Vec<String>,
+    /// Default capabilities to go without, or `ALL`.
+    pub cap_drop: Vec<String>,
+    /// System call filter.
+    pub seccomp: Seccomp,
+    /// AppArmor profile.
+    pub apparmor: AppArmor,
+    /// Leave `/proc` and `/sys` paths unmasked and writable.
+    pub unconfined_paths: bool,
+    /// A root file system that can't be written.
+    pub read_only: bool,
+    /// Beside what every container has.
+    pub mounts: Vec<Mount>,
+    /// Bytes of `/dev/shm`; default 64 MiB.
+    pub shm_size: Option<u64>,
+    /// `host[:container[:rwm]]`.
+    pub devices: Vec<String>,
+    /// Limits of its cgroup.
+    pub resources: Resources,
+    /// `name=soft[:hard]`.
+    pub ulimits: Vec<String>,
+    /// `name=value`.
+    pub sysctls: Vec<String>,
+    /// Which namespaces it shares.
+    pub namespaces: Namespaces,
+    /// How it is connected.
+    pub network: Network,
+    /// The first process's out-of-memory score, -1000 to 1000.
+    pub oom_score_adj: Option<i32>,
+    /// Annotations of the OCI specification.
+    pub annotations: BTreeMap<String, String>,
+    /// Replaces the image's stop signal.
+    pub stop_signal: Option<String>,
+    /// Seconds between the stop signal and SIGKILL; default 10.
+    pub stop_timeout: Option<u64>,
+    /// Propagation of the root mount: `private`, `slave`, `shared`, each with `r` before it.
+    pub rootfs_propagation: Option<String>,
+    /// The cgroup below which its own lies; absolute.
+    pub cgroup_parent: Option<String>,
+}
+
+/// Which system calls are allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "profile")]
+pub enum Seccomp {
+    /// The built-in profile.
+    #[default]
+    Default,
+    /// All.
+    Unconfined,
+    /// Those of this profile, JSON in docker's format.
+    Profile(String),
+}
+
+/// Which AppArmor profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "name")]
+pub enum AppArmor {
+    /// The built-in one where the kernel has AppArmor.
+    #[default]
+    Default,
+    /// None.
+    Unconfined,
+    /// One that the kernel has loaded.
+    Named(String),
+}
+
+/// A mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Mount {
+    /// A file or folder of the host.
+    Bind {
+        /// Absolute.
+        source: PathBuf,
+        /// Absolute, in the container.
+        destination: String,
+        /// Options of mount(8), such as `ro` or `rslave`; `rbind` is implied.
+        options: Vec<String>,
+        /// Make a missing source as a folder (docker's `-v`; `--mount` refuses).
+        create_source: bool,
+    },
+    /// A volume.
+    Volume {
+        /// Its name; `None` makes an anonymous one.
+        name: Option<String>,
+        /// Absolute, in the container.
+        destination: String,
+        /// Options of mount(8).
+        options: Vec<String>,
+        /// Don't copy the image's content in at the first use.
+        no_copy: bool,
+    },
+    /// Memory.
+    Tmpfs {
+        /// Absolute, in the container.
+        destination: String,
+        /// Options of mount(8), such as `size=64m`.
+        options: Vec<String>,
+    },
+    /// Any other type, as `ctr --mount type=…` gives it.
+    Other {
+        /// `proc`, `sysfs`, …
+        fs_type: String,
+        /// The device or name.
+        source: String,
+        /// Absolute, in the container.
+        destination: String,
+        /// Options of mount(8).
+        options: Vec<String>,
+    },
+}
+
+impl Mount {
+    /// Where it appears.
+    #[must_use]
+    pub fn destination(&self) -> &str {
+        match self {
+            Self::Bind { destination, .. }
+            | Self::Volume { destination, .. }
+            | Self::Tmpfs { destination, .. }
+            | Self::Other { destination, .. } => destination,
+        }
+    }
+}
+
+/// Limits; `None` leaves the kernel's default. Sizes in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Resources {
+    /// Memory.
+    pub memory: Option<i64>,
+    /// Memory and swap together; -1: unlimited swap.
+    pub memory_swap: Option<i64>,
+    /// Memory below which reclaim starts late.
+    pub memory_reservation: Option<i64>,
+    /// 0 to 100; cgroup v1 only.
+    pub memory_swappiness: Option<u64>,
+    /// CPUs × 10⁹, docker's `--cpus`.
+    pub nano_cpus: Option<u64>,
+    /// Relative weight, 2 to 262144.
+    pub cpu_shares: Option<u64>,
+    /// Microseconds.
+    pub cpu_period: Option<u64>,
+    /// Microseconds in a period.
+    pub cpu_quota: Option<i64>,
+    /// As in `0-2,4`.
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes, likewise.
+    pub cpuset_mems: Option<String>,
+    /// Tasks; -1 or 0: unlimited.
+    pub pids_limit: Option<i64>,
+    /// 10 to 1000.
+    pub blkio_weight: Option<u16>,
+    /// Rules such as `c 1:3 rwm`.
+    pub device_cgroup_rules: Vec<String>,
+    /// Don't kill on out of memory; cgroup v1 only.
+    pub oom_kill_disable: bool,
+    /// cgroup v2 files and their values.
+    pub unified: BTreeMap<String, String>,
+}
+
+/// Whose namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "path")]
+pub enum Namespace {
+    /// One of its own.
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+    /// The one that this path names.
+    Path(PathBuf),
+}
+
+/// The namespaces that can be shared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Namespaces {
+    /// Process ids.
+    pub pid: Namespace,
+    /// System V IPC, POSIX queues, `/dev/shm`.
+    pub ipc: Namespace,
+    /// Hostname.
+    pub uts: Namespace,
+    /// The view of cgroups.
+    pub cgroup: Namespace,
+}
+
+/// How a container is connected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "path")]
+pub enum Network {
+    /// A network namespace with nothing but a loopback device.
+    #[default]
+    None,
+    /// The host's.
+    Host,
+    /// The network namespace that this path names.
+    Namespace(PathBuf),
+}
+
+/// Where output is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "driver", deny_unknown_fields)]
+pub enum LogConfig {
+    /// Nowhere.
+    None,
+    /// docker's json-file.
+    JsonFile {
+        /// Bytes before a file is rotated.
+        max_size: Option<u64>,
+        /// Files, the current one included.
+        max_files: u32,
+    },
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self::JsonFile { max_size: None, max_files: 1 }
+    }
+}

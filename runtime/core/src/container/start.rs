@@ -1,0 +1,73 @@
+//! Starting: the specification is written anew, a monitor is started, and it starts the process.
+
+use isopod_monitor_protocol::data;
+use isopod_monitor_protocol::launch::Rootfs;
+use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
+use isopod_sys::atomic::{self, Durability};
+use isopod_sys::lock::Lock;
+
+use super::{Container, Phase, Session};
+use crate::layout::private_folder;
+use crate::snapshot::view;
+use crate::{Error, Result};
+
+/// A started container.
+#[derive(Debug)]
+pub struct Started {
+    /// Its first process in the host's pid namespace.
+    pub pid: i32,
+    /// The session that was asked for, or one without streams: its end is the container's.
+    pub session: Session,
+}
+
+impl Container<'_> {
+    /// Starts its process. With `attach`, the session is open before the process begins, so that
+    /// nothing of its output is missed; `size` is a terminal's first size.
+    ///
+    /// # Errors
+    /// [`Error::State`] if it runs; [`Error::CommandNotFound`], [`Error::CommandNotExecutable`]; anything
+    /// that the kernel refuses.
+    pub fn start(&self, attach: Option<Streams>, size: Option<Size>) -> Result<Started> {
+        let _operation = self.lock_operation()?;
+        self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
+        let rootfs = self.rootfs()?;
+        self.write_files()?;
+        let root = view::open(&rootfs)?;
+        let spec = super::spec::build(self, &root)?;
+        drop(root);
+        let bytes = serde_json::to_vec(&spec).expect("a specification is JSON");
+        let path = self.data().join(data::SPEC);
+        atomic::write(&path, &bytes, 0o600, Durability::Process)
+            .map_err(Error::io("cannot write", &path))?;
+        self.write_launch(rootfs)?;
+        let mut connection = self.spawn_monitor()?;
+        match self.ask_on(&mut connection, Request::Run { attach, size })? {
+            Reply::Started { pid } => {
+                let streams = attach.unwrap_or_default();
+                let session = Session::new(connection, streams, Some(pid), None)?;
+                Ok(Started { pid, session })
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Keeps other commands from starting or removing it at the same time.
+    pub(super) fn lock_operation(&self) -> Result<Lock> {
+        let folder = self.state();
+        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+        let path = folder.join("operation.lock");
+        Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
+    }
+
+    /// How its root file system is made.
+    pub(crate) fn rootfs(&self) -> Result<Rootfs> {
+        match (&self.record.rootfs, &self.record.snapshot) {
+            (Some(path), _) => Ok(Rootfs::Folder { path: path.clone() }),
+            (None, Some(key)) => self.runtime.snapshots().rootfs(key),
+            (None, None) => Err(Error::Corrupt {
+                path: self.data(),
+                detail: "the container has neither a snapshot nor a folder".to_owned(),
+            }),
+        }
+    }
+}

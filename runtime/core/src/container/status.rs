@@ -1,0 +1,196 @@
+//! What a container is doing: the monitor's status file, made true.
+//!
+//! The file outlives its writer. It is believed as long as the monitor's lock is held in this boot;
+//! otherwise the monitor died, its container with it, and whoever notices first records that.
+
+use std::fs;
+use std::io;
+
+use chrono::{DateTime, TimeZone, Utc};
+use isopod_monitor_protocol::status::{Exit, Phase as MonitorPhase, Status};
+use isopod_monitor_protocol::time::Timestamp;
+use isopod_monitor_protocol::{VERSION, data, state};
+use isopod_sys::atomic::{self, Durability};
+use isopod_sys::lock::Lock;
+
+use super::Container;
+use crate::{Error, Result};
+
+/// docker's status for a container whose end nobody saw.
+const LOST: i32 = 255;
+
+/// The life of a container:
+///
+/// ```text
+/// Created ──► Starting ──► Running ◄──► Paused
+///                │            │            │
+///                ▼            ▼            │
+///              Failed       Exited ◄───────┘
+/// ```
+///
+/// Failed and Exited ones can be started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Never started.
+    Created,
+    /// Being started.
+    Starting,
+    /// Its process runs.
+    Running,
+    /// Its cgroup is frozen.
+    Paused,
+    /// Its process ended.
+    Exited,
+    /// Its process could not be started.
+    Failed,
+}
+
+impl Phase {
+    /// Whether there is, or is about to be, a process.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Paused)
+    }
+
+    /// A word for messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "not started",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Exited => "not running",
+            Self::Failed => "not running, since it could not be started",
+        }
+    }
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerStatus {
+    /// See [`Phase`].
+    pub phase: Phase,
+    /// Its first process in the host's pid namespace; 0 when there is none.
+    pub pid: i32,
+    /// When that was last started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// How it last ended.
+    pub exit: Option<Exit>,
+    /// How often the restart policy started it again.
+    pub restarts: u32,
+}
+
+impl ContainerStatus {
+    /// When it last ended.
+    #[must_use]
+    pub fn finished_at(&self) -> Option<DateTime<Utc>> {
+        self.exit.as_ref().map(|exit| to_time(exit.at))
+    }
+
+    fn created() -> Self {
+        Self { phase: Phase::Created, pid: 0, started_at: None, exit: None, restarts: 0 }
+    }
+}
+
+impl From<Status> for ContainerStatus {
+    fn from(status: Status) -> Self {
+        let phase = match status.phase {
+            MonitorPhase::Starting => Phase::Starting,
+            MonitorPhase::Running => Phase::Running,
+            MonitorPhase::Paused => Phase::Paused,
+            MonitorPhase::Exited => Phase::Exited,
+            MonitorPhase::Failed => Phase::Failed,
+        };
+        let pid = if phase.is_alive() { status.pid } else { 0 };
+        let started_at = status.started_at.map(to_time);
+        Self { phase, pid, started_at, exit: status.exit, restarts: status.restarts }
+    }
+}
+
+pub(super) fn to_time(timestamp: Timestamp) -> DateTime<Utc> {
+    Utc.timestamp_nanos(timestamp.0)
+}
+
+impl Container<'_> {
+    /// What it is doing now.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if its status file is damaged; cleaning up after a dead monitor failed.
+    pub fn status(&self) -> Result<ContainerStatus> {
+        let Some(status) = self.read_status()? else { return Ok(ContainerStatus::created()) };
+        let claims_life = ContainerStatus::from(status.clone()).phase.is_alive();
+        if !claims_life {
+            return Ok(status.into());
+        }
+        if status.boot_id != self.runtime.boot_id() {
+            return self.record_loss(status, "the machine was started anew");
+        }
+        let Some(_ours) = self.try_monitor_lock()? else { return Ok(status.into()) };
+        // The monitor may have ended in order between our two looks.
+        match self.read_status()? {
+            Some(again) if ContainerStatus::from(again.clone()).phase.is_alive() => {
+                drop(_ours);
+                self.clean_up_after_monitor()?;
+                match self.read_status()? {
+                    Some(last) if !ContainerStatus::from(last.clone()).phase.is_alive() => {
+                        Ok(last.into())
+                    }
+                    _ => self.record_loss(again, "its monitor died"),
+                }
+            }
+            Some(again) => Ok(again.into()),
+            None => Ok(ContainerStatus::created()),
+        }
+    }
+
+    pub(super) fn read_status(&self) -> Result<Option<Status>> {
+        let path = self.data().join(data::STATUS);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Error::io("cannot read", &path))?,
+        };
+        let status: Status = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Corrupt { path: path.clone(), detail: error.to_string() })?;
+        if status.version > VERSION {
+            return Err(Error::Version { path, found: status.version, known: VERSION });
+        }
+        Ok(Some(status))
+    }
+
+    /// The monitor's lock, if no monitor holds it.
+    fn try_monitor_lock(&self) -> Result<Option<Lock>> {
+        let path = self.state().join(state::LOCK);
+        if !self.state().exists() {
+            crate::layout::private_folder(&self.state())
+                .map_err(Error::io("cannot make", &self.state()))?;
+        }
+        Lock::try_exclusive(&path).map_err(Error::io("cannot lock", &path))
+    }
+
+    fn record_loss(&self, mut status: Status, why: &str) -> Result<ContainerStatus> {
+        status.phase = MonitorPhase::Exited;
+        status.pid = 0;
+        status.exit = Some(Exit {
+            code: LOST,
+            signal: None,
+            oom_killed: false,
+            error: Some(why.to_owned()),
+            at: Timestamp::now(),
+        });
+        let path = self.data().join(data::STATUS);
+        let bytes = serde_json::to_vec(&status).expect("a status is JSON");
+        atomic::write(&path, &bytes, 0o600, Durability::Process)
+            .map_err(Error::io("cannot write", &path))?;
+        Ok(status.into())
+    }
+
+    /// Fails unless its phase is one of `allowed`.
+    pub(super) fn require(&self, allowed: &[Phase], hint: &'static str) -> Result<ContainerStatus> {
+        let status = self.status()?;
+        if allowed.contains(&status.phase) {
+            return Ok(status);
+        }
+        Err(Error::State { id: self.name().to_owned(), state: status.phase.as_str(), hint })
+    }
+}

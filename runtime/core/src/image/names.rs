@@ -1,0 +1,242 @@
+//! Listing, finding, tagging and removing images.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use isopod_image::{Descriptor, Digest, Platform, Reference};
+
+use super::Images;
+use super::documents::{details_of, manifest_for};
+use crate::collect::Collected;
+use crate::container::Record;
+use crate::namespace::merge;
+use crate::state::{ContainerRow, Durability, ImageRow, Labels};
+use crate::{Error, Result};
+
+/// A name and what it points at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// The canonical reference (`docker.io/library/redis:alpine`).
+    pub name: String,
+    /// Its manifest or index.
+    pub target: Descriptor,
+    /// When the name first appeared here.
+    pub created: DateTime<Utc>,
+    /// When it last changed.
+    pub updated: DateTime<Utc>,
+    /// Labels.
+    pub labels: Labels,
+}
+
+impl From<ImageRow> for Image {
+    fn from(row: ImageRow) -> Self {
+        Self {
+            name: row.name,
+            target: row.target,
+            created: row.created,
+            updated: row.updated,
+            labels: row.labels,
+        }
+    }
+}
+
+/// What a removal did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Names that are gone.
+    pub untagged: Vec<String>,
+    /// Blobs that are gone, since nothing else needs them.
+    pub deleted: Vec<Digest>,
+}
+
+impl Images<'_> {
+    /// All, by name.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn list(&self) -> Result<Vec<Image>> {
+        let rows = self.runtime.state().read(ImageRow::list)?;
+        Ok(rows.into_iter().map(Image::from).collect())
+    }
+
+    /// The one with this exact canonical name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn get(&self, name: &str) -> Result<Image> {
+        let row = self.runtime.state().read(|connection| ImageRow::get(connection, name))?;
+        row.map(Image::from).ok_or_else(|| not_found(name))
+    }
+
+    /// The one that `text` means to a docker user: a reference, short or full, an image id, or a
+    /// unique beginning of one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Ambiguous`].
+    pub fn find(&self, text: &str) -> Result<Image> {
+        if let Ok(reference) = Reference::parse(text) {
+            match self.get(&reference.to_string()) {
+                Err(Error::NotFound { .. }) => {}
+                other => return other,
+            }
+        }
+        let prefix = text.strip_prefix("sha256:").unwrap_or(text);
+        let is_id = (4..=64).contains(&prefix.len())
+            && prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_id {
+            return Err(not_found(text));
+        }
+        self.find_by_id(text, prefix)
+    }
+
+    fn find_by_id(&self, text: &str, prefix: &str) -> Result<Image> {
+        let mut found: Option<(Digest, Image)> = None;
+        for image in self.list()? {
+            let Some(id) = self.id_of(&image) else { continue };
+            let fits =
+                id.hex().starts_with(prefix) || image.target.digest.hex().starts_with(prefix);
+            if !fits {
+                continue;
+            }
+            match &found {
+                Some((other, _)) if *other != id => {
+                    return Err(Error::Ambiguous {
+                        what: "image",
+                        name: text.to_owned(),
+                        candidates: format!("{}, {}", other.short(), id.short()),
+                    });
+                }
+                Some(_) => {}
+                None => found = Some((id, image)),
+            }
+        }
+        found.map(|(_, image)| image).ok_or_else(|| not_found(text))
+    }
+
+    /// Its id on this machine's platform; `None` where its documents are not all there, which must
+    /// not keep others from being found.
+    fn id_of(&self, image: &Image) -> Option<Digest> {
+        let descriptor = manifest_for(self.runtime, image, &Platform::host()).ok()?;
+        Some(details_of(self.runtime, &descriptor, &image.name).ok()?.id().clone())
+    }
+
+    /// Gives the image called `source` (as in [`Images::find`]) another name, a canonical reference.
+    /// An existing name is moved only with `force`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::AlreadyExists`].
+    pub fn tag(&self, source: &str, target: &Reference, force: bool) -> Result<Image> {
+        let image = match self.get(source) {
+            Err(Error::NotFound { .. }) => self.find(source)?,
+            other => other?,
+        };
+        let name = target.to_string();
+        let state = self.runtime.state();
+        let row = state.write(Durability::Power, |transaction| {
+            let wrap = state.error();
+            if let Some(row) = ImageRow::get(transaction, &name).map_err(&wrap)?
+                && !force
+            {
+                return Err(Error::AlreadyExists {
+                    what: "image name",
+                    name: name.clone(),
+                    by: row.target.digest.to_string(),
+                });
+            }
+            ImageRow::put(transaction, &name, &image.target, &image.labels).map_err(&wrap)
+        })?;
+        self.write_index()?;
+        Ok(row.into())
+    }
+
+    /// Replaces or changes labels: `None` removes one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn set_labels(
+        &self,
+        name: &str,
+        changes: &BTreeMap<String, Option<String>>,
+        replace_all: bool,
+    ) -> Result<Labels> {
+        let state = self.runtime.state();
+        state.write(Durability::Power, |transaction| {
+            let row = ImageRow::get(transaction, name).map_err(state.error())?;
+            let row = row.ok_or_else(|| not_found(name))?;
+            let mut labels = if replace_all { Labels::new() } else { row.labels };
+            merge(&mut labels, changes);
+            ImageRow::set_labels(transaction, name, &labels).map_err(state.error())?;
+            Ok(labels)
+        })
+    }
+
+    /// Removes names, and then whatever nothing needs any more. An image whose last name goes while a
+    /// container uses it is kept unless `force`; even then its content stays for the container.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the first name that is not there, before anything is removed;
+    /// [`Error::InUse`].
+    pub fn remove(&self, names: &[String], force: bool) -> Result<Removed> {
+        let state = self.runtime.state();
+        state.write(Durability::Power, |transaction| {
+            let wrap = state.error();
+            let going: BTreeSet<_> = names.iter().collect();
+            for name in &going {
+                let row = ImageRow::get(transaction, name).map_err(&wrap)?;
+                let row = row.ok_or_else(|| not_found(name))?;
+                let others = ImageRow::list(transaction).map_err(&wrap)?;
+                let has_other_name = others
+                    .iter()
+                    .any(|o| o.target.digest == row.target.digest && !going.contains(&o.name));
+                if !force && !has_other_name {
+                    refuse_if_used(transaction, &row).map_err(|error| match error {
+                        Refusal::Database(source) => wrap(source),
+                        Refusal::Used(error) => *error,
+                    })?;
+                }
+            }
+            for name in going {
+                ImageRow::delete(transaction, name).map_err(&wrap)?;
+            }
+            Ok(())
+        })?;
+        self.write_index()?;
+        let Collected { blobs, .. } = self.runtime.collect_garbage()?;
+        Ok(Removed {
+            untagged: names.to_vec(),
+            deleted: blobs.into_iter().map(|(digest, _)| digest).collect(),
+        })
+    }
+
+    pub(crate) fn write_index(&self) -> Result<()> {
+        let rows = self.runtime.state().read(ImageRow::list)?;
+        self.runtime.content().write_index(&rows)
+    }
+}
+
+enum Refusal {
+    Database(rusqlite::Error),
+    Used(Box<Error>),
+}
+
+fn refuse_if_used(connection: &rusqlite::Connection, row: &ImageRow) -> Result<(), Refusal> {
+    for container in ContainerRow::list_all(connection).map_err(Refusal::Database)? {
+        let record = Record::parse(&container).map_err(|error| Refusal::Used(Box::new(error)))?;
+        if record.image.is_some_and(|image| image.target == row.target.digest) {
+            let name = container.name.as_deref().unwrap_or(&container.id);
+            return Err(Refusal::Used(Box::new(Error::InUse {
+                what: "image",
+                name: row.name.clone(),
+                by: format!(
+                    "container {name} ({}); remove it first, or force",
+                    container.namespace
+                ),
+            })));
+        }
+    }
+    Ok(())
+}
+
+fn not_found(name: &str) -> Error {
+    Error::NotFound { what: "image", name: name.to_owned() }
+}

@@ -1,0 +1,113 @@
+//! The paths of an instance, all in one place.
+//!
+//! ```text
+//! <root>/                         0700
+//!   layout                        the version of this tree
+//!   state.db                      the database
+//!   content/                      an OCI image layout: oci-layout, index.json, blobs/
+//!     ingest/<algorithm>-<hex>    a blob on its way, beside its `.lock`
+//!   layers/<key>/                 an unpacked layer: layer.json, fs/
+//!   snapshots/<id>/               a writable folder: fs/, work/
+//!   containers/<namespace>/<id>/  config.json, launch.json, status.json, logs, hosts …
+//!   volumes/<name>/_data
+//!   bin/<sha256>/isopod-monitor
+//! <state>/                        0700
+//!   containers/<namespace>/<id>/  monitor.sock, monitor.lock, operation.lock, rootfs/, oci/
+//! ```
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The version of the tree that this code reads and writes.
+pub const VERSION: u32 = 1;
+
+/// Paths below the two folders of an instance.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+    state: PathBuf,
+}
+
+impl Layout {
+    /// For these two folders, both absolute.
+    #[must_use]
+    pub fn new(root: PathBuf, state: PathBuf) -> Self {
+        Self { root, state }
+    }
+
+    /// `<root>`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `<state>`.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The file that holds [`VERSION`].
+    #[must_use]
+    pub fn version(&self) -> PathBuf {
+        self.root.join("layout")
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.root.join("state.db")
+    }
+
+    /// The OCI image layout.
+    #[must_use]
+    pub fn content(&self) -> PathBuf {
+        self.root.join("content")
+    }
+
+    /// Unpacked layers.
+    #[must_use]
+    pub fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    /// Writable folders.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// Volumes.
+    #[must_use]
+    pub fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+
+    /// Monitor binaries by their digest.
+    #[must_use]
+    pub fn programs(&self) -> PathBuf {
+        self.root.join("bin")
+    }
+
+    /// A container's data folder, which is its OCI bundle too.
+    #[must_use]
+    pub fn container_data(&self, namespace: &str, id: &str) -> PathBuf {
+        self.root.join("containers").join(namespace).join(id)
+    }
+
+    /// A container's state folder.
+    #[must_use]
+    pub fn container_state(&self, namespace: &str, id: &str) -> PathBuf {
+        self.state.join("containers").join(namespace).join(id)
+    }
+}
+
+/// Makes `path` and its missing parents with mode 0700 (security.md, row 10).
+///
+/// # Errors
+/// What `mkdir(2)` returned; an existing folder is none.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

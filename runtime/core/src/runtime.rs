@@ -1,0 +1,148 @@
+//! The door: folders, database and the parts that share them.
+
+use std::fs;
+use std::path::Path;
+
+use isopod_sys::atomic::{self, Durability};
+
+use crate::config::Config;
+use crate::container::Containers;
+use crate::content::Content;
+use crate::image::Images;
+use crate::layout::{self, Layout, private_folder};
+use crate::namespace::Namespaces;
+use crate::snapshot::{Layers, Snapshots};
+use crate::state::State;
+use crate::volume::Volumes;
+use crate::{Error, Result};
+
+/// One instance of the runtime, opened by this process.
+///
+/// Opening is cheap (a database and a few look-ups), so that every command does it anew. Nothing
+/// runs in the background, and other processes may use the same instance at the same time.
+#[derive(Debug)]
+pub struct Runtime {
+    config: Config,
+    layout: Layout,
+    state: State,
+    content: Content,
+    layers: Layers,
+    boot_id: String,
+}
+
+impl Runtime {
+    /// Opens the instance that `config` describes, making its folders if they are missing.
+    ///
+    /// # Errors
+    /// Folders can't be made (no root: [`crate::ErrorKind::PermissionDenied`]), the tree is of a newer
+    /// release, or the database is damaged.
+    pub fn open(config: Config) -> Result<Self> {
+        let layout = Layout::new(config.root.clone(), config.state.clone());
+        let path = Path::new("/proc/sys/kernel/random/boot_id");
+        let boot_id = fs::read_to_string(path).map_err(Error::io("cannot read", path))?;
+        let boot_id = boot_id.trim().to_owned();
+        let content = Content::new(&layout);
+        if !is_current(&layout)? {
+            prepare(&layout, &content)?;
+        }
+        private_folder(layout.state()).map_err(Error::io("cannot make", layout.state()))?;
+        let state = State::open(&layout.database())?;
+        let layers = Layers::new(&layout, &boot_id);
+        Ok(Self { config, layout, state, content, layers, boot_id })
+    }
+
+    /// How it was configured.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its paths.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    pub(crate) fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    /// Blobs by digest.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Images, the same for every namespace.
+    #[must_use]
+    pub fn images(&self) -> Images<'_> {
+        Images::new(self)
+    }
+
+    /// Layers and the writable folders over them.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots<'_> {
+        Snapshots::new(self)
+    }
+
+    /// Namespaces.
+    #[must_use]
+    pub fn namespaces(&self) -> Namespaces<'_> {
+        Namespaces::new(self)
+    }
+
+    /// The containers of one namespace.
+    #[must_use]
+    pub fn containers(&self, namespace: &str) -> Containers<'_> {
+        Containers::new(self, namespace)
+    }
+
+    /// Volumes, the same for every namespace.
+    #[must_use]
+    pub fn volumes(&self) -> Volumes<'_> {
+        Volumes::new(self)
+    }
+}
+
+/// Whether the tree was prepared by a release with this layout.
+fn is_current(layout: &Layout) -> Result<bool> {
+    let path = layout.version();
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(Error::io("cannot read", &path))?,
+    };
+    let found: u32 = text.trim().parse().map_err(|_| Error::Corrupt {
+        path: path.clone(),
+        detail: format!("{:?} is no format version", text.trim()),
+    })?;
+    if found > layout::VERSION {
+        return Err(Error::Version { path, found, known: layout::VERSION });
+    }
+    Ok(found == layout::VERSION)
+}
+
+/// Makes the folders; every step may be repeated, so that a crash in between does no harm.
+fn prepare(layout: &Layout, content: &Content) -> Result<()> {
+    let folders = [
+        layout.root().to_owned(),
+        layout.layers(),
+        layout.snapshots(),
+        layout.volumes(),
+        layout.programs(),
+    ];
+    for folder in &folders {
+        private_folder(folder).map_err(Error::io("cannot make", folder))?;
+    }
+    content.prepare()?;
+    let path = layout.version();
+    atomic::write(&path, format!("{}\n", layout::VERSION).as_bytes(), 0o600, Durability::Power)
+        .map_err(Error::io("cannot write", &path))
+}

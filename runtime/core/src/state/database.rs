@@ -1,0 +1,260 @@
+//! Opening, migrating and transacting.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::{Error, Result};
+
+/// How long a writer waits for another before it gives up. Transactions here take
+/// microseconds; a minute means that somebody is stopped in one.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// `PRAGMA user_version` of the schema below.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE namespaces (
+    name    TEXT PRIMARY KEY,
+    created INTEGER NOT NULL,
+    labels  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE images (
+    name    TEXT PRIMARY KEY,
+    target  TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    labels  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE containers (
+    namespace TEXT NOT NULL,
+    id        TEXT NOT NULL,
+    name      TEXT,
+    image     TEXT,
+    created   INTEGER NOT NULL,
+    labels    TEXT NOT NULL,
+    record    TEXT NOT NULL,
+    PRIMARY KEY (namespace, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX container_names ON containers (namespace, name) WHERE name IS NOT NULL;
+
+CREATE TABLE snapshots (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    key       TEXT NOT NULL UNIQUE,
+    kind      TEXT NOT NULL,
+    layers    TEXT NOT NULL,
+    parent    TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    labels    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE volumes (
+    name      TEXT PRIMARY KEY,
+    anonymous INTEGER NOT NULL,
+    populated INTEGER NOT NULL,
+    created   INTEGER NOT NULL,
+    labels    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE volume_uses (
+    volume    TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    container TEXT NOT NULL,
+    PRIMARY KEY (volume, namespace, container)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What a committed transaction survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of every process, but not a power cut: for what a power cut ends anyway.
+    Process,
+    /// A power cut: the log is synced before the call returns.
+    Power,
+}
+
+/// A connection of this process.
+#[derive(Debug)]
+pub struct State {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl State {
+    /// Opens the database at `path`, creating or migrating it.
+    ///
+    /// # Errors
+    /// [`Error::Database`]; [`Error::Version`] for one that a newer release wrote;
+    /// [`Error::Corrupt`] for a file that is no database.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut connection = connect(path).map_err(database(path))?;
+        let version = match user_version(&connection) {
+            Ok(version) => version,
+            Err(source)
+                if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
+            {
+                return Err(Error::Corrupt {
+                    path: path.to_owned(),
+                    detail: "it is not a database; move it away to begin with an empty one \
+                             (images must then be pulled again)"
+                        .to_owned(),
+                });
+            }
+            Err(source) => return Err(database(path)(source)),
+        };
+        if version > SCHEMA_VERSION {
+            return Err(Error::Version {
+                path: path.to_owned(),
+                found: u32::try_from(version).unwrap_or(u32::MAX),
+                known: u32::try_from(SCHEMA_VERSION).expect("a small constant"),
+            });
+        }
+        if version < SCHEMA_VERSION {
+            migrate(&mut connection).map_err(database(path))?;
+        }
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `work` in a read transaction: one state of the database, whoever writes beside it.
+    ///
+    /// # Errors
+    /// [`Error::Database`], or what `work` returned.
+    pub fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(database(&self.path))?;
+        work(&transaction).map_err(database(&self.path))
+    }
+
+    /// Runs `work` in a write transaction, committed if it returns `Ok`.
+    ///
+    /// # Errors
+    /// [`Error::Database`], or what `work` returned; nothing is written then.
+    pub fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.lock();
+        let level = match durability {
+            Durability::Process => "NORMAL",
+            Durability::Power => "FULL",
+        };
+        connection.pragma_update(None, "synchronous", level).map_err(database(&self.path))?;
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(database(&self.path))?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(database(&self.path))?;
+        Ok(value)
+    }
+
+    /// A panic in another thread's transaction rolled it back, and leaves nothing to fear.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wraps an error of the database for use inside [`State::write`].
+    pub fn error(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
+        |source| database(&self.path)(source)
+    }
+}
+
+fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
+    let path = path.to_owned();
+    move |source| match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            Error::Corrupt { path, detail: source.to_string() }
+        }
+        _ => Error::Database { path, source },
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// WAL mode stays with the file, so that only its creator pays for setting it.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have migrated between our look and our lock.
+    if user_version(&transaction)? < SCHEMA_VERSION {
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        let error = State::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("state.db"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), vec![b'x'; 8192]);
+    }
+
+    #[test]
+    fn a_database_of_a_newer_release_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let error = State::open(&path).unwrap_err();
+        assert!(error.to_string().contains("version 99"), "{error}");
+    }
+
+    #[test]
+    fn many_threads_open_a_new_database_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| State::open(&path).map(drop).unwrap());
+            }
+        });
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let refused = state.write(Durability::Process, |transaction| {
+            transaction
+                .execute("INSERT INTO namespaces VALUES ('a', 0, '{}')", [])
+                .map_err(state.error())?;
+            Err::<(), _>(Error::Invalid("changed my mind".to_owned()))
+        });
+        assert!(refused.is_err());
+        let count: i64 = state
+            .read(|c| c.query_row("SELECT count(*) FROM namespaces", [], |row| row.get(0)))
+            .unwrap();
+        assert_eq!(count, 0);
+    }
+}

@@ -1,0 +1,53 @@
+//! The database: what must be agreed on between processes. SQLite in WAL mode, short
+//! transactions, one connection a [`State`], never carried across a fork.
+//!
+//! Blobs and layers are not in it: their folders, committed by rename, are the truth.
+
+mod containers;
+mod database;
+mod images;
+mod namespaces;
+mod snapshots;
+mod volumes;
+
+pub use containers::{ContainerRow, NewContainer};
+pub use database::{Durability, State};
+pub use images::ImageRow;
+pub use namespaces::NamespaceRow;
+pub use snapshots::{SnapshotKind, SnapshotRow};
+pub use volumes::VolumeRow;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeZone, Utc};
+
+/// Labels as every object carries them.
+pub type Labels = BTreeMap<String, String>;
+
+fn to_time(nanoseconds: i64) -> DateTime<Utc> {
+    Utc.timestamp_nanos(nanoseconds)
+}
+
+fn now() -> i64 {
+    Utc::now().timestamp_nanos_opt().expect("the year is before 2262")
+}
+
+fn labels_to_text(labels: &Labels) -> String {
+    serde_json::to_string(labels).expect("a map of strings is JSON")
+}
+
+/// Reads a JSON column; SQLite's own conversion error names the column for us.
+fn json<T: serde::de::DeserializeOwned>(
+    row: &rusqlite::Row<'_>,
+    column: &str,
+) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        let index = row.as_ref().column_index(column).unwrap_or_default();
+        rusqlite::Error::FromSqlConversionFailure(
+            index,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
+}

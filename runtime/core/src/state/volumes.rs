@@ -1,0 +1,123 @@
+//! Volumes and who uses them.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Labels, json, now, to_time};
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeRow {
+    /// Its name; 64 hex characters for an anonymous one.
+    pub name: String,
+    /// Made for one container, and removed with it where asked.
+    pub anonymous: bool,
+    /// An image's content was copied in, or it was found not to be empty.
+    pub populated: bool,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// Labels.
+    pub labels: Labels,
+}
+
+impl VolumeRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            name: row.get("name")?,
+            anonymous: row.get("anonymous")?,
+            populated: row.get("populated")?,
+            created: to_time(row.get("created")?),
+            labels: json(row, "labels")?,
+        })
+    }
+
+    /// All, by name.
+    pub fn list(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
+        connection
+            .prepare_cached("SELECT * FROM volumes ORDER BY name")?
+            .query_map([], Self::from_row)?
+            .collect()
+    }
+
+    /// The one called `name`.
+    pub fn get(connection: &Connection, name: &str) -> rusqlite::Result<Option<Self>> {
+        connection
+            .prepare_cached("SELECT * FROM volumes WHERE name = ?1")?
+            .query_row([name], Self::from_row)
+            .optional()
+    }
+
+    /// Makes `name` if it is missing; whether it was.
+    pub fn ensure(connection: &Connection, name: &str, anonymous: bool) -> rusqlite::Result<bool> {
+        let added = connection
+            .prepare_cached("INSERT OR IGNORE INTO volumes VALUES (?1, ?2, 0, ?3, '{}')")?
+            .execute(params![name, anonymous, now()])?;
+        Ok(added > 0)
+    }
+
+    /// Notes that it has content.
+    pub fn set_populated(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("UPDATE volumes SET populated = 1 WHERE name = ?1")?
+            .execute([name])
+            .map(drop)
+    }
+
+    /// Notes that a container uses it.
+    pub fn add_use(
+        connection: &Connection,
+        name: &str,
+        namespace: &str,
+        container: &str,
+    ) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO volume_uses VALUES (?1, ?2, ?3)")?
+            .execute([name, namespace, container])
+            .map(drop)
+    }
+
+    /// The containers that use it, as `namespace/id`.
+    pub fn uses(connection: &Connection, name: &str) -> rusqlite::Result<Vec<String>> {
+        connection
+            .prepare_cached(
+                "SELECT namespace || '/' || container FROM volume_uses WHERE volume = ?1 \
+                 ORDER BY 1",
+            )?
+            .query_map([name], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Those a container uses.
+    pub fn of_container(
+        connection: &Connection,
+        namespace: &str,
+        container: &str,
+    ) -> rusqlite::Result<Vec<Self>> {
+        connection
+            .prepare_cached(
+                "SELECT volumes.* FROM volumes JOIN volume_uses ON volume = volumes.name \
+                 WHERE namespace = ?1 AND container = ?2 ORDER BY volumes.name",
+            )?
+            .query_map([namespace, container], Self::from_row)?
+            .collect()
+    }
+
+    /// Forgets a container's uses.
+    pub fn release(
+        connection: &Connection,
+        namespace: &str,
+        container: &str,
+    ) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("DELETE FROM volume_uses WHERE namespace = ?1 AND container = ?2")?
+            .execute([namespace, container])
+            .map(drop)
+    }
+
+    /// Forgets it; whether it was there.
+    pub fn delete(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+        let deleted =
+            connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name])?;
+        Ok(deleted > 0)
+    }
+}
