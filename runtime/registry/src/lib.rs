@@ -1,1 +1,37 @@
-//! The client side of the OCI distribution specification: hosts, credentials, manifests and resumable blobs.
+//! The client side of the OCI distribution specification: hosts, credentials, manifests and
+//! resumable blobs.
+//!
+//! - [`config`]: everything that enters from outside, gathered once;
+//! - [`hosts`]: which servers stand for a registry, from `hosts.toml`, `registries.conf` and `certs.d`;
+//! - [`auth`]: challenges, tokens and credentials, each bound to one server;
+//! - [`client`]: what callers use; its parts are `transport` (one exchange, redirects by hand),
+//!   `pull` (manifests and configurations) and [`blob`] (layers as resumable streams);
+//! - [`error`]: what can go wrong, for whoever tells a person.
+//!
+//! Pushing will be a sibling of `pull` over the same transport and credentials.
+//! Nothing here reads the environment, prints, or decides where content is stored.
+
+mod address;
+pub mod auth;
+pub mod blob;
+pub mod client;
+pub mod config;
+pub mod endpoint;
+pub mod error;
+pub mod hosts;
+pub mod proxy;
+mod pull;
+mod retry;
+mod tls;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub use blob::BlobStream;
+pub use client::Client;
+pub use config::Config;
+pub use error::{Error, ErrorKind};
+pub use pull::Resolved;
+pub use retry::RetryPolicy;
+pub use tls::Roots;
