@@ -79,7 +79,6 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Status {
         table: match personality {
             Personality::Docker => commands::docker::TABLE,
             Personality::Ctr => commands::ctr::TABLE,
-            Personality::Internal => commands::internal::TABLE,
             Personality::Unbuilt(_) => &[],
         },
     };
@@ -204,7 +203,7 @@ impl App {
 
     /// The whole tree, for its help.
     fn full(&self) -> Command {
-        full(self.personality, &self.program, self.table)
+        full(&self.program, self.table)
     }
 
     fn no_such_command(&self, words: &[OsString], index: usize, path: &str) -> Stop {
@@ -251,8 +250,8 @@ impl App {
 
 /// The whole tree of a personality: for help and completion.
 #[must_use]
-pub fn full(_: Personality, program: &str, table: &'static [Entry]) -> Command {
-    let commands = table.iter().map(|entry| {
+pub fn full(program: &str, table: &'static [Entry]) -> Command {
+    let commands = table.iter().filter(|entry| !entry.hidden).map(|entry| {
         entry.build(&format!("{program} {}", entry.name)).no_binary_name(false)
     });
     let command = GlobalArgs::augment_args(Command::new(program.to_owned()))

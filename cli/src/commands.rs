@@ -37,6 +37,8 @@ pub struct Entry {
     pub aliases: &'static [&'static str],
     /// What it stands for.
     pub kind: Kind,
+    /// Not for people.
+    pub hidden: bool,
 }
 
 /// A command, or a noun with commands below it.
@@ -79,7 +81,7 @@ impl Entry {
             failure: 1,
             rootless: false,
         };
-        Self { name, aliases: &[], kind: Kind::Leaf(leaf) }
+        Self { name, aliases: &[], kind: Kind::Leaf(leaf), hidden: false }
     }
 
     /// A noun.
@@ -89,7 +91,7 @@ impl Entry {
         about: &'static str,
         children: &'static [Entry],
     ) -> Self {
-        Self { name, aliases: &[], kind: Kind::Noun { about, children } }
+        Self { name, aliases: &[], kind: Kind::Noun { about, children }, hidden: false }
     }
 
     /// The same under other names too.
@@ -113,6 +115,13 @@ impl Entry {
         if let Kind::Leaf(leaf) = &mut self.kind {
             leaf.failure = status;
         }
+        self
+    }
+
+    /// It is left out of help and completion.
+    #[must_use]
+    pub const fn hidden(mut self) -> Self {
+        self.hidden = true;
         self
     }
 

@@ -172,7 +172,6 @@ impl Context {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         Ok(vec![
             text(&file),
-            "internal".to_owned(),
             "--root".to_owned(),
             text(&absolute(&self.root)?),
             "--state".to_owned(),

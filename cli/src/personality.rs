@@ -11,8 +11,6 @@ pub enum Personality {
     Docker,
     /// containerd's low-level tool.
     Ctr,
-    /// Call-backs of monitors; not for people.
-    Internal,
     /// Known and not built yet.
     Unbuilt(&'static str),
 }
@@ -26,7 +24,6 @@ const NAMES: &[(&str, Personality)] = &[
     ("kubectl", Personality::Unbuilt("kubectl")),
     ("kind", Personality::Unbuilt("kind")),
     ("runc", Personality::Unbuilt("runc")),
-    ("internal", Personality::Internal),
 ];
 
 impl Personality {
@@ -34,7 +31,7 @@ impl Personality {
     #[must_use]
     pub fn of(program: Option<&OsStr>, first: Option<&OsStr>) -> (Self, usize) {
         let link = program.and_then(|p| Path::new(p).file_name()).and_then(named);
-        if let Some(personality) = link.filter(|p| *p != Self::Internal) {
+        if let Some(personality) = link {
             return (personality, 1);
         }
         match first.and_then(named) {
@@ -47,7 +44,7 @@ impl Personality {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Docker | Self::Internal => "isopod",
+            Self::Docker => "isopod",
             Self::Ctr => "ctr",
             Self::Unbuilt(name) => name,
         }
@@ -78,10 +75,5 @@ mod tests {
         assert_eq!(of("isopod", Some("kind")), (Personality::Unbuilt("kind"), 2));
         assert_eq!(of("isopod", Some("run")), (Personality::Docker, 1));
         assert_eq!(of("isopod-1.0", None), (Personality::Docker, 1));
-    }
-
-    #[test]
-    fn nobody_is_internal_by_the_name_of_a_link() {
-        assert_eq!(of("internal", Some("ps")), (Personality::Docker, 1));
     }
 }

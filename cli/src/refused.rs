@@ -54,7 +54,7 @@ pub fn rows(personality: Personality) -> impl Iterator<Item = Row> {
     let table = match personality {
         Personality::Docker => DOCKER,
         Personality::Ctr => CTR,
-        Personality::Internal | Personality::Unbuilt(_) => "",
+        Personality::Unbuilt(_) => "",
     };
     parse(table)
 }

@@ -1,3 +1,4 @@
+//! The caller's terminal and standard streams while a container's process is in the foreground.
 //!
 //! Everything here runs on the one thread there is: a `run` starts no other.
 //!
@@ -5,8 +6,10 @@
 //! - [`detach`]: the keys that leave a container running;
 //! - [`signals`]: signals as a descriptor to poll;
 //! - [`pump`]: moves bytes between our streams and a session's pipes;
+//! - [`foreground`]: the four together, for `run`, `start -a`, `attach`, `exec`.
 
 pub mod detach;
+pub mod foreground;
 pub mod pump;
 pub mod raw;
 pub mod signals;

@@ -1,0 +1,6 @@
+//! The ctr command line.
+
+use super::Entry;
+
+/// Sorted by name.
+pub const TABLE: &[Entry] = &[];
