@@ -2,8 +2,15 @@
 # so that a later stop can't hit another process that got the same id.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# Field 22 of /proc/<pid>/stat (proc(5)); the name in field 2 may hold spaces.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# Field 22 of /proc/<pid>/stat (proc(5)); the name in field 2 may hold spaces. Prints
+# nothing for a process that is gone, or dead and only not yet reaped.
+started_at() {
+    local stat
+    local -a fields
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+    read -r -a fields <<<"${stat##*) }"
+    [ "${fields[0]}" = Z ] || printf '%s\n' "${fields[19]}"
+}
 
 # start_recorded FILE LOG COMMAND...: runs it in a session of its own.
 start_recorded() {
