@@ -105,6 +105,7 @@ impl Pull<'_> {
         }
         let image = self.commit(&name, &resolved.descriptor, &resolved.bytes, &wanted)?;
         lease.release()?;
+        self.images.runtime.settle_later();
         Ok(image)
     }
 
