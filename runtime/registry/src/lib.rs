@@ -1,24 +1,38 @@
-//! temporary shape
-#![allow(missing_docs)]
-use isopod_image::{Descriptor, Reference, Document};
-use bytes::Bytes;
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct Error;
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorKind { NotFound, Unauthorized, Denied, RateLimited, Unreachable, Tls, Stalled, DigestMismatch, SizeMismatch, TooLarge, Protocol, Configuration }
-impl Error { pub fn kind(&self) -> ErrorKind { ErrorKind::Protocol } }
-#[derive(Debug, Clone, Default)]
-pub struct Config;
-pub struct Client;
-pub struct Resolved { pub descriptor: Descriptor, pub bytes: Bytes, pub document: Document }
-pub struct BlobStream;
-impl BlobStream { pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> { Ok(None) } }
-impl Client {
- pub fn new(_: Config) -> Result<Self, Error> { Ok(Client) }
- pub async fn resolve(&self, _: &Reference) -> Result<Resolved, Error> { Err(Error) }
- pub async fn manifest(&self, _: &Reference, _: &Descriptor) -> Result<Bytes, Error> { Err(Error) }
- pub async fn blob_bytes(&self, _: &Reference, _: &Descriptor, _: u64) -> Result<Bytes, Error> { Err(Error) }
- pub async fn open_blob(&self, _: &Reference, _: &Descriptor, _: u64) -> Result<BlobStream, Error> { Err(Error) }
-}
+//! The client side of the OCI distribution specification: hosts, credentials, manifests and
+//! resumable blobs.
+//!
+//! - [`config`]: everything that enters from outside, gathered once;
+//! - [`hosts`]: which servers stand for a registry, from `hosts.toml`, `registries.conf` and `certs.d`;
+//! - [`auth`]: challenges, tokens and credentials, each bound to one server;
+//! - [`client`]: what callers use; its parts are `transport` (one exchange, redirects by hand),
+//!   `pull` (manifests and configurations) and [`blob`] (layers as resumable streams);
+//! - [`error`]: what can go wrong, for whoever tells a person.
+//!
+//! Pushing will be a sibling of `pull` over the same transport and credentials.
+//! Nothing here reads the environment, prints, or decides where content is stored.
+
+mod address;
+mod attempts;
+pub mod auth;
+pub mod blob;
+pub mod client;
+pub mod config;
+pub mod endpoint;
+pub mod error;
+pub mod hosts;
+pub mod proxy;
+mod pull;
+mod retry;
+mod tls;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub use blob::BlobStream;
+pub use client::Client;
+pub use config::Config;
+pub use error::{Error, ErrorKind};
+pub use pull::Resolved;
+pub use retry::RetryPolicy;
+pub use tls::Roots;

@@ -1,0 +1,11 @@
+//! Challenges, tokens and credentials, each bound to one server.
+//!
+//! Sources: RFC 9110, 11 (challenges); the distribution project's token and OAuth2
+//! specifications; containers-auth.json(5) and docker's config.json.
+
+pub(crate) mod challenge;
+mod credentials;
+mod helper;
+pub(crate) mod session;
+
+pub use credentials::{Credential, CredentialError, Credentials};

@@ -1,0 +1,472 @@
+//! One exchange with one server: the client that fits it, redirects by hand, and what its
+//! failures mean.
+//!
+//! An authorization belongs to the origin (scheme, host and port) of the URL it was made for
+//! and is dropped for good when a redirect leaves that origin; so are a host's own headers,
+//! its client certificate and its exemption from verification.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE,
+    RETRY_AFTER,
+};
+use reqwest::{Method, StatusCode};
+use url::{Host, Url};
+
+use crate::address::{Forbidden, Guard, Reach, Resolver};
+use crate::config::Config;
+use crate::endpoint::{Endpoint, Scheme, TlsOptions};
+use crate::error::{BoxError, Error, RegistryMessage};
+use crate::tls;
+
+/// Registries redirect once, to their storage; a few hops more are still no loop.
+const MAX_REDIRECTS: usize = 5;
+/// An error's body is read up to here.
+const MAX_MESSAGE: u64 = 64 << 10;
+/// An error's body may take as long as this; what it says is a courtesy.
+const MESSAGE_TIME: Duration = Duration::from_secs(5);
+
+pub(crate) struct Transport {
+    config: Config,
+    clients: Mutex<HashMap<ClientKey, reqwest::Client>>,
+    /// Hosts that may be plain and turned out to be.
+    plain: Mutex<HashSet<String>>,
+}
+
+/// What makes two connections interchangeable.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ClientKey {
+    tls: TlsOptions,
+    proxy: Option<Url>,
+    guard: Option<Reach>,
+    connect: Duration,
+}
+
+/// What to ask for, and in whose name.
+pub(crate) struct Request<'a> {
+    /// Whose settings hold on its own host.
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) url: Url,
+    /// For messages.
+    pub(crate) what: &'a str,
+    pub(crate) accept: &'a str,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) range_from: Option<u64>,
+    /// A form to post; without one it is a GET.
+    pub(crate) form: Option<String>,
+    /// Where the answer came from that chose `url`; `None` where our configuration did.
+    pub(crate) sent_by: Option<Reach>,
+}
+
+/// The head of a response, and the body still to come.
+pub(crate) struct Answer {
+    pub(crate) response: reqwest::Response,
+    /// The server that answered in the end.
+    pub(crate) host: String,
+    /// Where it is.
+    pub(crate) from: Reach,
+    /// No redirect led away from the origin that was asked.
+    pub(crate) own: bool,
+}
+
+impl Transport {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config, clients: Mutex::default(), plain: Mutex::default() }
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// A URL of `endpoint`, by the scheme it is known to speak.
+    pub(crate) fn url(&self, endpoint: &Endpoint, kind: &str, name: &str) -> Result<Url, Error> {
+        endpoint.url(self.is_plain(endpoint), kind, name).map_err(|source| Error::Protocol {
+            host: endpoint.host.clone(),
+            problem: format!("its URL cannot be formed ({source})"),
+        })
+    }
+
+    /// Sends `request` and follows redirects. Any status that is no redirect is an answer.
+    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer, Error> {
+        let Request { endpoint, what, .. } = request;
+        let mut url = request.url.clone();
+        let mut sent_by = request.sent_by;
+        let mut own = true;
+        for _ in 0..=MAX_REDIRECTS {
+            let (response, proxied) = match self.once(&request, &url, own, sent_by).await {
+                Err(error) if own && self.falls_back(endpoint, &url, &error) => {
+                    url.set_scheme("http").expect("http can stand for https");
+                    self.once(&request, &url, own, sent_by).await?
+                }
+                other => other?,
+            };
+            let from = match response.remote_addr() {
+                // Behind a proxy its address is all there is to see.
+                Some(address) if !proxied => (self.config.classify)(address.ip()),
+                _ => Reach::Elsewhere,
+            };
+            let host = authority(&url);
+            if !is_redirect(response.status()) {
+                return Ok(Answer { response, host, from, own });
+            }
+            if request.form.is_some() {
+                let problem = "it redirects a request that carries a secret".to_owned();
+                return Err(Error::Protocol { host, problem });
+            }
+            let target = redirect_target(&url, response.headers(), &host)?;
+            tracing::debug!(%host, target = %authority(&target), what, "redirected");
+            own = own && target.origin() == url.origin();
+            sent_by = Some(from);
+            url = target;
+        }
+        let problem = format!("more than {MAX_REDIRECTS} redirects");
+        Err(Error::Protocol { host: authority(&url), problem })
+    }
+
+    /// One request to one URL; tells whether it went through a proxy.
+    async fn once(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        own: bool,
+        sent_by: Option<Reach>,
+    ) -> Result<(reqwest::Response, bool), Error> {
+        let endpoint = request.endpoint;
+        let host = authority(url);
+        let at_home = self.is_at_home(endpoint, url);
+        let proxy = endpoint
+            .proxy
+            .as_ref()
+            .filter(|_| at_home)
+            .or_else(|| self.config.proxies.for_url(url))
+            .cloned();
+        // Our own configuration and a server's own origin need no permission.
+        let guard = sent_by.filter(|_| !at_home);
+        if let Some(from) = guard {
+            self.check_literal(endpoint, url, Guard { from, classify: self.config.classify })?;
+        }
+        let proxied = proxy.is_some();
+        let key = ClientKey {
+            tls: tls_for(endpoint, url),
+            guard: guard.filter(|_| !proxied),
+            proxy,
+            connect: endpoint.dial_timeout.unwrap_or(self.config.timeouts.connect),
+        };
+        let patience = key.connect + self.config.timeouts.idle;
+        let client = self.client(key, &host)?;
+        let method = if request.form.is_some() { Method::POST } else { Method::GET };
+        let mut outgoing = client.request(method, url.clone()).header(ACCEPT, request.accept);
+        if at_home {
+            for (name, value) in &endpoint.headers {
+                outgoing = outgoing.header(name, value.clone());
+            }
+        }
+        if let Some(authorization) = request.authorization.as_ref().filter(|_| own) {
+            outgoing = outgoing.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(from) = request.range_from {
+            outgoing = outgoing.header(RANGE, format!("bytes={from}-"));
+        }
+        if let Some(form) = &request.form {
+            outgoing = outgoing
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.clone());
+        }
+        match tokio::time::timeout(patience, outgoing.send()).await {
+            Ok(Ok(response)) => Ok((response, proxied)),
+            Ok(Err(error)) => Err(failure(&host, request.what, error, patience)),
+            Err(_) => Err(Error::Stalled { what: request.what.to_owned(), host, idle: patience }),
+        }
+    }
+
+    /// Whether `url` is on the very origin that `endpoint` names.
+    fn is_at_home(&self, endpoint: &Endpoint, url: &Url) -> bool {
+        let home = endpoint.url(self.is_plain(endpoint), "manifests", "x");
+        home.is_ok_and(|home| home.origin() == url.origin())
+    }
+
+    fn is_plain(&self, endpoint: &Endpoint) -> bool {
+        let plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoint.scheme == Scheme::HttpsThenHttp && plain.contains(&endpoint.host)
+    }
+
+    /// Whether a failed attempt by TLS is to be repeated in plain text, and from now on.
+    fn falls_back(&self, endpoint: &Endpoint, url: &Url, error: &Error) -> bool {
+        let no_tls = match error {
+            Error::Tls { .. } => true,
+            // Some servers just hang up on a greeting they do not understand.
+            Error::Unreachable { source, .. } => find_io(source.as_ref()).is_some_and(|kind| {
+                use std::io::ErrorKind::{ConnectionReset, InvalidData, UnexpectedEof};
+                matches!(kind, ConnectionReset | InvalidData | UnexpectedEof)
+            }),
+            _ => false,
+        };
+        let falls_back = no_tls
+            && url.scheme() == "https"
+            && endpoint.scheme == Scheme::HttpsThenHttp
+            && self.is_at_home(endpoint, url);
+        if falls_back {
+            let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+            plain.insert(endpoint.host.clone());
+        }
+        falls_back
+    }
+
+    /// Addresses that are written out are never looked up, so they are checked here.
+    fn check_literal(&self, endpoint: &Endpoint, url: &Url, guard: Guard) -> Result<(), Error> {
+        let allowed = match url.host() {
+            Some(Host::Ipv4(address)) => guard.allows(address.into()),
+            Some(Host::Ipv6(address)) => guard.allows(address.into()),
+            // A proxy would look this one up for itself, on its own machine.
+            Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") => {
+                guard.from == Reach::Loopback
+            }
+            Some(Host::Domain(_)) => true,
+            None => false,
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(Error::Refused {
+            host: endpoint.host.clone(),
+            target: authority(url),
+            reason: "it is on loopback or link-local",
+        })
+    }
+
+    fn client(&self, key: ClientKey, host: &str) -> Result<reqwest::Client, Error> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = self.build(&key, host)?;
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, key: &ClientKey, host: &str) -> Result<reqwest::Client, Error> {
+        let tls = tls::client_config(&self.config.roots, &key.tls)
+            .map_err(|source| Error::TlsSettings { host: host.to_owned(), source })?;
+        let resolver = Resolver {
+            inner: self.config.resolver.clone(),
+            guard: key.guard.map(|from| Guard { from, classify: self.config.classify }),
+        };
+        let setup = |source| Error::Setup { host: host.to_owned(), source };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(&self.config.user_agent)
+            .tls_backend_preconfigured(tls)
+            // Neither redirects, nor proxies of the environment, nor tries of its own.
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .connect_timeout(key.connect)
+            .tcp_keepalive(Duration::from_secs(30))
+            // The default window of 64 KiB makes one layer wait for the wire at each step.
+            .http2_initial_stream_window_size(4 << 20)
+            .http2_initial_connection_window_size(16 << 20)
+            .dns_resolver(resolver);
+        if let Some(proxy) = &key.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(setup)?);
+        }
+        builder.build().map_err(setup)
+    }
+}
+
+/// `host[:port]` for messages: a redirect's query often holds a signature.
+pub(crate) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// A host's certificates are its own; its authorities may vouch for its neighbours.
+fn tls_for(endpoint: &Endpoint, url: &Url) -> TlsOptions {
+    if url.scheme() == "http" {
+        return TlsOptions::default();
+    }
+    let home = Url::parse(&format!("https://{}/", endpoint.host)).ok();
+    if home.is_some_and(|home| home.host() == url.host()) {
+        return endpoint.tls.clone();
+    }
+    TlsOptions { authorities: endpoint.tls.authorities.clone(), ..TlsOptions::default() }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn redirect_target(from: &Url, headers: &HeaderMap, host: &str) -> Result<Url, Error> {
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let target = location.and_then(|location| from.join(location).ok()).ok_or_else(|| {
+        let problem = "it redirects without a usable Location".to_owned();
+        Error::Protocol { host: host.to_owned(), problem }
+    })?;
+    check_target(from, &target, host)?;
+    Ok(target)
+}
+
+/// What no server may send us to, wherever it is.
+pub(crate) fn check_target(from: &Url, target: &Url, host: &str) -> Result<(), Error> {
+    let reason = match target.scheme() {
+        "https" => None,
+        "http" if from.scheme() == "http" => None,
+        "http" => Some("it leads from TLS to plain text"),
+        _ => Some("it is neither http nor https"),
+    };
+    let has_user = !target.username().is_empty() || target.password().is_some();
+    let reason = reason.or(has_user.then_some("it holds a user name or password"));
+    match reason {
+        None => Ok(()),
+        Some(reason) => {
+            Err(Error::Refused { host: host.to_owned(), target: authority(target), reason })
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Turns a status that is no success into the error it means.
+    pub(crate) async fn success(self, what: &str) -> Result<Self, Error> {
+        let status = self.response.status();
+        if !matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+            return Err(self.into_error(what, status).await);
+        }
+        let encoding = self.header(CONTENT_ENCODING.as_str()).unwrap_or("identity");
+        if !encoding.eq_ignore_ascii_case("identity") {
+            let problem =
+                format!("it sends {what} in the encoding {encoding:?}, which nobody asked for");
+            return Err(Error::Protocol { host: self.host, problem });
+        }
+        Ok(self)
+    }
+
+    async fn into_error(self, what: &str, status: StatusCode) -> Error {
+        let retry_after = self.header(RETRY_AFTER.as_str()).and_then(parse_retry_after);
+        let host = self.host.clone();
+        let what = what.to_owned();
+        let body = tokio::time::timeout(MESSAGE_TIME, self.body(&what, MAX_MESSAGE, MESSAGE_TIME));
+        let message = match body.await {
+            Ok(Ok(bytes)) => RegistryMessage::parse(&bytes),
+            _ => RegistryMessage::default(),
+        };
+        let denied = message.code.as_deref() == Some("DENIED");
+        match status.as_u16() {
+            401 if !denied => Error::Unauthorized { what, host, message },
+            401 | 403 => Error::Denied { what, host, message },
+            404 => Error::NotFound { what, host, message },
+            429 => Error::RateLimited { host, retry_after, message },
+            status => Error::Status { what, host, status, message },
+        }
+    }
+
+    /// The whole body, refused as soon as it is known to be longer than `cap`.
+    pub(crate) async fn body(self, what: &str, cap: u64, idle: Duration) -> Result<Bytes, Error> {
+        let Self { mut response, host, .. } = self;
+        let too_large =
+            || Error::TooLarge { what: what.to_owned(), host: host.clone(), limit: cap };
+        if response.content_length().is_some_and(|length| length > cap) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(piece) = next_piece(&mut response, &host, what, idle).await? {
+            if (body.len() + piece.len()) as u64 > cap {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+}
+
+/// The next bytes of a body, within `idle`.
+pub(crate) async fn next_piece(
+    response: &mut reqwest::Response,
+    host: &str,
+    what: &str,
+    idle: Duration,
+) -> Result<Option<Bytes>, Error> {
+    match tokio::time::timeout(idle, response.chunk()).await {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(failure(host, what, error, idle)),
+        Err(_) => Err(Error::Stalled { what: what.to_owned(), host: host.to_owned(), idle }),
+    }
+}
+
+/// What a failed exchange means. URLs are left out: they may hold signatures.
+fn failure(host: &str, what: &str, error: reqwest::Error, waited: Duration) -> Error {
+    let error = error.without_url();
+    let host = host.to_owned();
+    if let Some(Forbidden(target)) = find(&error) {
+        let reason = "it is on loopback or link-local";
+        return Error::Refused { host, target: target.clone(), reason };
+    }
+    if find::<rustls::Error>(&error).is_some() {
+        return Error::Tls { host, source: error.into() };
+    }
+    if error.is_timeout() && !error.is_connect() {
+        return Error::Stalled { what: what.to_owned(), host, idle: waited };
+    }
+    Error::Unreachable { host, source: innermost(error) }
+}
+
+/// The cause of type `T`, also inside of I/O errors, whose `source` skips what they wrap.
+fn find<'a, T: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a T> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(wrapped) = wrapped
+            && let Some(found) = find(wrapped as &(dyn std::error::Error + 'static))
+        {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The kind of the innermost I/O error that has one: wrappers only say that there was another.
+fn find_io(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
+    let io = find::<std::io::Error>(error)?;
+    let inner: Option<&(dyn std::error::Error + 'static)> = match io.get_ref() {
+        Some(wrapped) => Some(wrapped),
+        None => std::error::Error::source(io),
+    };
+    inner.and_then(find_io).or(Some(io.kind()))
+}
+
+/// reqwest's errors repeat that a request failed; the cause is what a person needs.
+fn innermost(error: reqwest::Error) -> BoxError {
+    let kind = find_io(&error);
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    match kind {
+        Some(kind) => std::io::Error::new(kind, text).into(),
+        None => text.into(),
+    }
+}
+
+/// Seconds or an HTTP date (RFC 9110, 10.2.3).
+fn parse_retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = DateTime::parse_from_rfc2822(text.trim()).ok()?;
+    Some((at.to_utc() - Utc::now()).to_std().unwrap_or_default())
+}
