@@ -5,4 +5,5 @@
 
 pub mod atomic;
 pub mod lock;
+pub mod mount;
 pub mod root;

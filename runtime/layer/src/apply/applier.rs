@@ -115,7 +115,8 @@ impl<'a> Applier<'a> {
         self.leave_to(0)?;
         let root = &mut self.places[0];
         if let (true, Some(time)) = (root.dirty, self.tree[ROOT].mtime) {
-            metadata::set_time(On::Open(self.chain.root()), time).map_err(doing("set the time of"))?;
+            metadata::set_time(On::Open(self.chain.root()), time)
+                .map_err(doing("set the time of"))?;
         }
         let implicit = self.encoding.and_then(|_| self.tree.implicit());
         let self_contained = match implicit {
@@ -188,7 +189,8 @@ impl<'a> Applier<'a> {
     fn enter_parents(&mut self, parents: &[&[u8]], path: &[u8]) -> Result<(), Trouble> {
         // The chain holds real folders only: where its names agree it is the way.
         let known = parents.iter().enumerate();
-        let known = known.take_while(|(level, name)| self.chain.name(*level) == Some(**name)).count();
+        let known =
+            known.take_while(|(level, name)| self.chain.name(*level) == Some(**name)).count();
         self.leave_to(known)?;
         let Some(unknown) = parents.get(known..).filter(|names| !names.is_empty()) else {
             return Ok(());
@@ -242,7 +244,9 @@ impl<'a> Applier<'a> {
                 };
                 if self.encoding.is_some() {
                     let path = printable(path);
-                    return Err(Trouble::NotSelfContained(NotSelfContained::ThroughSymlink { path }));
+                    return Err(Trouble::NotSelfContained(NotSelfContained::ThroughSymlink {
+                        path,
+                    }));
                 }
                 return Ok(Some(target));
             }
@@ -275,7 +279,8 @@ impl<'a> Applier<'a> {
     pub(super) fn reset_folder(&mut self) -> Result<(), Trouble> {
         let folder = self.top()?;
         metadata::clear_xattrs(folder)?;
-        metadata::set_owner(On::Open(folder), 0, 0).map_err(doing("set the owner of the folder of"))?;
+        metadata::set_owner(On::Open(folder), 0, 0)
+            .map_err(doing("set the owner of the folder of"))?;
         metadata::set_mode(On::Open(folder), 0o755).map_err(doing("set the mode of the folder of"))
     }
 
@@ -284,16 +289,17 @@ impl<'a> Applier<'a> {
         self.chain.top().map_err(doing("open the folder of"))
     }
 
-    /// Keeps a default access control list for the end.
-    pub(super) fn defer_acl(&mut self, path: &[u8], xattr: &Xattr) {
-        self.default_acls.push((path.to_vec(), self.here(), xattr.clone()));
+    /// Keeps a default access control list of the folder we are in for the end.
+    pub(super) fn defer_acl(&mut self, xattr: &Xattr) {
+        let names = (0..self.chain.depth()).filter_map(|level| self.chain.name(level));
+        let path = names.collect::<Vec<_>>().join(&b'/');
+        self.default_acls.push((path, self.here(), xattr.clone()));
     }
 
     fn set_default_acls(&mut self) -> Result<(), Trouble> {
         for (path, id, xattr) in std::mem::take(&mut self.default_acls) {
-            // Through symlinks of lower layers the same way leads there again; where the
-            // folder was replaced meanwhile, the way ends at another one.
-            let Ok(names) = names(&path) else { continue };
+            let names = names(&path)?;
+            // Where the folder was replaced meanwhile, the way ends at another one.
             if self.enter_existing(&names)? && self.here() == id {
                 let mut skipped = None;
                 let folder = On::Open(self.top()?);

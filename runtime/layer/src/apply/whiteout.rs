@@ -3,7 +3,6 @@
 //! A layer deletes only what lower layers have. Its own entries stay, whether they come
 //! before or after the deletion (layer.md, "Whiteouts").
 
-
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, XattrFlags, fsetxattr, mknodat, openat, unlinkat,
 };
