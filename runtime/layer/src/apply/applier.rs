@@ -153,7 +153,13 @@ impl<'a> Applier<'a> {
         }
     }
 
-    pub(super) fn enter(&mut self, name: &[u8], id: Id, folder: OwnedFd) -> Result<(), Trouble> {
+    /// Goes into the folder `name`, which `id` stands for.
+    pub(super) fn enter(
+        &mut self,
+        name: &[u8],
+        id: Id,
+        folder: Option<OwnedFd>,
+    ) -> Result<(), Trouble> {
         // Symlinks can lead deeper than any one path says.
         if self.chain.length() + name.len() + 1 >= LONGEST_PATH {
             return Err(Refusal::TooLong.into());
@@ -222,16 +228,16 @@ impl<'a> Applier<'a> {
     /// Enters the folder `name`, made if missing; or returns the symlink that it is.
     fn step(&mut self, name: &[u8], path: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
         let here = self.here();
-        let known = self.tree.child(here, name);
-        let opened = open_folder(self.top()?, name);
-        match (opened, known) {
-            (Ok(folder), Some(id)) => self.enter(name, id, folder)?,
-            (Ok(folder), None) => {
+        if let Some(id) = self.tree.child(here, name) {
+            return self.enter(name, id, None).map(|()| None);
+        }
+        match open_folder(self.top()?, name) {
+            Ok(folder) => {
                 let id = self.add_lower(name, folder.as_fd())?;
-                self.enter(name, id, folder)?;
+                self.enter(name, id, Some(folder))?;
             }
-            (Err(Errno::NOENT), _) => self.make_implicit(name, false)?,
-            (Err(Errno::NOTDIR | Errno::LOOP), _) => {
+            Err(Errno::NOENT) => self.make_implicit(name, false)?,
+            Err(Errno::NOTDIR | Errno::LOOP) => {
                 if self.tree[here].whiteouts.remove(name) {
                     unlinkat(self.top()?, name, rustix::fs::AtFlags::empty())
                         .map_err(doing("replace the deleted parent of"))?;
@@ -250,7 +256,7 @@ impl<'a> Applier<'a> {
                 }
                 return Ok(Some(target));
             }
-            (Err(errno), _) => return Err(doing("open the folder of")(errno)),
+            Err(errno) => return Err(doing("open the folder of")(errno)),
         }
         Ok(None)
     }
@@ -270,7 +276,7 @@ impl<'a> Applier<'a> {
         self.touch();
         let folder = open_folder(self.top()?, name).map_err(&making)?;
         let id = self.tree.add(self.here(), name, Folder::default());
-        self.enter(name, id, folder)?;
+        self.enter(name, id, Some(folder))?;
         self.reset_folder()?;
         if opaque { self.make_opaque() } else { Ok(()) }
     }
@@ -317,8 +323,7 @@ impl<'a> Applier<'a> {
         self.leave_to(0)?;
         for name in names {
             let Some(id) = self.tree.child(self.here(), name) else { return Ok(false) };
-            let folder = open_folder(self.top()?, name).map_err(doing("open the folder of"))?;
-            self.enter(name, id, folder)?;
+            self.enter(name, id, None)?;
         }
         Ok(true)
     }

@@ -54,8 +54,7 @@ impl Applier<'_> {
         let here = self.here();
         let inherits = self.tree[here].inherits;
         if let Some(id) = self.tree.child(here, name) {
-            let folder = open_folder(self.top()?, name).map_err(doing("open"))?;
-            self.enter(name, id, folder)?;
+            self.enter(name, id, None)?;
             return self.update_folder(entry);
         }
         // Only its owner may enter it until its mode is set.
@@ -65,7 +64,7 @@ impl Applier<'_> {
             Err(Errno::EXIST) => match open_folder(self.top()?, name) {
                 Ok(folder) => {
                     let id = self.add_lower(name, folder.as_fd())?;
-                    self.enter(name, id, folder)?;
+                    self.enter(name, id, Some(folder))?;
                     return self.update_folder(entry);
                 }
                 Err(Errno::NOTDIR | Errno::LOOP) => {
@@ -87,7 +86,7 @@ impl Applier<'_> {
         self.touch();
         let opened = open_folder(self.top()?, name).map_err(doing("open"))?;
         let id = self.tree.add(self.here(), name, folder);
-        self.enter(name, id, opened)
+        self.enter(name, id, Some(opened))
     }
 
     fn set_folder_metadata(&mut self, entry: &Entry, inherits: bool) -> Result<(), Trouble> {

@@ -9,7 +9,6 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::applier::Applier;
-use super::chain::open_folder;
 use super::remove::{list, remove};
 use super::tree::Id;
 use super::trouble::{Trouble, doing};
@@ -30,7 +29,7 @@ impl Applier<'_> {
         let own_folder = self.tree.child(self.here(), name);
         match (self.encoding, own_folder) {
             (Some(_), Some(id)) => {
-                self.enter_own(name, id)?;
+                self.enter(name, id, None)?;
                 self.make_opaque()?;
                 self.leave()
             }
@@ -119,7 +118,7 @@ impl Applier<'_> {
         if !self.tree[id].lower {
             return Ok(());
         }
-        self.enter_own(name, id)?;
+        self.enter(name, id, None)?;
         self.clear_lower()?;
         self.tree[id].lower = false;
         if !self.tree[id].explicit {
@@ -144,10 +143,5 @@ impl Applier<'_> {
             self.touch();
         }
         Ok(())
-    }
-
-    fn enter_own(&mut self, name: &[u8], id: Id) -> Result<(), Trouble> {
-        let folder = open_folder(self.top()?, name).map_err(doing("open the folder of"))?;
-        self.enter(name, id, folder)
     }
 }
