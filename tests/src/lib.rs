@@ -1,1 +1,27 @@
-//! End-to-end tests of the built binary against a real kernel, registry and clients.
+//! The harness of the end-to-end tests: the built binary against a real kernel, real
+//! registries and real peers, each test in folders of its own.
+//!
+//! - [`TestContext`]: one instance of Isopod, with its root, state and home; it goes away
+//!   with everything in it, and says what it could not take away.
+//! - [`Invocation`], [`Outcome`]: one command line, and what came of it.
+//! - [`Terminal`]: the same under a pseudo-terminal.
+//! - [`Fixtures`]: the registries that `scripts/registry` started, and their images.
+//! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
+//!
+//! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
+
+#![allow(missing_docs, reason = "assertions are named to be read; what needs words has them")]
+
+pub mod binary;
+mod context;
+mod fixtures;
+mod invocation;
+pub mod leftovers;
+mod outcome;
+mod terminal;
+
+pub use context::TestContext;
+pub use fixtures::{Fixtures, Registry};
+pub use invocation::{Invocation, Running};
+pub use outcome::Outcome;
+pub use terminal::Terminal;

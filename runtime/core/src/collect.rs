@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use isopod_image::Digest;
 use isopod_image::document::Document;
 use isopod_sys::atomic::{self, Durability};
@@ -19,7 +19,7 @@ use crate::container::Record;
 use crate::image::{details_of, read_document};
 use crate::layout::private_folder;
 use crate::snapshot::LayerName;
-use crate::state::{ContainerRow, ImageRow};
+use crate::state::{ContainerRow, ImageRow, SnapshotRow};
 use crate::{Error, Result, Runtime};
 
 /// How young something unnamed may be before it is taken for somebody's work in progress: a layer's
@@ -55,6 +55,7 @@ impl Runtime {
         // A pull's layers are not in its lease, which names blobs: while one runs, none goes.
         let before = if leased.is_empty() { now } else { now - GRACE };
         let removed_layers = self.layers().retain(&layers, before)?;
+        self.remove_orphans(now - GRACE)?;
         Ok(Collected { blobs: removed_blobs, layers: removed_layers })
     }
 
@@ -63,6 +64,60 @@ impl Runtime {
         let path = self.layout().root().join("collect.lock");
         Lock::shared(&path).map_err(Error::io("cannot lock", &path))
     }
+}
+
+impl Runtime {
+    /// Removes folders that belong to no row of the database: what a create or remove left that was
+    /// killed between its transaction and its folders.
+    fn remove_orphans(&self, before: DateTime<Utc>) -> Result<()> {
+        let snapshots: BTreeSet<_> = self
+            .state()
+            .read(SnapshotRow::list)?
+            .into_iter()
+            .map(|row| self.layout().snapshots().join(row.id.to_string()))
+            .collect();
+        remove_unknown(&self.layout().snapshots(), &snapshots, before)?;
+        let rows = self.state().read(ContainerRow::list_all)?;
+        for top in [self.layout().root(), self.layout().state()] {
+            let known =
+                |row: &ContainerRow| top.join("containers").join(&row.namespace).join(&row.id);
+            let containers: BTreeSet<_> = rows.iter().map(known).collect();
+            for namespace in folders(&top.join("containers"))? {
+                remove_unknown(&namespace, &containers, before)?;
+                // An empty one goes with its last container; a full one stays.
+                fs::remove_dir(&namespace).ok();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove_unknown(folder: &Path, known: &BTreeSet<PathBuf>, before: DateTime<Utc>) -> Result<()> {
+    for path in folders(folder)? {
+        let is_old = fs::metadata(&path)
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
+        if is_old && !known.contains(&path) {
+            fs::remove_dir_all(&path).map_err(Error::io("cannot remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// The folders in a folder; none where it is not there.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::io("cannot list", folder))?,
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::io("cannot list", folder))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            folders.push(entry.path());
+        }
+    }
+    Ok(folders)
 }
 
 /// Blobs that a running command relies on.

@@ -1,7 +1,9 @@
 //! The door: folders, database and the parts that share them.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use isopod_sys::atomic::{self, Durability};
 
@@ -103,6 +105,26 @@ impl Runtime {
     #[must_use]
     pub fn containers(&self, namespace: &str) -> Containers<'_> {
         Containers::new(self, namespace)
+    }
+
+    /// Syncs unpacked layers to disk, so that they count as whole after a power cut too.
+    ///
+    /// # Errors
+    /// Syncing failed.
+    pub fn settle(&self) -> Result<()> {
+        self.layers.settle()
+    }
+
+    /// Has another process do [`Runtime::settle`], since nobody should wait for a disk that is slow.
+    /// If it can't be started or dies, layers are unpacked anew after a power cut; nothing else.
+    pub(crate) fn settle_later(&self) {
+        let Some((program, arguments)) = self.config.program.split_first() else { return };
+        let mut command = Command::new(program);
+        command.args(arguments).args(["internal", "settle"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Err(error) = command.process_group(0).spawn() {
+            tracing::debug!(%error, "cannot start a process to sync layers");
+        }
     }
 
     /// Volumes, the same for every namespace.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use isopod_image::digest::Algorithm;
+use isopod_image::digest::{Algorithm, Digest};
 
 use crate::apply::{self, Applied, Target};
 use crate::arriving::Arriving;
@@ -70,8 +70,8 @@ pub fn unpack<R: Read + Send>(
             .spawn_scoped(scope, || inflate(arriving, compression, filling, &abandoned))
             .map_err(Cause::Thread)?;
         let written = write(chunks, target, limits);
-        if written.as_ref().is_err_and(|cause| !cause.is_in_the_bytes()) {
-            abandoned.store(true, Ordering::Relaxed);
+        if let Err(Stopped::Failed(cause)) = &written {
+            abandoned.store(!cause.is_in_the_bytes(), Ordering::Relaxed);
         }
         let inflated = inflating.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok((inflated, written))
@@ -79,14 +79,14 @@ pub fn unpack<R: Read + Send>(
     .map_err(|cause| LayerError { cause, arrived: None })?;
 
     // The first thread's failure is the reason if both failed: the second only starved.
-    let arrived = match inflated {
-        Inflated { failure: None, arrived } => arrived,
-        Inflated { failure: Some(cause), arrived } => return Err(LayerError { cause, arrived }),
-    };
-    match (written, arrived) {
-        (Ok((applied, diff_id, tar_size)), Some(Arrived { digest, size })) => {
+    let Inflated { failure, arrived } = inflated;
+    let cause = match (failure, written) {
+        (Some(cause), _) | (None, Err(Stopped::Failed(cause))) => cause,
+        (None, Err(Stopped::Starved)) => unreachable!("the first thread sends all or fails"),
+        (None, Ok((applied, diff_id, tar_size))) => {
+            let Arrived { digest, size } = arrived.expect("read to its end, as nothing failed");
             let Applied { entries, disk_bytes, self_contained, skipped, skipped_count } = applied;
-            Ok(Unpacked {
+            return Ok(Unpacked {
                 digest,
                 size,
                 diff_id,
@@ -96,11 +96,12 @@ pub fn unpack<R: Read + Send>(
                 self_contained,
                 skipped,
                 skipped_count,
-            })
+            });
         }
-        (Err(cause), arrived) => Err(LayerError { cause, arrived }),
-        (Ok(_), None) => unreachable!("the input is only abandoned after a failure to write"),
-    }
+    };
+    // Of a failure that is ours the rest may or may not have arrived in time.
+    let arrived = arrived.filter(|_| cause.is_in_the_bytes());
+    Err(LayerError { cause, arrived })
 }
 
 struct Inflated {
@@ -135,23 +136,26 @@ fn inflate<R: Read + Send>(
     }
 }
 
-type Written = (Applied, isopod_image::digest::Digest, u64);
-
-/// The second thread: applies the archive, then digests what follows it.
-fn write(chunks: Chunks<'_>, target: Target<'_>, limits: &Limits) -> Result<Written, Cause> {
-    let mut archive = Archive::new(chunks, limits.header_bytes);
-    let applied = match apply::apply(&mut archive, target, limits) {
-        Err(Cause::Tar(TarError::Read { source, .. })) => return Err(starved(source, limits)),
-        other => other?,
-    };
-    let (diff_id, size) = archive.into_inner().finish().map_err(|e| starved(e, limits))?;
-    Ok((applied, diff_id, size))
+/// Why the second thread ended early.
+enum Stopped {
+    /// The first one did, and knows why.
+    Starved,
+    Failed(Cause),
 }
 
-/// The archive could not be read: it is too large, or the other thread failed and says why.
-fn starved(error: io::Error, limits: &Limits) -> Cause {
-    match error.kind() {
-        io::ErrorKind::FileTooLarge => Cause::Expansion(limits.tar_bytes),
-        _ => Cause::Input(error),
-    }
+type Written = (Applied, Digest, u64);
+
+/// The second thread: applies the archive, then digests what follows it.
+fn write(chunks: Chunks<'_>, target: Target<'_>, limits: &Limits) -> Result<Written, Stopped> {
+    let starved = |error: io::Error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Stopped::Failed(Cause::Expansion(limits.tar_bytes)),
+        _ => Stopped::Starved,
+    };
+    let mut archive = Archive::new(chunks, limits.header_bytes);
+    let applied = match apply::apply(&mut archive, target, limits) {
+        Err(Cause::Tar(TarError::Read { source, .. })) => return Err(starved(source)),
+        other => other.map_err(Stopped::Failed)?,
+    };
+    let (diff_id, size) = archive.into_inner().finish().map_err(starved)?;
+    Ok((applied, diff_id, size))
 }

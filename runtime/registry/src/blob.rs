@@ -4,7 +4,6 @@
 //! bytes go by. Bytes of several servers may follow each other in one stream: that is safe
 //! because nobody trusts a blob before its digest is verified.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -13,11 +12,11 @@ use reqwest::StatusCode;
 use url::Url;
 
 use crate::address::Reach;
-use crate::client::{Ask, Client, Inner, Operation, exhausted};
+use crate::attempts::{Attempts, Source};
+use crate::client::{Ask, Client, Inner, Operation};
 use crate::config::ForeignLayers;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::retry::Backoff;
 use crate::transport::{Answer, Request, next_piece};
 
 /// A failure after this much progress is a new one.
@@ -33,37 +32,16 @@ const PROGRESS: u64 = 256 << 10;
 /// ```
 pub struct BlobStream {
     client: Arc<Inner>,
-    registry: String,
-    what: String,
     digest: String,
     size: u64,
     offset: u64,
-    /// Servers still to be asked; the first is the present one.
-    sources: VecDeque<Source>,
+    attempts: Attempts,
     body: Option<Body>,
-    backoff: Backoff,
     /// Bytes since the last failure.
     progress: u64,
-    /// What went wrong at the servers before.
-    earlier: Vec<String>,
     /// Who sent any of it.
     served: Vec<String>,
     done: bool,
-}
-
-/// Where the blob may be had.
-enum Source {
-    Registry(Endpoint),
-    /// A foreign layer's own URL; the endpoint lends its trust in authorities.
-    Foreign(Url, Endpoint),
-}
-
-impl Source {
-    const fn endpoint(&self) -> &Endpoint {
-        match self {
-            Self::Registry(endpoint) | Self::Foreign(_, endpoint) => endpoint,
-        }
-    }
 }
 
 struct Body {
@@ -90,67 +68,51 @@ impl Client {
         descriptor: &Descriptor,
         offset: u64,
     ) -> Result<BlobStream, Error> {
-        let endpoints = self.inner.endpoints_for(reference, Operation::Pull)?;
-        let mut sources: VecDeque<_> = endpoints.into_iter().map(Source::Registry).collect();
-        sources.extend(foreign_sources(self.inner.config().foreign_layers, descriptor, &sources));
-        let mut stream = BlobStream::new(self, reference.registry(), sources, descriptor, offset);
-        if offset > stream.size {
-            let host = reference.registry().to_owned();
-            let (what, expected) = (stream.what, stream.size);
-            return Err(Error::SizeMismatch { what, host, expected, actual: offset });
+        if offset > descriptor.size {
+            let (what, host) = (descriptor.digest.to_string(), reference.registry().to_owned());
+            return Err(Error::SizeMismatch {
+                what,
+                host,
+                expected: descriptor.size,
+                actual: offset,
+            });
         }
+        let foreign = foreign_urls(self.inner.config().foreign_layers, descriptor);
+        let attempts = Attempts::new(&self.inner, reference, Operation::Pull, foreign)?;
+        let mut stream = BlobStream::new(self, attempts, descriptor, offset);
         stream.connected().await?;
         Ok(stream)
     }
 }
 
 /// The URLs of a layer that registries may not have; only TLS, only where allowed.
-fn foreign_sources(
-    policy: ForeignLayers,
-    descriptor: &Descriptor,
-    registries: &VecDeque<Source>,
-) -> Vec<Source> {
+fn foreign_urls(policy: ForeignLayers, descriptor: &Descriptor) -> Vec<Url> {
     let foreign = LayerMediaType::parse(&descriptor.media_type).is_some_and(|kind| kind.foreign);
-    let (ForeignLayers::Fetch, true, Some(last)) = (policy, foreign, registries.back()) else {
+    if policy == ForeignLayers::Refuse || !foreign {
         return Vec::new();
-    };
+    }
     let urls = descriptor.urls.iter().filter_map(|text| Url::parse(text).ok());
-    urls.filter(|url| url.scheme() == "https" && url.username().is_empty())
-        .map(|url| Source::Foreign(url, last.endpoint().clone()))
-        .collect()
+    urls.filter(|url| url.scheme() == "https" && url.username().is_empty()).collect()
 }
 
 impl BlobStream {
-    fn new(
-        client: &Client,
-        registry: &str,
-        sources: VecDeque<Source>,
-        descriptor: &Descriptor,
-        offset: u64,
-    ) -> Self {
-        let digest = descriptor.digest.to_string();
-        let backoff = Backoff::new(client.inner.policy(sources.len() == 1));
+    fn new(client: &Client, attempts: Attempts, descriptor: &Descriptor, offset: u64) -> Self {
         Self {
             client: Arc::clone(&client.inner),
-            registry: registry.to_owned(),
-            what: digest.clone(),
-            digest,
+            digest: descriptor.digest.to_string(),
             size: descriptor.size,
             offset,
-            sources,
+            attempts,
             body: None,
-            backoff,
             progress: 0,
-            earlier: Vec::new(),
             served: Vec::new(),
             done: false,
         }
     }
 
-    /// A whole blob from one server, which is not connected to yet.
-    pub(crate) fn from_one(client: &Client, endpoint: Endpoint, descriptor: &Descriptor) -> Self {
-        let registry = endpoint.registry.clone();
-        Self::new(client, &registry, [Source::Registry(endpoint)].into(), descriptor, 0)
+    /// A whole blob by one connection, which is not made yet.
+    pub(crate) fn once(client: &Client, endpoint: Endpoint, descriptor: &Descriptor) -> Self {
+        Self::new(client, Attempts::once(&client.inner, endpoint), descriptor, 0)
     }
 
     /// The blob's length in bytes.
@@ -215,9 +177,8 @@ impl BlobStream {
 
     async fn connect(&self) -> Result<Body, Error> {
         let range_from = (self.offset > 0).then_some(self.offset);
-        let what = &self.what;
-        let source = self.sources.front().expect("a stream ends with its last source");
-        let answer = match source {
+        let what = &self.digest;
+        let answer = match self.attempts.source() {
             Source::Registry(endpoint) => {
                 let url = self.client.transport.url(endpoint, "blobs", &self.digest)?;
                 let ask = Ask { url, what, accept: "*/*", range_from };
@@ -289,7 +250,7 @@ impl BlobStream {
             self.done = true;
             return Ok(None);
         }
-        let piece = next_piece(&mut body.response, &body.host, &self.what, idle).await;
+        let piece = next_piece(&mut body.response, &body.host, &self.digest, idle).await;
         let Some(mut bytes) = (match piece {
             Ok(piece) => piece,
             // Everything is here; only the end of the response is not.
@@ -315,10 +276,8 @@ impl BlobStream {
     }
 
     fn note_progress(&mut self, count: u64) {
-        if self.progress == 0
-            && let Some(source) = self.sources.front()
-        {
-            let origin = source.endpoint().origin();
+        if self.progress == 0 {
+            let origin = self.attempts.endpoint().origin();
             if !self.served.contains(&origin) {
                 self.served.push(origin);
             }
@@ -326,7 +285,7 @@ impl BlobStream {
         self.offset += count;
         self.progress += count;
         if self.progress >= PROGRESS {
-            self.backoff.reset();
+            self.attempts.note_progress();
         }
     }
 
@@ -348,32 +307,20 @@ impl BlobStream {
     async fn recover(&mut self, error: Error) -> Result<(), Error> {
         self.body = None;
         self.progress = 0;
-        if self.backoff.after(&error).await {
-            return Ok(());
-        }
-        if let Some(source) = self.sources.front() {
-            self.client.note_failure(source.endpoint(), &error);
-        }
-        if self.sources.len() <= 1 {
-            self.done = true;
-            return Err(exhausted(&self.registry, std::mem::take(&mut self.earlier), error));
-        }
-        tracing::info!(what = self.what, error = %error.in_one_line(), "asking the next server");
-        self.earlier.push(error.in_one_line());
-        self.sources.pop_front();
-        self.backoff = Backoff::new(self.client.policy(self.sources.len() == 1));
-        Ok(())
+        let waited = self.attempts.after(error).await;
+        self.done = waited.is_err();
+        waited
     }
 
     fn size_mismatch(&self, host: &str, actual: u64) -> Error {
-        let (what, host) = (self.what.clone(), host.to_owned());
+        let (what, host) = (self.digest.clone(), host.to_owned());
         Error::SizeMismatch { what, host, expected: self.size, actual }
     }
 }
 
 impl std::fmt::Debug for BlobStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BlobStream({}, {} of {})", self.what, self.offset, self.size)
+        write!(f, "BlobStream({}, {} of {})", self.digest, self.offset, self.size)
     }
 }
 

@@ -12,13 +12,10 @@ use crate::auth::session::Sessions;
 use crate::config::Config;
 use crate::endpoint::{Capabilities, Endpoint};
 use crate::error::Error;
-use crate::retry::{Backoff, RetryPolicy};
 use crate::transport::{Answer, Request, Transport};
 
 /// A server that failed is asked last for this long.
 const PENALTY: Duration = Duration::from_secs(60);
-/// While there is another server, a failing one is not waited for.
-const ATTEMPTS_BEFORE_NEXT: u32 = 2;
 
 /// Speaks with registries. Clones share connections, tokens and what was learned of servers.
 #[derive(Clone)]
@@ -83,58 +80,12 @@ impl Client {
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
         self.inner.all_endpoints(reference)
     }
-
-    /// Does `work` at one server after the other until one succeeds.
-    pub(crate) async fn over_endpoints<T>(
-        &self,
-        reference: &Reference,
-        operation: Operation,
-        work: impl AsyncFn(&Endpoint) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let endpoints = self.inner.endpoints_for(reference, operation)?;
-        let mut earlier = Vec::new();
-        let count = endpoints.len();
-        for (place, endpoint) in endpoints.iter().enumerate() {
-            let last = place + 1 == count;
-            let mut backoff = Backoff::new(self.inner.policy(last));
-            let error = loop {
-                match work(endpoint).await {
-                    Ok(result) => return Ok(result),
-                    Err(error) => {
-                        if !backoff.after(&error).await {
-                            break error;
-                        }
-                    }
-                }
-            };
-            self.inner.note_failure(endpoint, &error);
-            if last {
-                return Err(exhausted(reference.registry(), earlier, error));
-            }
-            tracing::info!(mirror = endpoint.host, error = %error.in_one_line(), "asking the next server");
-            earlier.push(error.in_one_line());
-        }
-        Err(no_endpoint(reference, operation))
-    }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
     }
-}
-
-/// The last server's error, with those of the servers before it.
-pub(crate) fn exhausted(registry: &str, earlier: Vec<String>, error: Error) -> Error {
-    if earlier.is_empty() {
-        return error;
-    }
-    Error::Exhausted { registry: registry.to_owned(), earlier, source: Box::new(error) }
-}
-
-fn no_endpoint(reference: &Reference, operation: Operation) -> Error {
-    let registry = reference.registry().to_owned();
-    Error::NoEndpoint { registry, operation: operation.as_str() }
 }
 
 impl Inner {
@@ -159,7 +110,8 @@ impl Inner {
         let mut endpoints = self.all_endpoints(reference)?;
         endpoints.retain(|endpoint| operation.is_within(endpoint.capabilities));
         if endpoints.is_empty() {
-            return Err(no_endpoint(reference, operation));
+            let registry = reference.registry().to_owned();
+            return Err(Error::NoEndpoint { registry, operation: operation.as_str() });
         }
         let penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -167,13 +119,6 @@ impl Inner {
             penalties.get(&endpoint.origin()).is_some_and(|until| *until > now)
         });
         Ok(endpoints)
-    }
-
-    pub(crate) fn policy(&self, last: bool) -> RetryPolicy {
-        let policy = self.config().retry;
-        let attempts =
-            if last { policy.attempts } else { policy.attempts.min(ATTEMPTS_BEFORE_NEXT) };
-        RetryPolicy { attempts, ..policy }
     }
 
     /// A server that cannot be reached, or lies, is asked last for a while. One that only

@@ -12,6 +12,7 @@
 //! Nothing here reads the environment, prints, or decides where content is stored.
 
 mod address;
+mod attempts;
 pub mod auth;
 pub mod blob;
 pub mod client;

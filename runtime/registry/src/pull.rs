@@ -5,6 +5,7 @@ use bytes::Bytes;
 use isopod_image::document::{MAX_MANIFEST, ParseError, media_types};
 use isopod_image::{Descriptor, Digest, Document, Reference};
 
+use crate::attempts::Attempts;
 use crate::blob::BlobStream;
 use crate::client::{Ask, Client, Operation};
 use crate::endpoint::Endpoint;
@@ -35,15 +36,25 @@ impl Client {
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, Error> {
         let operation =
             if reference.digest().is_some() { Operation::Pull } else { Operation::Resolve };
-        let what = reference.to_string();
-        self.over_endpoints(reference, operation, async |endpoint| {
-            let name = reference.digest().map(Digest::as_str).or(reference.tag());
-            let name = name.expect("a reference has a tag or a digest");
-            let fetched = self.document(endpoint, name, &what, MAX_MANIFEST).await?;
-            let digest = fetched.verify(reference.digest())?;
-            fetched.resolved(digest)
-        })
-        .await
+        let mut attempts = Attempts::new(&self.inner, reference, operation, Vec::new())?;
+        loop {
+            match self.resolve_at(attempts.endpoint(), reference).await {
+                Ok(resolved) => return Ok(resolved),
+                Err(error) => attempts.after(error).await?,
+            }
+        }
+    }
+
+    async fn resolve_at(
+        &self,
+        endpoint: &Endpoint,
+        reference: &Reference,
+    ) -> Result<Resolved, Error> {
+        let name = reference.digest().map(Digest::as_str).or(reference.tag());
+        let name = name.expect("a reference has a tag or a digest");
+        let fetched = self.document(endpoint, name, &reference.to_string(), MAX_MANIFEST).await?;
+        let digest = fetched.verify(reference.digest())?;
+        fetched.resolved(digest)
     }
 
     /// A manifest or index by its descriptor, out of an index. Verified by digest, size and
@@ -65,34 +76,37 @@ impl Client {
             let host = reference.registry().to_owned();
             return Err(Error::TooLarge { what, host, limit: MAX_MANIFEST });
         }
-        self.over_endpoints(reference, Operation::Pull, async |endpoint| {
-            let fetched = self.document(endpoint, &what, &what, MAX_MANIFEST).await?;
-            fetched.verify(Some(&descriptor.digest))?;
-            let actual = fetched.bytes.len() as u64;
-            if actual != descriptor.size {
-                let host = fetched.host;
-                return Err(Error::SizeMismatch {
-                    what: what.clone(),
-                    host,
-                    expected: descriptor.size,
-                    actual,
-                });
+        let mut attempts = Attempts::new(&self.inner, reference, Operation::Pull, Vec::new())?;
+        loop {
+            match self.manifest_at(attempts.endpoint(), descriptor).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => attempts.after(error).await?,
             }
-            let resolved = fetched.resolved(descriptor.digest.clone())?;
-            if resolved.descriptor.media_type != descriptor.media_type {
-                let source = ParseError::MediaTypeMismatch {
-                    document: resolved.descriptor.media_type,
-                    header: descriptor.media_type.clone(),
-                };
-                return Err(Error::Document {
-                    what: what.clone(),
-                    host: endpoint.host.clone(),
-                    source,
-                });
-            }
-            Ok(resolved.bytes)
-        })
-        .await
+        }
+    }
+
+    async fn manifest_at(
+        &self,
+        endpoint: &Endpoint,
+        descriptor: &Descriptor,
+    ) -> Result<Bytes, Error> {
+        let what = descriptor.digest.to_string();
+        let host = endpoint.host.clone();
+        let fetched = self.document(endpoint, &what, &what, MAX_MANIFEST).await?;
+        fetched.verify(Some(&descriptor.digest))?;
+        let (expected, actual) = (descriptor.size, fetched.bytes.len() as u64);
+        if actual != expected {
+            return Err(Error::SizeMismatch { what, host, expected, actual });
+        }
+        let resolved = fetched.resolved(descriptor.digest.clone())?;
+        if resolved.descriptor.media_type != descriptor.media_type {
+            let source = ParseError::MediaTypeMismatch {
+                document: resolved.descriptor.media_type,
+                header: descriptor.media_type.clone(),
+            };
+            return Err(Error::Document { what, host, source });
+        }
+        Ok(resolved.bytes)
     }
 
     /// A small blob, such as a configuration, whole and verified. `cap` is in bytes.
@@ -114,25 +128,29 @@ impl Client {
         if let Some(bytes) = descriptor.embedded() {
             return Ok(bytes.into());
         }
-        let limit = self.inner.config().timeouts.document;
-        self.over_endpoints(reference, Operation::Pull, async |endpoint| {
-            let stream = BlobStream::from_one(self, endpoint.clone(), descriptor);
-            let bytes =
-                tokio::time::timeout(limit, stream.into_bytes()).await.map_err(|_| {
-                    Error::Stalled { what: what.clone(), host: endpoint.host.clone(), idle: limit }
-                })??;
-            let actual = Digest::compute(descriptor.digest.algorithm(), &bytes);
-            if actual == descriptor.digest {
-                return Ok(bytes);
+        let mut attempts = Attempts::new(&self.inner, reference, Operation::Pull, Vec::new())?;
+        loop {
+            match self.blob_at(attempts.endpoint(), descriptor).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => attempts.after(error).await?,
             }
-            Err(Error::DigestMismatch {
-                what: what.clone(),
-                host: endpoint.host.clone(),
-                expected: what.clone(),
-                actual: actual.to_string(),
-            })
-        })
-        .await
+        }
+    }
+
+    async fn blob_at(&self, endpoint: &Endpoint, descriptor: &Descriptor) -> Result<Bytes, Error> {
+        let (what, host) = (descriptor.digest.to_string(), endpoint.host.clone());
+        let stream = BlobStream::once(self, endpoint.clone(), descriptor);
+        let idle = self.inner.config().timeouts.document;
+        let Ok(bytes) = tokio::time::timeout(idle, stream.into_bytes()).await else {
+            return Err(Error::Stalled { what, host, idle });
+        };
+        let bytes = bytes?;
+        let actual = Digest::compute(descriptor.digest.algorithm(), &bytes);
+        if actual == descriptor.digest {
+            return Ok(bytes);
+        }
+        let (expected, actual) = (what.clone(), actual.to_string());
+        Err(Error::DigestMismatch { what, host, expected, actual })
     }
 
     async fn document(

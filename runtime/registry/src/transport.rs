@@ -195,7 +195,7 @@ impl Transport {
         endpoint.scheme == Scheme::HttpsThenHttp && plain.contains(&endpoint.host)
     }
 
-    /// Whether a failed attempt by TLS is to be repeated in plain text.
+    /// Whether a failed attempt by TLS is to be repeated in plain text, and from now on.
     fn falls_back(&self, endpoint: &Endpoint, url: &Url, error: &Error) -> bool {
         let no_tls = match error {
             Error::Tls { .. } => true,
@@ -437,8 +437,14 @@ fn find<'a, T: std::error::Error + 'static>(
     None
 }
 
+/// The kind of the innermost I/O error that has one: wrappers only say that there was another.
 fn find_io(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
-    find::<std::io::Error>(error).map(std::io::Error::kind)
+    let io = find::<std::io::Error>(error)?;
+    let inner: Option<&(dyn std::error::Error + 'static)> = match io.get_ref() {
+        Some(wrapped) => Some(wrapped),
+        None => std::error::Error::source(io),
+    };
+    inner.and_then(find_io).or(Some(io.kind()))
 }
 
 /// reqwest's errors repeat that a request failed; the cause is what a person needs.

@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod devices;
 pub mod environment;
 mod exec;
+pub mod flags;
 pub mod host;
 pub mod image_claims;
 pub mod libcontainer;

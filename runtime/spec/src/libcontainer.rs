@@ -5,7 +5,7 @@ use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompArgBuilder, LinuxSeccompOperat
 
 /// Rewrites `spec` for libcontainer 0.7, which for `SCMP_CMP_MASKED_EQ` takes `value` for
 /// what is compared and `valueTwo` for the mask, where the specification (and runc) has
-/// them the other way round. Without this the default filter refuses every `fork`.
+/// them the other way round. Without this the filter lets `clone(2)` make any namespace.
 ///
 /// To be applied once, to the document libcontainer reads, and to no other.
 pub fn adapt(spec: &mut Spec) {

@@ -148,7 +148,7 @@ fn find_group(file: &[u8], wanted: &str) -> Result<u32, UserError> {
 
 /// A number (`None` when the text is a name): only ASCII digits, at most 4294967294.
 fn parse_id(text: &str) -> Result<Option<u32>, UserError> {
-    let signed = text.strip_prefix(['+', '-']).is_some_and(|rest| is_digits(rest));
+    let signed = text.strip_prefix(['+', '-']).is_some_and(is_digits);
     if !signed && !is_digits(text) {
         return Ok(None);
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use isopod_image::Platform;
+use isopod_spec::image_claims;
 
 use super::record::{ImageUse, Record, VERSION, VolumeUse};
 use super::settings::{LogConfig, Mount, Profile, Settings};
@@ -80,7 +81,8 @@ impl<'a> Containers<'a> {
                 drop(collection);
                 record.layers = image::ensure(self.runtime, &details, &NoProgress)?;
                 parent = details.top_chain_id();
-                labels.extend(image_labels(&details.config.config.labels));
+                // Without what only we may say (security.md, row 11).
+                labels.extend(image_claims::labels(&details.config.config));
                 record.image = Some(ImageUse {
                     name: image.name,
                     target: image.target.digest,
@@ -99,13 +101,6 @@ impl<'a> Containers<'a> {
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         creation.run(record, options.name, options.generate_name, &labels, &parent)
     }
-}
-
-/// What the image says of itself, without what only we may say (security.md, row 11).
-fn image_labels(labels: &Labels) -> Labels {
-    const RESERVED: &[&str] = &["io.kubernetes.", "isopod.", "nerdctl/", "com.docker.compose."];
-    let allowed = |key: &str| !RESERVED.iter().any(|prefix| key.starts_with(prefix));
-    labels.iter().filter(|(key, _)| allowed(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 fn checked_rootfs(path: &Path) -> Result<PathBuf> {

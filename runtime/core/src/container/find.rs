@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Container;
+use chrono::{TimeDelta, Utc};
+
+use super::{Container, RemoveOptions};
 use crate::namespace::merge;
 use crate::state::{ContainerRow, Durability, Labels};
 use crate::{Error, Result, Runtime};
@@ -26,6 +28,28 @@ impl<'a> Containers<'a> {
     pub fn list(&self) -> Result<Vec<Container<'a>>> {
         let rows = self.runtime.state().read(|c| ContainerRow::list(c, &self.namespace))?;
         rows.into_iter().map(|row| Container::from_row(self.runtime, row)).collect()
+    }
+
+    /// Removes those that were to go when they ended and whose remover died first. Ones that ended a
+    /// moment ago are left to whoever is removing them now.
+    ///
+    /// # Errors
+    /// The database failed or a folder can't be removed.
+    pub fn remove_ended(&self) -> Result<()> {
+        const PATIENCE: TimeDelta = TimeDelta::seconds(10);
+        for container in self.list()?.into_iter().filter(|c| c.record.auto_remove) {
+            let status = container.status()?;
+            let ended_before = status.finished_at().is_some_and(|at| at < Utc::now() - PATIENCE);
+            if status.phase.is_alive() || !ended_before {
+                continue;
+            }
+            let options = RemoveOptions { volumes: true, ..RemoveOptions::default() };
+            match container.remove(options) {
+                Err(Error::NotFound { .. }) => {}
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     /// The one that `text` names: an id, a name, or a unique beginning of an id.

@@ -19,8 +19,8 @@ use crate::collect::Lease;
 use crate::state::{Durability, ImageRow, Labels};
 use crate::{Error, Result};
 
-/// What to pull and how.
-#[derive(Debug, Clone)]
+/// What to pull and how. It holds credentials, so it has no `Debug`.
+#[derive(Clone)]
 pub struct PullOptions {
     /// The platform whose layers are wanted.
     pub platform: Platform,
@@ -59,7 +59,7 @@ impl Images<'_> {
             .enable_all()
             .build()
             .map_err(|source| Error::System { action: "cannot start a thread", source })?;
-        let client = Client::new(options.registry.clone())?;
+        let client = Client::new(options.registry.clone());
         let pull = Pull { images: *self, reference, options, progress, client, network };
         let image = pull.run()?;
         // Connections that are still open are of no use to anyone.
@@ -105,6 +105,7 @@ impl Pull<'_> {
         }
         let image = self.commit(&name, &resolved.descriptor, &resolved.bytes, &wanted)?;
         lease.release()?;
+        self.images.runtime.settle_later();
         Ok(image)
     }
 

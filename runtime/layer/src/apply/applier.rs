@@ -115,7 +115,8 @@ impl<'a> Applier<'a> {
         self.leave_to(0)?;
         let root = &mut self.places[0];
         if let (true, Some(time)) = (root.dirty, self.tree[ROOT].mtime) {
-            metadata::set_time(On::Open(self.chain.root()), time).map_err(doing("set the time of"))?;
+            metadata::set_time(On::Open(self.chain.root()), time)
+                .map_err(doing("set the time of"))?;
         }
         let implicit = self.encoding.and_then(|_| self.tree.implicit());
         let self_contained = match implicit {
@@ -152,7 +153,13 @@ impl<'a> Applier<'a> {
         }
     }
 
-    pub(super) fn enter(&mut self, name: &[u8], id: Id, folder: OwnedFd) -> Result<(), Trouble> {
+    /// Goes into the folder `name`, which `id` stands for.
+    pub(super) fn enter(
+        &mut self,
+        name: &[u8],
+        id: Id,
+        folder: Option<OwnedFd>,
+    ) -> Result<(), Trouble> {
         // Symlinks can lead deeper than any one path says.
         if self.chain.length() + name.len() + 1 >= LONGEST_PATH {
             return Err(Refusal::TooLong.into());
@@ -188,7 +195,8 @@ impl<'a> Applier<'a> {
     fn enter_parents(&mut self, parents: &[&[u8]], path: &[u8]) -> Result<(), Trouble> {
         // The chain holds real folders only: where its names agree it is the way.
         let known = parents.iter().enumerate();
-        let known = known.take_while(|(level, name)| self.chain.name(*level) == Some(**name)).count();
+        let known =
+            known.take_while(|(level, name)| self.chain.name(*level) == Some(**name)).count();
         self.leave_to(known)?;
         let Some(unknown) = parents.get(known..).filter(|names| !names.is_empty()) else {
             return Ok(());
@@ -220,16 +228,16 @@ impl<'a> Applier<'a> {
     /// Enters the folder `name`, made if missing; or returns the symlink that it is.
     fn step(&mut self, name: &[u8], path: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
         let here = self.here();
-        let known = self.tree.child(here, name);
-        let opened = open_folder(self.top()?, name);
-        match (opened, known) {
-            (Ok(folder), Some(id)) => self.enter(name, id, folder)?,
-            (Ok(folder), None) => {
+        if let Some(id) = self.tree.child(here, name) {
+            return self.enter(name, id, None).map(|()| None);
+        }
+        match open_folder(self.top()?, name) {
+            Ok(folder) => {
                 let id = self.add_lower(name, folder.as_fd())?;
-                self.enter(name, id, folder)?;
+                self.enter(name, id, Some(folder))?;
             }
-            (Err(Errno::NOENT), _) => self.make_implicit(name, false)?,
-            (Err(Errno::NOTDIR | Errno::LOOP), _) => {
+            Err(Errno::NOENT) => self.make_implicit(name, false)?,
+            Err(Errno::NOTDIR | Errno::LOOP) => {
                 if self.tree[here].whiteouts.remove(name) {
                     unlinkat(self.top()?, name, rustix::fs::AtFlags::empty())
                         .map_err(doing("replace the deleted parent of"))?;
@@ -242,11 +250,13 @@ impl<'a> Applier<'a> {
                 };
                 if self.encoding.is_some() {
                     let path = printable(path);
-                    return Err(Trouble::NotSelfContained(NotSelfContained::ThroughSymlink { path }));
+                    return Err(Trouble::NotSelfContained(NotSelfContained::ThroughSymlink {
+                        path,
+                    }));
                 }
                 return Ok(Some(target));
             }
-            (Err(errno), _) => return Err(doing("open the folder of")(errno)),
+            Err(errno) => return Err(doing("open the folder of")(errno)),
         }
         Ok(None)
     }
@@ -266,7 +276,7 @@ impl<'a> Applier<'a> {
         self.touch();
         let folder = open_folder(self.top()?, name).map_err(&making)?;
         let id = self.tree.add(self.here(), name, Folder::default());
-        self.enter(name, id, folder)?;
+        self.enter(name, id, Some(folder))?;
         self.reset_folder()?;
         if opaque { self.make_opaque() } else { Ok(()) }
     }
@@ -275,7 +285,8 @@ impl<'a> Applier<'a> {
     pub(super) fn reset_folder(&mut self) -> Result<(), Trouble> {
         let folder = self.top()?;
         metadata::clear_xattrs(folder)?;
-        metadata::set_owner(On::Open(folder), 0, 0).map_err(doing("set the owner of the folder of"))?;
+        metadata::set_owner(On::Open(folder), 0, 0)
+            .map_err(doing("set the owner of the folder of"))?;
         metadata::set_mode(On::Open(folder), 0o755).map_err(doing("set the mode of the folder of"))
     }
 
@@ -284,16 +295,17 @@ impl<'a> Applier<'a> {
         self.chain.top().map_err(doing("open the folder of"))
     }
 
-    /// Keeps a default access control list for the end.
-    pub(super) fn defer_acl(&mut self, path: &[u8], xattr: &Xattr) {
-        self.default_acls.push((path.to_vec(), self.here(), xattr.clone()));
+    /// Keeps a default access control list of the folder we are in for the end.
+    pub(super) fn defer_acl(&mut self, xattr: &Xattr) {
+        let names = (0..self.chain.depth()).filter_map(|level| self.chain.name(level));
+        let path = names.collect::<Vec<_>>().join(&b'/');
+        self.default_acls.push((path, self.here(), xattr.clone()));
     }
 
     fn set_default_acls(&mut self) -> Result<(), Trouble> {
         for (path, id, xattr) in std::mem::take(&mut self.default_acls) {
-            // Through symlinks of lower layers the same way leads there again; where the
-            // folder was replaced meanwhile, the way ends at another one.
-            let Ok(names) = names(&path) else { continue };
+            let names = names(&path)?;
+            // Where the folder was replaced meanwhile, the way ends at another one.
             if self.enter_existing(&names)? && self.here() == id {
                 let mut skipped = None;
                 let folder = On::Open(self.top()?);
@@ -311,8 +323,7 @@ impl<'a> Applier<'a> {
         self.leave_to(0)?;
         for name in names {
             let Some(id) = self.tree.child(self.here(), name) else { return Ok(false) };
-            let folder = open_folder(self.top()?, name).map_err(doing("open the folder of"))?;
-            self.enter(name, id, folder)?;
+            self.enter(name, id, None)?;
         }
         Ok(true)
     }

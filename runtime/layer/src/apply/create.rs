@@ -1,7 +1,7 @@
 //! Making one entry in the folder we are in, replacing what was there.
 
 use std::io::BufRead;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, ResolveFlags, ftruncate, linkat, makedev, mkdirat, mknodat,
@@ -54,8 +54,7 @@ impl Applier<'_> {
         let here = self.here();
         let inherits = self.tree[here].inherits;
         if let Some(id) = self.tree.child(here, name) {
-            let folder = open_folder(self.top()?, name).map_err(doing("open"))?;
-            self.enter(name, id, folder)?;
+            self.enter(name, id, None)?;
             return self.update_folder(entry);
         }
         // Only its owner may enter it until its mode is set.
@@ -65,7 +64,7 @@ impl Applier<'_> {
             Err(Errno::EXIST) => match open_folder(self.top()?, name) {
                 Ok(folder) => {
                     let id = self.add_lower(name, folder.as_fd())?;
-                    self.enter(name, id, folder)?;
+                    self.enter(name, id, Some(folder))?;
                     return self.update_folder(entry);
                 }
                 Err(Errno::NOTDIR | Errno::LOOP) => {
@@ -87,7 +86,7 @@ impl Applier<'_> {
         self.touch();
         let opened = open_folder(self.top()?, name).map_err(doing("open"))?;
         let id = self.tree.add(self.here(), name, folder);
-        self.enter(name, id, opened)
+        self.enter(name, id, Some(opened))
     }
 
     fn set_folder_metadata(&mut self, entry: &Entry, inherits: bool) -> Result<(), Trouble> {
@@ -95,7 +94,7 @@ impl Applier<'_> {
         metadata::set(On::Open(self.top()?), entry, inherits, |what| skipped.push(what))?;
         skipped.into_iter().for_each(|what| self.skip(&entry.path, what));
         if let Some(acl) = entry.xattrs.iter().find(|xattr| xattr.name == DEFAULT_ACL) {
-            self.defer_acl(&entry.path, acl);
+            self.defer_acl(acl);
         }
         // The time itself is set when the folder is left.
         self.touch();
@@ -124,11 +123,8 @@ impl Applier<'_> {
             return Err(Trouble::Limit(Limit::DiskBytes(self.limits.disk_bytes)));
         }
         self.disk_bytes += content;
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let private = Mode::RUSR | Mode::WUSR;
         let file = match openat(self.top()?, name, flags, private) {
             Err(Errno::EXIST) => {
@@ -142,7 +138,8 @@ impl Applier<'_> {
             None => write_content(&file, archive, u64::MAX)?,
             Some(pieces) => {
                 for piece in pieces {
-                    seek(&file, rustix::fs::SeekFrom::Start(piece.offset)).map_err(doing("write"))?;
+                    seek(&file, rustix::fs::SeekFrom::Start(piece.offset))
+                        .map_err(doing("write"))?;
                     write_content(&file, archive, piece.length)?;
                 }
                 ftruncate(&file, entry.length).map_err(doing("set the length of"))?;
@@ -195,30 +192,46 @@ impl Applier<'_> {
         if self.is_whiteout(parents, last) {
             return Err(self.no_target(entry));
         }
-        let linked = match linkat(&parent, last, self.top()?, name, AtFlags::empty()) {
-            Err(Errno::EXIST) => {
-                let file = |folder, name: &[u8]| statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
-                let there = file(parent.as_fd(), last);
-                let here = file(self.top()?, name).map_err(doing("look at"))?;
-                match there {
-                    Ok(there) if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) => {
-                        return Ok(self.note_file(name));
-                    }
-                    Err(Errno::NOENT) => Err(Errno::NOENT),
-                    _ => {
-                        self.clear(name)?;
-                        linkat(&parent, last, self.top()?, name, AtFlags::empty())
-                    }
+        let link = |applier: &mut Self| {
+            let here = applier.chain.top()?;
+            linkat(&parent, last, here, name, AtFlags::empty())
+        };
+        let linked = match link(self) {
+            Err(Errno::EXIST) => match self.is_same_file(parent.as_fd(), last, name)? {
+                None => Err(Errno::NOENT),
+                Some(true) => Ok(()),
+                Some(false) => {
+                    self.clear(name)?;
+                    link(self)
                 }
-            }
+            },
             other => other,
         };
         match linked {
-            Ok(()) => Ok(self.note_file(name)),
+            Ok(()) => {
+                self.note_file(name);
+                Ok(())
+            }
             Err(Errno::NOENT | Errno::NOTDIR) => Err(self.no_target(entry)),
             Err(Errno::PERM) => Err(Refusal::FolderLink.into()),
             Err(errno) => Err(doing("create the hard link")(errno)),
         }
+    }
+
+    /// Whether `target` in `parent` and `name` here are one file; `None` without a target.
+    fn is_same_file(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        target: &[u8],
+        name: &[u8],
+    ) -> Result<Option<bool>, Trouble> {
+        let there = match statat(parent, target, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.map_err(doing("look at the target of"))?,
+        };
+        let here =
+            statat(self.top()?, name, AtFlags::SYMLINK_NOFOLLOW).map_err(doing("look at"))?;
+        Ok(Some((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)))
     }
 
     /// The folder of a hard link's target, resolved by the kernel inside the root; in a
@@ -234,7 +247,15 @@ impl Applier<'_> {
         }
         let path = if parents.is_empty() { b".".to_vec() } else { parents.join(&b'/') };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match openat2(self.chain.root(), &path, flags, Mode::empty(), resolve) {
+        let mut tries = 0..128;
+        let opened = loop {
+            match openat2(self.chain.root(), &path, flags, Mode::empty(), resolve) {
+                // A rename anywhere raced with a `..` in a symlink; the kernel asks again.
+                Err(Errno::AGAIN) if tries.next().is_some() => {}
+                other => break other,
+            }
+        };
+        match opened {
             Ok(folder) => Ok(Some(folder)),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(Errno::LOOP) if self.encoding.is_some() => {
@@ -267,7 +288,8 @@ impl Applier<'_> {
 
     fn finish_named(&mut self, entry: &Entry, name: &[u8]) -> Result<(), Trouble> {
         // Borrowed from the chain for the length of a call, so it must be a copy here.
-        let folder = rustix::io::fcntl_dupfd_cloexec(self.top()?, 0).map_err(doing("open the folder of"))?;
+        let folder =
+            rustix::io::fcntl_dupfd_cloexec(self.top()?, 0).map_err(doing("open the folder of"))?;
         self.finish_new(On::Named(folder.as_fd(), name), entry, name)
     }
 

@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::fs::{
     AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown,
-    flistxattr, fremovexattr, fsetxattr, futimens, lremovexattr, lsetxattr, utimensat,
+    fgetxattr_query, flistxattr, fremovexattr, fsetxattr, futimens, lremovexattr, lsetxattr,
+    utimensat,
 };
 use rustix::io::Errno;
 
@@ -94,8 +95,7 @@ pub(super) fn set_mode(on: On<'_>, mode: u32) -> Result<(), Errno> {
 
 /// Sets the time of change of the content, and that of the last access to the same.
 pub(super) fn set_time(on: On<'_>, time: Time) -> Result<(), Errno> {
-    let time =
-        Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() };
+    let time = Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() };
     let times = Timestamps { last_access: time, last_modification: time };
     match on {
         On::Open(file) => futimens(file, &times),
@@ -126,7 +126,7 @@ pub(super) fn clear_xattrs(folder: BorrowedFd<'_>) -> Result<(), Trouble> {
 
 /// Whether what is made in `folder` inherits an access control list from it.
 pub(super) fn has_default_acl(folder: BorrowedFd<'_>) -> bool {
-    rustix::fs::fgetxattr(folder, DEFAULT_ACL, &mut [0_u8; 0][..]).is_ok_and(|length| length > 0)
+    fgetxattr_query(folder, DEFAULT_ACL).is_ok_and(|length| length > 0)
 }
 
 fn drop_inherited(on: On<'_>) {

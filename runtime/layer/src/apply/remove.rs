@@ -38,8 +38,7 @@ fn empty(chain: &mut Chain) -> Result<(), Errno> {
                 }
             }
         }
-        let folder = open_folder(chain.top()?, &name)?;
-        chain.push(&name, folder);
+        chain.push(&name, None);
         empty(chain)?;
         chain.pop();
         unlinkat(chain.top()?, &name, AtFlags::REMOVEDIR)?;

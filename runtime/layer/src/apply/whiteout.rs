@@ -3,14 +3,12 @@
 //! A layer deletes only what lower layers have. Its own entries stay, whether they come
 //! before or after the deletion (layer.md, "Whiteouts").
 
-
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, XattrFlags, fsetxattr, mknodat, openat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::applier::Applier;
-use super::chain::open_folder;
 use super::remove::{list, remove};
 use super::tree::Id;
 use super::trouble::{Trouble, doing};
@@ -31,7 +29,7 @@ impl Applier<'_> {
         let own_folder = self.tree.child(self.here(), name);
         match (self.encoding, own_folder) {
             (Some(_), Some(id)) => {
-                self.enter_own(name, id)?;
+                self.enter(name, id, None)?;
                 self.make_opaque()?;
                 self.leave()
             }
@@ -120,7 +118,7 @@ impl Applier<'_> {
         if !self.tree[id].lower {
             return Ok(());
         }
-        self.enter_own(name, id)?;
+        self.enter(name, id, None)?;
         self.clear_lower()?;
         self.tree[id].lower = false;
         if !self.tree[id].explicit {
@@ -145,10 +143,5 @@ impl Applier<'_> {
             self.touch();
         }
         Ok(())
-    }
-
-    fn enter_own(&mut self, name: &[u8], id: Id) -> Result<(), Trouble> {
-        let folder = open_folder(self.top()?, name).map_err(doing("open the folder of"))?;
-        self.enter(name, id, folder)
     }
 }

@@ -153,7 +153,17 @@ impl<R: BufRead> Archive<R> {
         self.expect_content(size);
         let xattrs = records.xattrs;
         let mut entry = Entry {
-            path, link, kind, mode, uid, gid, mtime, length: size, sparse: None, device, xattrs,
+            path,
+            link,
+            kind,
+            mode,
+            uid,
+            gid,
+            mtime,
+            length: size,
+            sparse: None,
+            device,
+            xattrs,
         };
         if header.flag() == b'S' {
             self.old_sparse(header, &mut entry)?;
@@ -165,10 +175,8 @@ impl<R: BufRead> Archive<R> {
 
     /// Old GNU format: the map in the header and in blocks before the content.
     fn old_sparse(&mut self, header: &Header<'_>, entry: &mut Entry) -> Result<(), TarError> {
-        let malformed = || TarError::Entry {
-            path: printable(&entry.path),
-            what: "has a malformed sparse map",
-        };
+        let malformed =
+            || TarError::Entry { path: printable(&entry.path), what: "has a malformed sparse map" };
         let length = header.sparse_length();
         let length = length.filter(|_| header.format() == Format::Gnu).ok_or_else(malformed)?;
         let mut pieces = sparse::places(header.sparse_places()).ok_or_else(malformed)?;
@@ -194,8 +202,7 @@ impl<R: BufRead> Archive<R> {
         records: super::pax::SparseRecords,
         entry: &mut Entry,
     ) -> Result<(), TarError> {
-        let bad =
-            |entry: &Entry, what| TarError::Entry { path: printable(&entry.path), what };
+        let bad = |entry: &Entry, what| TarError::Entry { path: printable(&entry.path), what };
         if entry.kind != Kind::File {
             return Err(bad(entry, "is sparse but no file"));
         }

@@ -153,6 +153,3 @@ pub(crate) fn printable(name: &[u8]) -> String {
         },
     }
 }
-
-#[cfg(test)]
-mod tests;

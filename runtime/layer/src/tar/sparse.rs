@@ -28,8 +28,7 @@ pub(super) fn list(text: &[u8]) -> Option<Vec<Piece>> {
     if text.is_empty() {
         return Some(Vec::new());
     }
-    let numbers: Vec<u64> =
-        text.split(|&byte| byte == b',').map(decimal).collect::<Option<_>>()?;
+    let numbers: Vec<u64> = text.split(|&byte| byte == b',').map(decimal).collect::<Option<_>>()?;
     pairs(&numbers)
 }
 

@@ -22,7 +22,7 @@ pub struct DefaultMounts<'a> {
     pub profile: Profile,
     /// sysfs and cgroups can be written to.
     pub privileged: bool,
-    /// With the host's, its shared memory and message queues are bound instead.
+    /// With the host's, its shared memory is bound instead.
     pub ipc: &'a Namespace,
     /// None are mounted where there are none.
     pub cgroups: &'a CgroupLayout,
@@ -50,12 +50,12 @@ pub(crate) fn defaults(facts: &DefaultMounts<'_>) -> Vec<OciMount> {
         ),
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access]),
     ];
+    // mqueue shows the IPC namespace of whoever mounts it; shared memory is only a folder.
+    mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &hidden));
     if *facts.ipc == Namespace::Host {
-        for place in ["/dev/shm", "/dev/mqueue"] {
-            mounts.push(mount(place, "bind", place, &["rbind", "nosuid", "noexec", "nodev"]));
-        }
+        let options = ["rbind", "nosuid", "noexec", "nodev"];
+        mounts.push(mount("/dev/shm", "bind", "/dev/shm", &options));
     } else {
-        mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &hidden));
         let options = ["nosuid", "noexec", "nodev", "mode=1777", &shm_size];
         mounts.push(mount("/dev/shm", "tmpfs", "shm", &options));
     }

@@ -1,0 +1,87 @@
+# Debian packages: installed when the machine itself needs them, only unpacked when they
+# go into images or serve the tests, so that no service of theirs ever runs here.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+# The link step, and the archive of libseccomp that goes into the static binary.
+build_packages=(gcc libc6-dev libseccomp-dev pkg-config)
+# What builds and serves the images of a loopback mirror.
+mirror_packages=(binutils openssl python3 skopeo)
+# The peers whose results the tests expect, and what the tests look with.
+test_packages=(acl attr busybox-static conmon crun curl e2fsprogs git jq libcap2-bin podman procps runc
+    shellcheck strace tar tmux umoci util-linux zstd)
+# Never installed: they go into images, or run from where they were unpacked.
+unpacked_packages=(busybox-static docker-registry gosu redis-server redis-tools)
+
+# Prints those of the named packages that are not installed.
+missing_packages() {
+    local package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            printf '%s\n' "$package"
+    done
+}
+
+require_debian() {
+    command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
+        fail "this machine has no apt-get; the set-up is written for Debian 12 (see docs/development.md for the list of what is needed)"
+}
+
+# Runs apt-get, after one `update` when package lists are missing or stale.
+apt_get() {
+    export DEBIAN_FRONTEND=noninteractive
+    if ! quietly apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" 2>/dev/null; then
+        quietly apt-get -q update || fail "apt-get update failed: is the network reachable?"
+        quietly apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" || fail "apt-get $* failed"
+    fi
+}
+
+# Installs what is missing of the named packages, without starting any service.
+install_packages() {
+    require_debian
+    local -a missing
+    mapfile -t missing < <(missing_packages "$@")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] ||
+        fail "Debian packages are missing; as root: apt-get install ${missing[*]}"
+    step "installing ${missing[*]}"
+    local policy=/usr/sbin/policy-rc.d shim=
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\n# Put here by isopod'\''s scripts/setup while packages are installed.\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        shim=$policy
+    fi
+    # In a subshell, so that a failure too takes the shim away.
+    local code=0
+    (apt_get install --no-install-recommends "${missing[@]}") || code=$?
+    [ -z "$shim" ] || rm -f "$shim"
+    return "$code"
+}
+
+# Unpacks $unpacked_packages with everything they depend on below $fixtures_dir/debian,
+# once: with an empty status file apt-get resolves as if nothing were installed.
+unpack_packages() {
+    local root=$fixtures_dir/debian
+    [ ! -e "$root/complete" ] || return 0
+    require_debian
+    step "fetching ${unpacked_packages[*]} (unpacked under $root, not installed)"
+    local work=$fixtures_dir/debian.new
+    rm -rf "$work" "$root"
+    mkdir -p "$work/archives/partial" "$work/root"
+    : >"$work/status"
+    apt_get -o APT::Sandbox::User=root -o Dir::State::status="$work/status" \
+        -o Dir::Cache::archives="$work/archives" -o Debug::NoLocking=1 \
+        --no-install-recommends --download-only install "${unpacked_packages[@]}"
+    local archive
+    for archive in "$work"/archives/*.deb; do
+        case ${archive##*/} in
+        # Only maintainer scripts need these; they make up half of what was fetched.
+        perl* | libperl* | dpkg_* | debconf_* | tar_* | passwd_* | adduser_*) continue ;;
+        esac
+        dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$work/root" --no-same-owner --keep-directory-symlink
+        dpkg-deb -f "$archive" Package Version | awk '{print $2}' | paste -sd' ' >>"$work/root/versions"
+    done
+    rm -rf "$work/archives" "$work/status"
+    touch "$work/root/complete"
+    mv "$work/root" "$root"
+    rmdir "$work"
+}

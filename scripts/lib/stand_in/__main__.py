@@ -1,0 +1,23 @@
+"""Builds a layout: `python3 -m stand_in DEBIAN OUT [redis|tests|bench|bench-big]`."""
+
+import sys
+
+from . import bulk, catalog
+from .debian import Debian
+from .layout import Layout
+
+SETS = {
+    "redis": lambda layout, debian: catalog.redis(layout, debian),
+    "tests": lambda layout, debian: [build(layout, debian) for build in catalog.IMAGES],
+    "bench": lambda layout, debian: [catalog.busybox(layout, debian), bulk.redis_like(layout)],
+    "bench-big": lambda layout, debian: bulk.big(layout),
+}
+
+
+def main(debian, out, which):
+    layout = Layout(out)
+    SETS[which](layout, Debian(debian))
+    layout.finish()
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,179 @@
+//! One instance of Isopod for one test.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MntFlags, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::{Fixtures, Invocation, Outcome, Terminal, binary, leftovers};
+
+/// How long what a stopped container leaves may take to go.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// A root, a state folder, a home and a tree of `hosts.toml` files of its own.
+///
+/// They are passed by environment, which every personality understands. When it goes, it
+/// removes all containers and then looks: a mount, a process or a cgroup that is left
+/// fails the test that left it.
+#[derive(Debug)]
+pub struct TestContext {
+    folder: TempDir,
+    binary: PathBuf,
+    hosts: Vec<PathBuf>,
+}
+
+impl TestContext {
+    /// Without any registry: nothing but what the test itself configures is reachable.
+    pub fn without_registries() -> Self {
+        // Short, as sockets are made in it: their paths end at 107 bytes (unix(7)).
+        let folder =
+            tempfile::Builder::new().prefix("t").tempdir().expect("a temporary folder");
+        let context =
+            Self { hosts: vec![folder.path().join("certs.d")], binary: binary::isopod(), folder };
+        for name in ["root", "state", "home", "bin", "certs.d"] {
+            fs::create_dir(context.path(name)).expect("the folder is new");
+        }
+        context
+    }
+
+    /// With `docker.io` answered by the test registry, and each test registry by itself.
+    pub fn new() -> (Self, Fixtures) {
+        let fixtures = Fixtures::load();
+        let mut context = Self::without_registries();
+        context.hosts.push(fixtures.hosts_dir.clone());
+        (context, fixtures)
+    }
+
+    /// A file or folder of this instance: `root`, `state`, `home`, or the test's own.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes `hosts.toml` for one registry, ahead of the test registries' own.
+    pub fn configure_host(&self, host: &str, toml: &str) {
+        let folder = self.path("certs.d").join(host);
+        fs::create_dir_all(&folder).expect("the tree is ours");
+        fs::write(folder.join("hosts.toml"), toml).expect("the tree is ours");
+    }
+
+    /// Runs `isopod` to its end.
+    #[track_caller]
+    pub fn isopod<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Outcome {
+        self.command(args).run()
+    }
+
+    /// `isopod`, not started yet.
+    pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Invocation {
+        self.within(Invocation::new(&self.binary, args))
+    }
+
+    /// The same binary under the name of one of its personalities, by a symbolic link.
+    pub fn personality<A: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Invocation {
+        let link = self.path("bin").join(name);
+        if !link.exists() {
+            symlink(&self.binary, &link).expect("the folder is ours");
+        }
+        self.within(Invocation::new(link, args))
+    }
+
+    /// `isopod` at a pseudo-terminal.
+    pub fn terminal<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Terminal {
+        Terminal::start(self.command(args))
+    }
+
+    fn within(&self, invocation: Invocation) -> Invocation {
+        let hosts = std::env::join_paths(&self.hosts).expect("temporary paths hold no colon");
+        invocation
+            .env("ISOPOD_ROOT", self.path("root"))
+            .env("ISOPOD_STATE", self.path("state"))
+            .env("ISOPOD_HOSTS_DIR", hosts)
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.folder())
+            .current_dir(self.path("home"))
+    }
+
+    #[track_caller]
+    pub fn pull(&self, reference: &str) -> &Self {
+        self.isopod(["pull", "-q", reference]).succeeds();
+        self
+    }
+
+    /// Full ids of all containers, running or not.
+    pub fn containers(&self) -> Vec<String> {
+        let listed = self.isopod(["ps", "-aq", "--no-trunc"]);
+        listed.lines().into_iter().map(str::to_owned).collect()
+    }
+
+    /// Removes all containers and says what is left of them or of the folder.
+    fn tear_down(&self) -> Result<(), String> {
+        let containers = self.containers();
+        let mut complaints = Vec::new();
+        if !containers.is_empty() {
+            let mut remove = vec!["rm", "-f"];
+            remove.extend(containers.iter().map(String::as_str));
+            let removed = self.isopod(remove);
+            if removed.code != 0 {
+                complaints.push(format!("containers could not be removed\n{removed}"));
+            }
+        }
+        let since = Instant::now();
+        let mut left = self.leftovers(&containers);
+        while !left.is_empty() && since.elapsed() < SETTLING {
+            std::thread::sleep(Duration::from_millis(20));
+            left = self.leftovers(&containers);
+        }
+        complaints.extend(left);
+        if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
+    }
+
+    fn leftovers(&self, containers: &[String]) -> Vec<String> {
+        let mounts = leftovers::mounts_below(self.folder());
+        let processes = leftovers::processes_that_hold(self.folder());
+        let cgroups = leftovers::cgroups_of(containers);
+        let mounts = mounts.iter().map(|mount| format!("mount {}", mount.display()));
+        let processes = processes.iter().map(|(pid, why)| format!("process {pid}: {why}"));
+        let cgroups = cgroups.iter().map(|cgroup| format!("cgroup {}", cgroup.display()));
+        mounts.chain(processes).chain(cgroups).collect()
+    }
+
+    /// By force, so that one failed test does not spoil the machine for the others.
+    fn sweep(&self) {
+        for (pid, _) in leftovers::processes_that_hold(self.folder()) {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+        }
+        for mount in leftovers::mounts_below(self.folder()) {
+            umount2(&mount, MntFlags::MNT_DETACH).ok();
+        }
+    }
+}
+
+impl Drop for TestContext {
+    fn drop(&mut self) {
+        // A test that has failed already says why itself; here it only cleans up.
+        if std::thread::panicking() {
+            let attempt = std::panic::AssertUnwindSafe(|| self.tear_down());
+            drop(std::panic::catch_unwind(attempt));
+            self.sweep();
+            return;
+        }
+        let left = self.tear_down();
+        self.sweep();
+        if let Err(left) = left {
+            panic!("the test left something behind:\n{left}");
+        }
+    }
+}
