@@ -156,7 +156,7 @@ impl Context {
             cgroup_parent: self.cgroup_parent.clone(),
             monitor: match env::path(env::MONITOR) {
                 Some(path) => MonitorProgram::File(path),
-                None => monitor_binary::program(),
+                None => monitor_binary::MONITOR,
             },
             program: self.program()?,
         })

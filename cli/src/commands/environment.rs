@@ -24,6 +24,21 @@ pub fn variables(files: &[PathBuf], given: &[String]) -> Result<Vec<String>, Err
     Ok(all)
 }
 
+/// Variables of files as they are written: a bare name takes the image's variable away.
+///
+/// # Errors
+/// A file that can't be read, or a line without a name.
+pub fn from_files(files: &[PathBuf]) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for file in files {
+        for line in lines(file)? {
+            check(file, &line)?;
+            all.push(line);
+        }
+    }
+    Ok(all)
+}
+
 /// `--label-file` and then `--label`: `KEY=VALUE`, or `KEY` for an empty value.
 ///
 /// # Errors

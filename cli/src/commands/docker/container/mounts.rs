@@ -108,7 +108,17 @@ impl Fields {
                 self.add("tmpfs", key, format!("size={size}"));
             }
             "tmpfs-mode" => self.add("tmpfs", key, format!("mode={}", needed()?)),
-            "bind-nonrecursive" | "bind-recursive" | "consistency" | "volume-driver"
+            // rbind is what every bind is; bind takes the mounts below it away.
+            "bind-nonrecursive" => match switch()? {
+                true => self.add("bind", key, "bind".to_owned()),
+                false => self.special.push(("bind", key.to_owned())),
+            },
+            "bind-recursive" => match needed()?.as_str() {
+                "enabled" => self.special.push(("bind", key.to_owned())),
+                "disabled" => self.add("bind", key, "bind".to_owned()),
+                _ => return Err("bind-recursive is enabled or disabled".to_owned()),
+            },
+            "consistency" | "volume-driver"
             | "volume-label" | "volume-opt" | "volume-subpath" | "image-subpath"
             | "bind-create-src" => {
                 return Err(format!("{key} is not supported yet"));
