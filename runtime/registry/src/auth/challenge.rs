@@ -160,7 +160,7 @@ mod tests {
             r#"Negotiate, Bearer realm="https://auth.docker.io/token" service="registry.docker.io" scope="repository:library/redis:pull""#,
             r#"Bearer realm="https://auth\.docker.io/token",service="registry.docker.io",scope="repository:library/redis:pull"#,
         ] {
-            assert_eq!(of(&[text]), [hub.clone()], "{text}");
+            assert_eq!(of(&[text]), std::slice::from_ref(&hub), "{text}");
         }
         assert_eq!(of(&[r#"Basic realm="Registry, of \"us\"""#]), [Challenge::Basic]);
         let both = [bearer("https://a/", None, None), Challenge::Basic];

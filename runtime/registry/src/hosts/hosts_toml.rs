@@ -35,6 +35,7 @@ struct Host {
 }
 
 /// A host's settings; `None` is containerd's default.
+#[derive(Default)]
 struct Settings {
     capabilities: Option<Capabilities>,
     authorities: Vec<PathBuf>,
@@ -196,20 +197,6 @@ impl Host {
             namespace,
             registry,
         })
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            capabilities: None,
-            authorities: Vec::new(),
-            identities: Vec::new(),
-            skip_verify: None,
-            headers: Vec::new(),
-            dial_timeout: None,
-            proxy: None,
-        }
     }
 }
 

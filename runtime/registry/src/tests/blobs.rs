@@ -50,8 +50,8 @@ async fn a_blob_comes_whole_or_from_an_offset() {
     let served = body.clone();
     let server = Server::start(move |received| Reply::ranged(received, &served)).await;
     let (client, reference) = (client(&server), reference(&server, "a/b:1"));
-    assert_eq!(read(&client, &reference, &layer(&body), 0).await.unwrap(), body);
-    assert_eq!(read(&client, &reference, &layer(&body), 299_999).await.unwrap(), body[299_999..]);
+    assert!(read(&client, &reference, &layer(&body), 0).await.unwrap() == body);
+    assert!(read(&client, &reference, &layer(&body), 299_999).await.unwrap() == body[299_999..]);
     let expected = format!("/v2/a/b/blobs/{}", Digest::sha256(&body));
     assert!(server.received().iter().all(|asked| asked.target == expected));
     assert_eq!(server.received()[0].header("range"), None);
@@ -88,7 +88,7 @@ async fn a_broken_connection_is_resumed_where_it_broke() {
         _ => Reply::ranged(received, &served),
     })
     .await;
-    assert_eq!(result.unwrap(), body);
+    assert!(result.unwrap() == body);
     let ranges: Vec<_> = received.iter().map(Received::range).collect();
     assert_eq!(ranges, [None, Some(400_000), Some(400_000), Some(700_000), Some(700_000)]);
 }
@@ -104,7 +104,7 @@ async fn a_stalled_body_is_resumed_and_at_last_given_up() {
         _ => Reply::ranged(received, &served),
     })
     .await;
-    assert_eq!(result.unwrap(), body);
+    assert!(result.unwrap() == body);
     assert_eq!(received[1].range(), Some(4_000));
 
     let served = body.clone();
@@ -125,7 +125,7 @@ async fn a_server_that_ignores_ranges_is_read_again_and_skipped() {
         whole.act(Act::Send(served[..sent].to_vec()))
     })
     .await;
-    assert_eq!(result.unwrap(), body);
+    assert!(result.unwrap() == body);
     assert_eq!(received[1].range(), Some(123_457));
 }
 
@@ -222,7 +222,7 @@ async fn a_failing_mirror_is_left_in_the_middle_of_a_blob() {
     let upstream = Server::start(move |received| Reply::ranged(received, &whole)).await;
     let (client, reference, _folder) = two_servers(&mirror, &upstream);
     let all = read(&client, &reference, &layer(&body), 0).await.unwrap();
-    assert_eq!(all, **body);
+    assert!(all == **body);
     assert_eq!(upstream.received()[0].range(), Some(250_000));
     assert!(mirror.received()[0].target.ends_with("?ns=mirrored.example"));
 }
@@ -241,7 +241,7 @@ async fn what_a_mirror_lacks_or_lies_about_comes_from_the_next_server() {
         let mirror = Server::start(move |_| lie.clone()).await;
         let upstream = Server::start(move |received| Reply::ranged(received, &whole)).await;
         let (client, reference, _folder) = two_servers(&mirror, &upstream);
-        assert_eq!(read(&client, &reference, &layer(&body), 0).await.unwrap(), **body);
+        assert!(read(&client, &reference, &layer(&body), 0).await.unwrap() == **body);
         assert_eq!(mirror.count(), 1);
     }
 }
@@ -257,11 +257,11 @@ async fn servers_that_sent_wrong_bytes_are_asked_last_from_then_on() {
     while stream.chunk().await.unwrap().is_some() {}
     assert_eq!(upstream.count(), 0);
     stream.distrust();
-    assert_eq!(read(&client, &reference, &layer(&body), 0).await.unwrap(), **body);
+    assert!(read(&client, &reference, &layer(&body), 0).await.unwrap() == **body);
     // Small blobs are verified here, and go to the next server by themselves.
     let (client, reference, _folder) = two_servers(&mirror, &upstream);
     let bytes = client.blob_bytes(&reference, &layer(&body), 10_000).await.unwrap();
-    assert_eq!(bytes[..], body[..]);
+    assert!(bytes[..] == body[..]);
 }
 
 #[tokio::test]
