@@ -95,6 +95,11 @@ async fn a_broken_connection_is_resumed_where_it_broke() {
 
 #[tokio::test]
 async fn a_stalled_body_is_resumed_and_at_last_given_up() {
+    // Without the defence this would take as long as the server likes.
+    tokio::time::timeout(Duration::from_secs(30), stalled_bodies()).await.unwrap();
+}
+
+async fn stalled_bodies() {
     let body = content(10_000);
     let stalling =
         |received: &Received, body: &[u8]| Reply::cut(received, body, 4_000).act(Act::Stall);
