@@ -1,5 +1,7 @@
 //! Against the registry that Debian ships (`docker-registry`), filled by skopeo, on loopback.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests count as tests.
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -165,7 +165,11 @@ async fn a_body_longer_than_the_descriptor_is_refused() {
     let body = content(1000);
     let longer = content(1001);
     let announced = longer.clone();
-    let (result, received) = from_server(&body, move |_, _| Reply::ok(&announced)).await;
+    let (result, received) = from_server(&body, move |_, _| {
+        // What is announced is refused before any of it comes.
+        Reply::new(200).header("Content-Length", &announced.len().to_string()).act(Act::Stall)
+    })
+    .await;
     let (error, had) = result.unwrap_err();
     assert!(matches!(error, Error::SizeMismatch { expected: 1000, actual: 1001, .. }), "{error:?}");
     assert_eq!((had, received.len()), (0, 1), "nothing was handed over and nothing tried again");
