@@ -16,9 +16,9 @@ use crate::{Fixtures, Invocation, Outcome, Terminal, binary, leftovers};
 /// How long what a stopped container leaves may take to go.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// A root, a state folder, a home and a tree of `hosts.toml` files of its own.
+/// A root, a state folder, a home, a cgroup and a tree of `hosts.toml` files of its own.
 ///
-/// They are passed by environment, which every personality understands. When it goes, it
+/// They are passed by environment and configuration file, which every personality reads. When it goes, it
 /// removes all containers and then looks: a mount, a process or a cgroup that is left
 /// fails the test that left it.
 #[derive(Debug)]
@@ -32,13 +32,15 @@ impl TestContext {
     /// Without any registry: nothing but what the test itself configures is reachable.
     pub fn without_registries() -> Self {
         // Short, as sockets are made in it: their paths end at 107 bytes (unix(7)).
-        let folder =
-            tempfile::Builder::new().prefix("t").tempdir().expect("a temporary folder");
+        let folder = tempfile::Builder::new().prefix("t").tempdir().expect("a temporary folder");
         let context =
             Self { hosts: vec![folder.path().join("certs.d")], binary: binary::isopod(), folder };
         for name in ["root", "state", "home", "bin", "certs.d"] {
             fs::create_dir(context.path(name)).expect("the folder is new");
         }
+        // Its own, so that what the machine is configured with changes no test.
+        let config = format!("cgroup_parent = \"/{}\"\n", context.cgroup());
+        fs::write(context.path("config.toml"), config).expect("the folder is new");
         context
     }
 
@@ -57,6 +59,12 @@ impl TestContext {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The cgroup below which everything of this instance runs, in every hierarchy.
+    pub fn cgroup(&self) -> String {
+        let unique = self.folder.path().file_name().expect("a temporary folder has a name");
+        format!("isopod-{}", unique.to_string_lossy())
     }
 
     /// Writes `hosts.toml` for one registry, ahead of the test registries' own.
@@ -101,6 +109,7 @@ impl TestContext {
             .env("ISOPOD_ROOT", self.path("root"))
             .env("ISOPOD_STATE", self.path("state"))
             .env("ISOPOD_HOSTS_DIR", hosts)
+            .env("ISOPOD_CONFIG", self.path("config.toml"))
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.folder())
             .current_dir(self.path("home"))
@@ -131,19 +140,21 @@ impl TestContext {
             }
         }
         let since = Instant::now();
-        let mut left = self.leftovers(&containers);
+        let mut left = self.leftovers();
         while !left.is_empty() && since.elapsed() < SETTLING {
             std::thread::sleep(Duration::from_millis(20));
-            left = self.leftovers(&containers);
+            left = self.leftovers();
         }
         complaints.extend(left);
+        let held = leftovers::remove_cgroup(&self.cgroup());
+        complaints.extend(held.iter().map(|cgroup| format!("cgroup in use {}", cgroup.display())));
         if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
     }
 
-    fn leftovers(&self, containers: &[String]) -> Vec<String> {
+    fn leftovers(&self) -> Vec<String> {
         let mounts = leftovers::mounts_below(self.folder());
         let processes = leftovers::processes_that_hold(self.folder());
-        let cgroups = leftovers::cgroups_of(containers);
+        let cgroups = leftovers::cgroups_below(&self.cgroup());
         let mounts = mounts.iter().map(|mount| format!("mount {}", mount.display()));
         let processes = processes.iter().map(|(pid, why)| format!("process {pid}: {why}"));
         let cgroups = cgroups.iter().map(|cgroup| format!("cgroup {}", cgroup.display()));
@@ -158,6 +169,10 @@ impl TestContext {
         for mount in leftovers::mounts_below(self.folder()) {
             umount2(&mount, MntFlags::MNT_DETACH).ok();
         }
+        for cgroup in leftovers::cgroups_below(&self.cgroup()) {
+            fs::remove_dir(cgroup).ok();
+        }
+        leftovers::remove_cgroup(&self.cgroup());
     }
 }
 

@@ -61,21 +61,31 @@ fn same_mount_namespace(process: &Path) -> bool {
     fs::read_link(process.join("ns/mnt")).ok() == own
 }
 
-/// Cgroups, in any hierarchy, whose own name holds one of the ids.
-pub fn cgroups_of(ids: &[String]) -> Vec<PathBuf> {
+/// Cgroups, in any hierarchy, below one of this name (a path's first part), deepest first.
+pub fn cgroups_below(name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    let mut folders = hierarchies(name);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if ids.iter().any(|id| name.contains(id.as_str())) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 found.push(entry.path());
+                folders.push(entry.path());
             }
-            folders.push(entry.path());
         }
     }
+    found.sort_by_key(|cgroup| std::cmp::Reverse(cgroup.components().count()));
     found
+}
+
+/// Removes the empty cgroup of this name from every hierarchy; those it could not remove.
+pub fn remove_cgroup(name: &str) -> Vec<PathBuf> {
+    hierarchies(name).into_iter().filter(|cgroup| fs::remove_dir(cgroup).is_err()).collect()
+}
+
+/// Where a cgroup of this name exists: in the one hierarchy of v2, or in each of v1's.
+fn hierarchies(name: &str) -> Vec<PathBuf> {
+    let root = PathBuf::from("/sys/fs/cgroup");
+    let each = fs::read_dir(&root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let candidates = std::iter::once(root.clone()).chain(each).map(|folder| folder.join(name));
+    candidates.filter(|cgroup| cgroup.is_dir()).collect()
 }

@@ -1,5 +1,7 @@
 //! The harness holds what it promises: it sees what is left behind, and waits no longer than said.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -45,6 +47,19 @@ fn a_process_in_a_mount_namespace_over_a_folder_is_found() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_cgroup_below_another_is_found_and_keeps_it_from_going() {
+    let name = format!("isopod-harness-{}", std::process::id());
+    let parents = ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"].map(|root| Path::new(root).join(&name));
+    let parent = parents.iter().find(|parent| fs::create_dir(parent).is_ok()).unwrap();
+    fs::create_dir(parent.join("container")).unwrap();
+    assert_eq!(leftovers::cgroups_below(&name), [parent.join("container")]);
+    assert_eq!(leftovers::remove_cgroup(&name), std::slice::from_ref(parent));
+    fs::remove_dir(parent.join("container")).unwrap();
+    assert!(leftovers::remove_cgroup(&name).is_empty());
+    assert!(!parent.exists());
 }
 
 #[test]

@@ -244,6 +244,8 @@ pub enum ErrorKind {
     SizeMismatch,
     /// Over a cap.
     TooLarge,
+    /// The server fails (5xx).
+    Server,
     /// The server misbehaves.
     Protocol,
     /// A file or option here is wrong.
@@ -265,6 +267,7 @@ impl Error {
             Self::DigestMismatch { .. } => ErrorKind::DigestMismatch,
             Self::SizeMismatch { .. } => ErrorKind::SizeMismatch,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Status { status: 500.., .. } => ErrorKind::Server,
             Self::Document { .. }
             | Self::Status { .. }
             | Self::Protocol { .. }

@@ -268,8 +268,9 @@ impl Transport {
             .connect_timeout(key.connect)
             .tcp_keepalive(Duration::from_secs(30))
             // The default window of 64 KiB makes one layer wait for the wire at each step.
-            .http2_initial_stream_window_size(4 << 20)
-            .http2_initial_connection_window_size(16 << 20)
+            // What is in flight is memory, so that more is not better.
+            .http2_initial_stream_window_size(2 << 20)
+            .http2_initial_connection_window_size(8 << 20)
             .dns_resolver(resolver);
         if let Some(proxy) = &key.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(setup)?);

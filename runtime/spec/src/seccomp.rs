@@ -1,6 +1,7 @@
 //! Seccomp filters for a specification: the default one, a profile of the user's, none
 //! (runtime-spec, config-linux.md, "Seccomp").
 
+pub mod bpf;
 mod default;
 pub mod profile;
 

@@ -11,3 +11,4 @@ pub mod overlay;
 pub mod process;
 pub mod root;
 pub mod tree;
+pub mod seccomp;

@@ -1,18 +1,23 @@
 """The figures as a table in Markdown: ratios first, as absolute values move from run to run."""
 
 
-def table(title, figures, base, columns):
-    """`columns` are (heading, key); the ratio is of the first one, to `base`."""
-    key = columns[0][1]
-    lines = [f"\n{title}\n", "| | " + " | ".join(head for head, _ in columns) + f" | × {base} |", "|---" * (len(columns) + 2) + "|"]
+def ratio(row, base, key):
+    return f"{row[key] / base[key]:.2f}" if base and base[key] else "–"
+
+
+def table(title, figures, base, columns, ratios):
+    """`columns` and `ratios` are (heading, key); ratios are to the row `base`."""
+    heads = [head for head, _ in columns] + [f"{head} × {base}" for head, _ in ratios]
+    lines = [f"\n{title}\n", "| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for name, row in figures.items():
-        ratio = f"{row[key] / figures[base][key]:.2f}" if base in figures and figures[base][key] else "–"
-        lines.append(f"| {name} | " + " | ".join(str(row[column]) for _, column in columns) + f" | {ratio} |")
+        cells = [str(row[key]) for _, key in columns] + [ratio(row, figures.get(base), key) for _, key in ratios]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 TIMES = [("median ms", "wall_ms"), ("min", "wall_min_ms"), ("until all is gone", "settled_ms"), ("CPU ms", "cpu_ms"), ("peak MiB", "peak_mib")]
 PULL = [("median ms", "wall_ms"), ("min", "wall_min_ms"), ("with sync", "settled_ms"), ("CPU ms", "cpu_ms"), ("peak MiB", "peak_mib")]
+TIME_RATIOS = [("time", "wall_ms"), ("CPU", "cpu_ms")]
 MEMORY = [("USS MiB", "uss_mib"), ("PSS MiB", "pss_mib"), ("memfd MiB each", "memfd_mib_each"), ("processes", "processes"), ("start ms", "start_ms")]
 
 
@@ -24,11 +29,11 @@ def markdown(result):
         f"{machine['system']}, kernel {machine['kernel']}. {versions}. Commit {result['commit']}.",
     ]
     if "run" in figures:
-        parts.append(table(f"`run --rm --network none busybox true`, {result['rounds']['run']} rounds", figures["run"], "crun", TIMES))
+        parts.append(table(f"`run --rm --network none busybox true`, {result['rounds']['run']} rounds", figures["run"], "crun", TIMES, TIME_RATIOS))
     if "exec" in figures:
-        parts.append(table(f"`exec … true`, {result['rounds']['run']} rounds", figures["exec"], "crun", TIMES))
+        parts.append(table(f"`exec … true`, {result['rounds']['run']} rounds", figures["exec"], "crun", TIMES, TIME_RATIOS))
     if "pull" in figures:
-        parts.append(table(f"pull of 6 layers, 146 MB, into an empty store, {result['rounds']['pull']} rounds", figures["pull"], "podman", PULL))
+        parts.append(table(f"pull of 6 layers, 146 MB, into an empty store, {result['rounds']['pull']} rounds", figures["pull"], "podman", PULL, TIME_RATIOS))
     if "monitors" in figures:
-        parts.append(table(f"what stays beside each of {result['rounds']['monitors']} containers", figures["monitors"], "podman", MEMORY))
+        parts.append(table(f"what stays beside each of {result['rounds']['monitors']} containers", figures["monitors"], "podman", MEMORY, [("USS", "uss_mib")]))
     return "\n".join(parts) + "\n"

@@ -14,7 +14,7 @@ use toml::Spanned;
 use url::Url;
 
 use super::{HostsError, certificates, namespace, read_optional};
-use crate::endpoint::{Capabilities, Endpoint, Scheme, TlsOptions};
+use crate::endpoint::{Capabilities, Endpoint, Scheme, TlsOptions, server_of};
 use crate::proxy;
 
 /// One registry's folder, read.
@@ -35,6 +35,7 @@ struct Host {
 }
 
 /// A host's settings; `None` is containerd's default.
+#[derive(Default)]
 struct Settings {
     capabilities: Option<Capabilities>,
     authorities: Vec<PathBuf>,
@@ -199,20 +200,6 @@ impl Host {
     }
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            capabilities: None,
-            authorities: Vec::new(),
-            identities: Vec::new(),
-            skip_verify: None,
-            headers: Vec::new(),
-            dial_timeout: None,
-            proxy: None,
-        }
-    }
-}
-
 impl Settings {
     fn apply(&self, mut endpoint: Endpoint) -> Endpoint {
         if let Some(capabilities) = self.capabilities {
@@ -257,7 +244,9 @@ impl Reader<'_> {
         else {
             return Err(self.value(field, text));
         };
-        let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        // containerd's own example has docker.io for the server, which serves web pages.
+        let host =
+            url.port().map_or_else(|| server_of(name).to_owned(), |port| format!("{name}:{port}"));
         let mut path = url.path().trim_end_matches('/').to_owned();
         if !section.override_path && !path.ends_with("/v2") {
             path.push_str("/v2");

@@ -106,6 +106,8 @@ fn without_a_server_the_registry_itself_is_last() {
     assert_eq!(files.origins("quay.io/a"), ["https://m.example/v2/a", "https://quay.io/v2/a"]);
     let endpoints = files.endpoints("quay.io/a").unwrap();
     assert!(endpoints[1].tls.skip_verify && !endpoints[0].tls.skip_verify);
+    let hub = Files::new(&[("isopod/docker.io/hosts.toml", "server = \"https://docker.io\"\n")]);
+    assert_eq!(hub.origins("redis"), ["https://registry-1.docker.io/v2/library/redis"]);
     let only = Files::new(&[("isopod/_default/hosts.toml", "server = \"m.example\"\n")]);
     assert_eq!(only.origins("quay.io/a"), ["https://m.example/v2/a"]);
 }

@@ -192,6 +192,6 @@ async fn a_small_blob_is_tried_as_often_as_a_document() {
     let descriptor = Descriptor::of(media_types::OCI_CONFIG, b"{}");
     let error =
         client(&server).blob_bytes(&reference(&server, "a:1"), &descriptor, 8).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert_eq!(error.kind(), ErrorKind::Server);
     assert_eq!(server.count(), 3);
 }

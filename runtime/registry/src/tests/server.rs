@@ -48,9 +48,12 @@ pub(super) enum Act {
     Send(Vec<u8>),
     /// Nothing for as long as the client stays.
     Stall,
-    /// The same bytes for as long as the client takes them.
+    /// The same bytes for as long as the client takes them, up to [`FLOOD`].
     Forever(Vec<u8>),
 }
+
+/// As good as endless, but a client that does not defend itself does not fill the machine.
+const FLOOD: usize = 64 << 20;
 
 /// A response: status, headers, acts. The connection is closed at the end.
 #[derive(Debug, Clone)]
@@ -229,9 +232,11 @@ async fn exchange(
                 stream.flush().await.ok()?;
                 tokio::time::sleep(Duration::from_secs(600)).await;
             }
-            Act::Forever(bytes) => loop {
-                stream.write_all(&bytes).await.ok()?;
-            },
+            Act::Forever(bytes) => {
+                for _ in 0..FLOOD / bytes.len() {
+                    stream.write_all(&bytes).await.ok()?;
+                }
+            }
         }
     }
     stream.shutdown().await.ok()

@@ -3,6 +3,7 @@ use std::path::Path;
 use isopod_image::config::ContainerConfig;
 use isopod_sys::root::Root;
 use oci_spec::runtime::{LinuxNamespaceType, Process};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -291,4 +292,47 @@ fn the_document_survives_being_written_and_read() {
     spec.save(&path).unwrap();
     assert_eq!(Spec::load(&path).unwrap(), spec);
     assert!(std::fs::metadata(&path).unwrap().len() < 16 * 1024);
+}
+
+fn an_image() -> impl Strategy<Value = ContainerConfig> {
+    let text = || "[/.:=a-z0-9\\-\\PC]{0,16}";
+    let list = move || proptest::collection::vec(text(), 0..4);
+    let labels = proptest::collection::btree_map(text(), text(), 0..4);
+    (text(), text(), list(), list(), list(), list(), labels).prop_map(
+        |(user, working_dir, env, entrypoint, cmd, volumes, labels)| ContainerConfig {
+            user,
+            working_dir,
+            env,
+            entrypoint,
+            cmd,
+            volumes: volumes.into_iter().collect(),
+            labels,
+            ..Default::default()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_an_image_says_only_its_own_process_changes(image in an_image()) {
+        let mut fixture = fixture();
+        let plain = build(&fixture.request()).unwrap();
+        fixture.image = image;
+        if let Ok(built) = build(&fixture.request()) {
+            prop_assert_eq!(built.linux(), plain.linux());
+            prop_assert_eq!(built.mounts(), plain.mounts());
+            prop_assert_eq!(built.root(), plain.root());
+            prop_assert_eq!((built.hooks(), built.hostname()), (&None, &None));
+            for key in built.annotations().iter().flat_map(|notes| notes.keys()) {
+                prop_assert_eq!(key, crate::process::HOME_ANNOTATION.0);
+            }
+            let process = built.process().as_ref().unwrap();
+            prop_assert!(process.cwd().is_absolute());
+            let sets = process.capabilities().as_ref().unwrap();
+            prop_assert_eq!(capabilities::granted_to(Some(sets)), CapabilitySet::container_default());
+            prop_assert!(sets.inheritable().as_ref().unwrap().is_empty());
+        }
+    }
 }

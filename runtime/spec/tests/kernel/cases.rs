@@ -5,7 +5,10 @@ use isopod_spec::mounts::Mount;
 use isopod_spec::namespaces::Namespace;
 use isopod_spec::seccomp::Seccomp;
 
-use crate::rig::{RUNTIMES, Rig};
+use crate::rig::{RUNTIMES, Rig, Runtime};
+
+/// With the filter assembled by this project too.
+const FILTERS: [Runtime; 3] = [Runtime::Libcontainer, Runtime::Assembled, Runtime::Runc];
 
 /// A case by the sentence it holds.
 pub const ALL: &[(&str, fn())] = &[
@@ -21,6 +24,9 @@ pub const ALL: &[(&str, fn())] = &[
     ("host_namespaces_are_the_hosts", host_namespaces_are_the_hosts),
     ("a_privileged_container_runs", a_privileged_container_runs),
     ("an_own_profile_filters", an_own_profile_filters),
+    ("a_container_like_ctrs_runs", a_container_like_ctrs_runs),
+    ("namespaces_of_others_are_joined", namespaces_of_others_are_joined),
+    ("limits_and_devices_apply", limits_and_devices_apply),
 ];
 
 fn field<'a>(status: &'a str, name: &str) -> &'a str {
@@ -124,7 +130,7 @@ fn cgroups_cannot_be_written() {
 
 fn namespaces_cannot_be_made_inside() {
     let rig = Rig::new();
-    for runtime in RUNTIMES {
+    for runtime in FILTERS {
         for flag in ["-U", "-m", "-n"] {
             let script = format!("unshare {flag} true 2>/dev/null && echo made; true");
             let seen = rig.output(runtime, &script, |request| {
@@ -133,6 +139,10 @@ fn namespaces_cannot_be_made_inside() {
             });
             assert_eq!(seen, "", "{runtime:?} unshare {flag}");
         }
+        let seen = rig.output(runtime, "cat /proc/self/status", |_| {});
+        assert_eq!(field(&seen, "Seccomp"), "2", "{runtime:?}");
+    }
+    for runtime in RUNTIMES {
         let seen = rig.output(runtime, "unshare -U true && echo made", |request| {
             request.security.seccomp = Seccomp::Unconfined;
         });
@@ -143,7 +153,7 @@ fn namespaces_cannot_be_made_inside() {
 fn clone_cannot_make_namespaces_but_processes() {
     let rig = Rig::new();
     let number = if cfg!(target_arch = "aarch64") { 220 } else { 56 };
-    for runtime in RUNTIMES {
+    for runtime in FILTERS {
         for (flags, expected) in [("0", "made"), ("0x10000000", "refused")] {
             // Debian's perl, from the host: the shell's applets call clone without flags.
             let script = format!(
@@ -241,7 +251,7 @@ fn an_own_profile_filters() {
     let published = std::fs::read("/usr/share/containers/seccomp.json").unwrap();
     let closed = br#"{"defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}"#;
-    for runtime in RUNTIMES {
+    for runtime in FILTERS {
         for (profile, expected) in [(&published[..], "made\n"), (&closed[..], "refused\n")] {
             let script = "mkdir /tmp/$$ 2>/dev/null && echo made || echo refused";
             let seen = rig.output(runtime, script, |request| {
@@ -251,5 +261,64 @@ fn an_own_profile_filters() {
             std::fs::remove_dir_all(rig.rootfs().join("tmp")).unwrap();
             std::fs::create_dir(rig.rootfs().join("tmp")).unwrap();
         }
+    }
+}
+
+fn a_container_like_ctrs_runs() {
+    let rig = Rig::new();
+    for runtime in RUNTIMES {
+        let script = "ulimit -n; touch /run/x && echo writable; env | grep -c HOSTNAME; ls /sys/fs/cgroup | wc -l";
+        let seen = rig.output(runtime, script, |request| {
+            request.profile = isopod_spec::Profile::Ctr;
+            request.hostname = Some("web".to_owned());
+        });
+        assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["1024", "writable", "0", "0"]);
+    }
+}
+
+fn namespaces_of_others_are_joined() {
+    let rig = Rig::new();
+    let sleeper = std::process::Command::new("unshare")
+        .args(["--net", "--ipc", "--uts", "sleep", "60"])
+        .spawn();
+    let mut sleeper = sleeper.unwrap();
+    let path = |name: &str| format!("/proc/{}/ns/{name}", sleeper.id());
+    let link = |name: &str| std::fs::read_link(path(name)).unwrap();
+    let hosts = std::fs::read_link("/proc/self/ns/net").unwrap();
+    while link("net") == hosts {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let expected = ["net", "ipc", "uts"].map(link);
+    let result = std::panic::catch_unwind(|| {
+        for runtime in RUNTIMES {
+            let script = "cd /proc/self/ns; for n in net ipc uts; do ls -l $n; done | grep -o '[a-z]*:.[0-9]*.$'";
+            let seen = rig.output(runtime, script, |request| {
+                request.namespaces.network = Namespace::Path(path("net").into());
+                request.namespaces.ipc = Namespace::Path(path("ipc").into());
+                request.namespaces.uts = Namespace::Path(path("uts").into());
+                request.namespaces.cgroup = Namespace::Host;
+            });
+            let seen: Vec<_> = seen.lines().map(std::path::PathBuf::from).collect();
+            assert_eq!(seen, expected, "{runtime:?}");
+        }
+    });
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    result.unwrap();
+}
+
+fn limits_and_devices_apply() {
+    let rig = Rig::new();
+    for runtime in RUNTIMES {
+        let script = "ulimit -n; cat /proc/self/oom_score_adj; ls -l /dev/mine | grep -o '1, *5'
+            head -c 1 /dev/mine | wc -c";
+        let seen = rig.output(runtime, script, |request| {
+            request.ulimits = vec![isopod_spec::ulimit::parse("nofile=77:88").unwrap()];
+            request.oom_score_adj = Some(321);
+            let device = isopod_spec::devices::DeviceRequest::parse("/dev/zero:/dev/mine:r");
+            request.devices = vec![device.unwrap()];
+        });
+        let seen: Vec<_> = seen.lines().map(|line| line.replace(' ', "")).collect();
+        assert_eq!(seen, ["77", "321", "1,5", "1"], "{runtime:?}");
     }
 }

@@ -3,8 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use isopod_spec::seccomp::Machine;
+use isopod_spec::seccomp::bpf::{Program, assemble};
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::workload::default::DefaultExecutor;
+use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
+use oci_spec::runtime::{LinuxSeccomp, Spec};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 /// Creates, starts, awaits and deletes the container; its exit status is ours.
@@ -19,8 +24,10 @@ pub fn run(bundle: &Path, state: &Path, id: &str) -> ExitCode {
 }
 
 fn attempt(bundle: &Path, state: &Path, id: &str) -> Result<u8, Box<dyn std::error::Error>> {
+    let executor = Filtering { program: own_filter(bundle)?, inner: DefaultExecutor {} };
     let mut container = ContainerBuilder::new(id.to_owned(), SyscallType::default())
         .with_root_path(state)?
+        .with_executor(executor)
         .as_init(bundle)
         .with_systemd(false)
         .with_detach(false)
@@ -39,5 +46,40 @@ fn await_exit(pid: Option<Pid>) -> Result<u8, Box<dyn std::error::Error>> {
             _ => Err("neither exited nor killed".into()),
         },
         None => Err("no child".into()),
+    }
+}
+
+/// The file a filter lies in that libcontainer shall not load.
+pub const OWN_FILTER: &str = "filter.json";
+
+fn own_filter(bundle: &Path) -> Result<Option<Program>, Box<dyn std::error::Error>> {
+    match std::fs::read(bundle.join(OWN_FILTER)) {
+        Ok(document) => {
+            let filter: LinuxSeccomp = serde_json::from_slice(&document)?;
+            Ok(Some(assemble(&filter, Machine::BUILT_FOR)?))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Loads an assembled filter last of all. The process must not gain privileges: by now it
+/// has given up those that loading would otherwise take.
+#[derive(Clone)]
+struct Filtering {
+    program: Option<Program>,
+    inner: DefaultExecutor,
+}
+
+impl Executor for Filtering {
+    fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
+        if let Some(program) = &self.program {
+            isopod_sys::seccomp::load(program.flags, &program.instructions)
+                .map_err(|error| ExecutorError::Other(error.to_string()))?;
+        }
+        self.inner.exec(spec)
+    }
+
+    fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
+        self.inner.validate(spec)
     }
 }

@@ -11,14 +11,19 @@ use isopod_spec::{Host, Profile, SpecRequest, libcontainer};
 use isopod_sys::root::Root;
 use tempfile::TempDir;
 
+use crate::launch::OWN_FILTER;
+
 /// Which runtime executes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
     Libcontainer,
+    /// libcontainer, with the filter assembled and loaded by this project. Such a process
+    /// cannot gain privileges.
+    Assembled,
     Runc,
 }
 
-/// Both.
+/// The two that read the whole document.
 pub const RUNTIMES: [Runtime; 2] = [Runtime::Libcontainer, Runtime::Runc];
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -40,7 +45,7 @@ impl Rig {
         fs::copy("/bin/busybox", rootfs.join("bin/busybox")).expect("busybox-static is installed");
         for applet in [
             "sh", "cat", "id", "grep", "mkdir", "unshare", "hostname", "true", "ls", "wc", "touch",
-            "env",
+            "head", "env",
         ] {
             symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
         }
@@ -72,10 +77,19 @@ impl Rig {
             SpecRequest::new(&self.image, &root, "rootfs", &self.host, Profile::Docker);
         request.process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
         request.cgroups_path = Some(format!("/{}", self.id).into());
+        request.security.no_new_privileges = runtime == Runtime::Assembled;
         change(&mut request);
         let mut spec = isopod_spec::build(&request).unwrap();
+        let own_filter = self.folder.path().join(OWN_FILTER);
+        fs::remove_file(&own_filter).ok();
+        if runtime == Runtime::Assembled {
+            let mut linux = spec.linux().clone().unwrap();
+            fs::write(own_filter, serde_json::to_vec(linux.seccomp()).unwrap()).unwrap();
+            linux.set_seccomp(None);
+            spec.set_linux(Some(linux));
+        }
         let mut command = match runtime {
-            Runtime::Libcontainer => {
+            Runtime::Libcontainer | Runtime::Assembled => {
                 libcontainer::adapt(&mut spec);
                 let mut command = Command::new(std::env::current_exe().unwrap());
                 command.arg("launch").arg(self.folder.path());
