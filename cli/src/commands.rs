@@ -6,9 +6,10 @@
 
 pub mod ctr;
 pub mod docker;
+pub mod environment;
 pub mod internal;
 
-use clap::{ArgMatches, Command, FromArgMatches};
+use clap::{ArgMatches, Command};
 
 use crate::context::Context;
 use crate::error::Error;

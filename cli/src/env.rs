@@ -20,9 +20,9 @@ pub const MONITOR: &str = "ISOPOD_MONITOR";
 pub const NAMESPACE: &str = "CONTAINERD_NAMESPACE";
 /// What `--debug` shows, in the syntax of tracing's filters.
 pub const LOG: &str = "ISOPOD_LOG";
-/// What isopod-registry looks up through [`text`] when something is pulled: proxies, trusted
+/// What isopod-registry looks up through [`of_registries`] when something is pulled: proxies, trusted
 /// authorities, files with credentials, short names.
-pub const OF_REGISTRIES: [&str; 14] = [
+const OF_REGISTRIES: [&str; 15] = [
     "http_proxy",
     "HTTP_PROXY",
     "https_proxy",
@@ -37,7 +37,14 @@ pub const OF_REGISTRIES: [&str; 14] = [
     "XDG_CONFIG_HOME",
     "HOME",
     "CONTAINERS_REGISTRIES_CONF",
+    "REQUEST_METHOD",
 ];
+
+/// A variable that concerns registries; others are not there for them.
+#[must_use]
+pub fn of_registries(name: &str) -> Option<String> {
+    OF_REGISTRIES.contains(&name).then(|| text(name)).flatten()
+}
 
 /// A variable that is set and not empty.
 #[must_use]

@@ -124,7 +124,7 @@ fn options(
 
 fn config(context: &Context) -> Result<Config, Error> {
     let mut config =
-        Config::from_environment(env::text, Path::new("/etc")).map_err(Error::argument)?;
+        Config::from_environment(env::of_registries, Path::new("/etc")).map_err(Error::argument)?;
     if let Some(dirs) = &context.hosts_dirs {
         config.hosts.roots.clone_from(dirs);
     }

@@ -48,12 +48,6 @@ impl Printer {
     }
 }
 
-/// Whether standard output is a terminal.
-#[must_use]
-pub fn stdout_is_terminal() -> bool {
-    io::stdout().is_terminal()
-}
-
 /// Whether standard error is a terminal, so that bars may move on it.
 #[must_use]
 pub fn stderr_is_terminal() -> bool {

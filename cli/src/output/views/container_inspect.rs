@@ -33,8 +33,6 @@ pub struct Subject<'a> {
     pub record: &'a Record,
     /// Its labels.
     pub labels: &'a BTreeMap<String, String>,
-    /// Its cgroup.
-    pub cgroup: String,
     /// Its data folder.
     pub data: PathBuf,
     /// Its log.
@@ -109,8 +107,7 @@ fn state(subject: &Subject<'_>) -> Json {
 fn host_config(subject: &Subject<'_>) -> Json {
     let record = subject.record;
     let settings = &record.settings;
-    let resources = &settings.resources;
-    json!({
+    let mut object = json!({
         "Binds": binds(settings),
         "ContainerIDFile": "",
         "LogConfig": log_config(&record.log),
@@ -139,6 +136,17 @@ fn host_config(subject: &Subject<'_>) -> Json {
         "Runtime": "isopod",
         "Annotations": settings.annotations,
         "CgroupParent": settings.cgroup_parent.clone().unwrap_or_default(),
+    });
+    if let (Json::Object(fields), Json::Object(limits)) = (&mut object, limits(settings)) {
+        fields.extend(limits);
+    }
+    object
+}
+
+/// The part of docker's `HostConfig` that it calls resources.
+fn limits(settings: &Settings) -> Json {
+    let resources = &settings.resources;
+    json!({
         "CpuShares": resources.cpu_shares.unwrap_or_default(),
         "NanoCpus": resources.nano_cpus.unwrap_or_default(),
         "CpuPeriod": resources.cpu_period.unwrap_or_default(),

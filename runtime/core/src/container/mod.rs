@@ -21,6 +21,7 @@ mod start;
 mod stats;
 mod status;
 mod stop;
+mod task;
 
 pub use create::{CreateOptions, ImageSource};
 pub use exec::ExecOptions;

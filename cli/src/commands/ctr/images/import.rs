@@ -54,8 +54,8 @@ impl Verb for Args {
             labels: labels::new(&self.label)?,
         };
         let images = context.runtime()?.images();
-        let mut reader: Box<dyn Read> = match self.input.as_str() {
-            "-" => Box::new(io::stdin().lock()),
+        let mut reader: Box<dyn Read + Send> = match self.input.as_str() {
+            "-" => Box::new(io::stdin()),
             path => {
                 let path = Path::new(path);
                 Box::new(File::open(path).map_err(Error::file("open", path))?)

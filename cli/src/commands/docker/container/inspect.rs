@@ -54,7 +54,6 @@ fn json(container: &Container<'_>, size: bool) -> Result<Json, Error> {
         status: &status,
         record: container.record(),
         labels: container.labels(),
-        cgroup: container.cgroup(),
         data: container.data(),
         log_path: container.log_path(),
         size: if size { Some(container.disk_usage()?.size) } else { None },
