@@ -151,7 +151,7 @@ impl App {
             return Err(Stop::Text(format!("{} version {}\n", self.program, crate::VERSION)));
         }
         let Some((name, rest)) = matches.subcommand().filter(|_| !matches.get_flag("help")) else {
-            return Err(Stop::Text(self.full().render_long_help().to_string()));
+            return Err(Stop::Text(help_text(&mut self.full())));
         };
         let mut words = vec![OsString::from(name)];
         words.extend(rest.get_many::<OsString>("").into_iter().flatten().cloned());
@@ -190,7 +190,7 @@ impl App {
                 }
             }
         }
-        Err(Stop::Text(self.full().render_long_help().to_string()))
+        Err(Stop::Text(help_text(&mut self.full())))
     }
 
     fn full_path(&self, path: &str) -> String {
@@ -198,7 +198,7 @@ impl App {
     }
 
     fn help(&self, entry: &Entry, path: &str) -> Stop {
-        Stop::Text(entry.build(&self.full_path(path)).render_long_help().to_string())
+        Stop::Text(help_text(&mut entry.build(&self.full_path(path))))
     }
 
     /// The whole tree, for its help.
@@ -228,7 +228,7 @@ impl App {
     /// clap's answer in our words: help as text, refusals by name, the rest as one line.
     fn stop(&self, error: &clap::Error, path: &str, command: &mut Command) -> Stop {
         if error.kind() == ErrorKind::DisplayHelp {
-            return Stop::Text(command.render_long_help().to_string());
+            return Stop::Text(help_text(command));
         }
         let argument = match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::String(argument)) => argument.as_str(),
@@ -251,9 +251,10 @@ impl App {
 /// The whole tree of a personality: for help and completion.
 #[must_use]
 pub fn full(program: &str, table: &'static [Entry]) -> Command {
-    let commands = table.iter().filter(|entry| !entry.hidden).map(|entry| {
-        entry.build(&format!("{program} {}", entry.name)).no_binary_name(false)
-    });
+    let commands = table
+        .iter()
+        .filter(|entry| !entry.hidden)
+        .map(|entry| entry.build(&format!("{program} {}", entry.name)).no_binary_name(false));
     let command = GlobalArgs::augment_args(Command::new(program.to_owned()))
         .about("Containers without a daemon, from one static binary")
         .override_usage(format!("{program} [OPTIONS] COMMAND"))
@@ -264,6 +265,11 @@ pub fn full(program: &str, table: &'static [Entry]) -> Command {
         .arg(switch("version", 'v', "Print the version"))
         .subcommands(commands);
     commands::go_booleans(command)
+}
+
+/// clap's help, where a switch looks like one although it may be given a value too.
+fn help_text(command: &mut Command) -> String {
+    command.render_help().to_string().replace("[=<BOOL>]", "         ")
 }
 
 fn switch(name: &'static str, short: char, help: &'static str) -> clap::Arg {

@@ -87,11 +87,7 @@ impl Entry {
 
     /// A noun.
     #[must_use]
-    pub const fn noun(
-        name: &'static str,
-        about: &'static str,
-        children: &'static [Entry],
-    ) -> Self {
+    pub const fn noun(name: &'static str, about: &'static str, children: &'static [Entry]) -> Self {
         Self { name, aliases: &[], kind: Kind::Noun { about, children }, hidden: false }
     }
 
@@ -169,10 +165,8 @@ impl Entry {
 /// `--help` everywhere, and `-h` where it means nothing else (`run -h` is `--hostname`).
 fn help_flag(command: Command) -> Command {
     let taken = command.get_arguments().any(|arg| arg.get_short() == Some('h'));
-    let help = clap::Arg::new("help")
-        .long("help")
-        .help("Print this help")
-        .action(clap::ArgAction::Help);
+    let help =
+        clap::Arg::new("help").long("help").help("Print this help").action(clap::ArgAction::Help);
     let help = if taken { help } else { help.short('h') };
     command.disable_help_flag(true).arg(help)
 }
@@ -195,10 +189,14 @@ pub fn go_booleans(command: Command) -> Command {
         if !matches!(arg.get_action(), clap::ArgAction::SetTrue) {
             return arg;
         }
+        let default = match arg.get_default_values() {
+            [] => "false".into(),
+            [default, ..] => default.clone(),
+        };
         arg.action(clap::ArgAction::Set)
             .num_args(0..=1)
             .require_equals(true)
-            .default_value("false")
+            .default_value(default)
             .default_missing_value("true")
             .hide_default_value(true)
             .hide_possible_values(true)

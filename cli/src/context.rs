@@ -191,12 +191,7 @@ pub fn report(printer: Printer, personality: Personality, error: &Error) {
     }
 }
 
-fn settled(
-    flag: Option<PathBuf>,
-    variable: &str,
-    file: Option<PathBuf>,
-    default: &str,
-) -> PathBuf {
+fn settled(flag: Option<PathBuf>, variable: &str, file: Option<PathBuf>, default: &str) -> PathBuf {
     flag.or_else(|| env::path(variable)).or(file).unwrap_or_else(|| PathBuf::from(default))
 }
 

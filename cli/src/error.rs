@@ -107,10 +107,7 @@ impl Error {
     }
 
     /// For `map_err` on files that the command line named.
-    pub fn file(
-        action: &'static str,
-        path: &std::path::Path,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();
         move |source| Self::File { action, path, source }
     }
@@ -134,9 +131,9 @@ impl Error {
         match self {
             Self::Usage { command, .. } => Some(format!("see `{command} --help`")),
             Self::Refused(_) => Some("docs/differences.md lists what is not supported".to_owned()),
-            Self::Unbuilt(_) => {
-                Some("this release has: docker-like commands (`isopod run …`), `isopod ctr …`".into())
-            }
+            Self::Unbuilt(_) => Some(
+                "this release has: docker-like commands (`isopod run …`), `isopod ctr …`".into(),
+            ),
             Self::NotRoot(_) => Some("try it with sudo".to_owned()),
             Self::Runtime(error) => runtime_hint(error, program),
             _ => None,

@@ -134,10 +134,9 @@ fn config(context: &Context) -> Result<Config, Error> {
 /// `user:password`; a password that is not given is read from nobody, unlike ctr, which asks.
 fn credential(user: &str) -> Result<Credential, Error> {
     match user.split_once(':') {
-        Some((user, password)) => Ok(Credential::Password {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        }),
+        Some((user, password)) => {
+            Ok(Credential::Password { user: user.to_owned(), password: password.to_owned() })
+        }
         None => Err(Error::Value {
             what: "--user",
             value: user.to_owned(),

@@ -109,7 +109,10 @@ fn check(file: &Path, line: &str) -> Result<(), Error> {
         return Err(Error::Value {
             what: "line of --env-file",
             value: line.to_owned(),
-            reason: format!("{} needs NAME=VALUE or NAME, without spaces in the name", file.display()),
+            reason: format!(
+                "{} needs NAME=VALUE or NAME, without spaces in the name",
+                file.display()
+            ),
         });
     }
     Ok(())

@@ -121,10 +121,10 @@ fn moving(style: Style) -> ProgressStyle {
     let decimal = style == Style::Docker;
     let size = move |bytes: u64| if decimal { units::decimal(bytes) } else { units::ctr(bytes) };
     let template = match style {
-        Style::Docker => plain("{prefix}: {msg:12} [{bar:30}] {arrived} {rate}").progress_chars("=> "),
-        Style::Ctr => {
-            plain("{prefix}: {msg:14} |{bar:38}| {arrived} {rate}").progress_chars("+--")
+        Style::Docker => {
+            plain("{prefix}: {msg:12} [{bar:30}] {arrived} {rate}").progress_chars("=> ")
         }
+        Style::Ctr => plain("{prefix}: {msg:14} |{bar:38}| {arrived} {rate}").progress_chars("+--"),
     };
     template
         .with_key("arrived", move |state: &ProgressState, out: &mut dyn std::fmt::Write| {

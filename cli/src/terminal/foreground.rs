@@ -64,8 +64,7 @@ impl Foreground<'_> {
         };
         let raw = self.raw_mode(remote.stdin.is_some())?;
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        let local =
-            Local { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+        let local = Local { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
         let mut watch = Watch {
             session: &mut session,
             signals: signals.as_ref(),
@@ -116,7 +115,9 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Hands our terminal's size on; a container that just ended has no use for it.
     fn resize(&mut self) {
-        if self.terminal && let Some(size) = super::size() {
+        if self.terminal
+            && let Some(size) = super::size()
+        {
             self.session.resize(size).ok();
         }
     }

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use isopod_runtime::container::{
-    AppArmor, Container, CreateOptions, ImageSource, LogConfig, Mount, Namespace, Network,
-    Profile, Resources, Seccomp, Settings,
+    AppArmor, Container, CreateOptions, ImageSource, LogConfig, Mount, Namespace, Network, Profile,
+    Resources, Seccomp, Settings,
 };
 use isopod_spec::quantity;
 
@@ -328,7 +328,9 @@ mod tests {
                 create_source: false,
             }
         );
-        for wrong in ["type=bind,dst=/x", "src=/a,dst=/b", "type=tmpfs", "type=bind,x=y,dst=/x", "ro"] {
+        for wrong in
+            ["type=bind,dst=/x", "src=/a,dst=/b", "type=tmpfs", "type=bind,x=y,dst=/x", "ro"]
+        {
             assert!(mount(wrong).is_err(), "{wrong}");
         }
     }

@@ -40,14 +40,14 @@ impl Verb for Args {
         };
         let container = self.options.create(context, &self.command_line, life)?;
         if self.detach {
-            let run = self.started(&container, || Ok(container.start(None, session::size(terminal))?))?;
+            let run =
+                self.started(&container, || Ok(container.start(None, session::size(terminal))?))?;
             return self.write_pid(run.pid).map(|()| 0);
         }
         let signals = session::catch(terminal)?;
         let streams = session::streams(terminal, self.null_io);
-        let run = self.started(&container, || {
-            Ok(container.start(Some(streams), session::size(terminal))?)
-        })?;
+        let run = self
+            .started(&container, || Ok(container.start(Some(streams), session::size(terminal))?))?;
         self.write_pid(run.pid)?;
         let left = session::show(&container, run.session, signals)?;
         if self.rm && matches!(left, Left::Exited(_)) {

@@ -4,9 +4,9 @@ use isopod_runtime::container::{Container, Session, Streams};
 
 use crate::commands::Status;
 use crate::error::Error;
+use crate::terminal;
 use crate::terminal::foreground::{Foreground, Left, catch_signals};
 use crate::terminal::signals::Signals;
-use crate::terminal;
 
 /// The streams of a task in the foreground.
 #[must_use]

@@ -170,9 +170,8 @@ fn config(subject: &Subject<'_>) -> Json {
     let record = subject.record;
     let settings = &record.settings;
     let image = record.image.as_ref();
-    let mut object = image_inspect::config(
-        &image.map(|image| image.config.clone()).unwrap_or_default(),
-    );
+    let mut object =
+        image_inspect::config(&image.map(|image| image.config.clone()).unwrap_or_default());
     let Json::Object(fields) = &mut object else { return object };
     let mut set = |name: &str, value: Json| drop(fields.insert(name.to_owned(), value));
     let host_name = settings.hostname.clone().unwrap_or_else(|| short_id(subject.id).to_owned());

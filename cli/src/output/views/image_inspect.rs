@@ -68,7 +68,9 @@ pub fn config(config: &ContainerConfig) -> Json {
     let set = |names: &std::collections::BTreeSet<String>| -> Json {
         match names.is_empty() {
             true => Json::Null,
-            false => names.iter().map(|name| (name.clone(), json!({}))).collect::<Map<_, _>>().into(),
+            false => {
+                names.iter().map(|name| (name.clone(), json!({}))).collect::<Map<_, _>>().into()
+            }
         }
     };
     let list = |words: &[String]| if words.is_empty() { Json::Null } else { json!(words) };

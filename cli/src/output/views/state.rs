@@ -105,7 +105,10 @@ mod tests {
         assert_eq!(State::Created.status(now), "Created");
         assert_eq!(State::Running { since: at(997) }.status(now), "Up 3 seconds");
         assert_eq!(State::Paused { since: at(880) }.status(now), "Up 2 minutes (Paused)");
-        assert_eq!(State::Exited { code: 137, at: at(990) }.status(now), "Exited (137) 10 seconds ago");
+        assert_eq!(
+            State::Exited { code: 137, at: at(990) }.status(now),
+            "Exited (137) 10 seconds ago"
+        );
         assert_eq!(State::Running { since: at(1000) }.status(now), "Up Less than a second");
     }
 }

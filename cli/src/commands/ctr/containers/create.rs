@@ -21,7 +21,8 @@ impl Verb for Args {
     fn run(self, context: &Context) -> Result<Status, Error> {
         if self.options.pid_file.is_some() {
             return Err(Error::Argument(
-                "--pid-file belongs to `ctr run` and `ctr tasks start`: nothing runs yet".to_owned(),
+                "--pid-file belongs to `ctr run` and `ctr tasks start`: nothing runs yet"
+                    .to_owned(),
             ));
         }
         let life = Life { open_stdin: true, ..Life::default() };

@@ -22,11 +22,8 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let containers = context.containers()?;
-        let options = RemoveOptions {
-            force: false,
-            volumes: true,
-            keep_snapshot: self.keep_snapshot,
-        };
+        let options =
+            RemoveOptions { force: false, volumes: true, keep_snapshot: self.keep_snapshot };
         context.each(&self.containers, |id| Ok(containers.find(id)?.remove(options)?))
     }
 }

@@ -31,8 +31,7 @@ impl Verb for Args {
             Table::new(CTR, &["REF", "TYPE", "DIGEST", "STATUS", "SIZE", "UNPACKED", ""]);
         let mut status = 0;
         for image in images.list()? {
-            let subject =
-                Subject { fields: &[("name", &image.name)], labels: &image.labels };
+            let subject = Subject { fields: &[("name", &image.name)], labels: &image.labels };
             if !filter::any_fits(&filters, subject) {
                 continue;
             }
@@ -52,7 +51,14 @@ impl Verb for Args {
                 }
             };
             let digest = image.target.digest.to_string();
-            table.row([image.name, image.target.media_type, digest, word, size, unpacked.to_string()]);
+            table.row([
+                image.name,
+                image.target.media_type,
+                digest,
+                word,
+                size,
+                unpacked.to_string(),
+            ]);
         }
         if !self.quiet {
             context.printer.data(table.render().as_bytes())?;

@@ -63,7 +63,9 @@ impl Verb for Args {
         };
         for image in images.import(reader.as_mut(), &options)? {
             let done = if options.unpack { "unpacked" } else { "imported" };
-            context.printer.line(format_args!("{done} {} ({})", image.name, image.target.digest))?;
+            context
+                .printer
+                .line(format_args!("{done} {} ({})", image.name, image.target.digest))?;
         }
         Ok(0)
     }

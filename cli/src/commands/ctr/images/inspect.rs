@@ -1,7 +1,7 @@
 //! `ctr images inspect`: the tree of an image's documents.
 
-use isopod_image::document::Document;
 use isopod_image::Descriptor;
+use isopod_image::document::Document;
 use isopod_runtime::Runtime;
 
 use super::document;
@@ -27,7 +27,8 @@ impl Verb for Args {
     fn run(self, context: &Context) -> Result<Status, Error> {
         let runtime = context.runtime()?;
         let image = runtime.images().get(&self.image)?;
-        let mut tree = Tree { runtime, owner: &image.name, content: self.content, text: String::new() };
+        let mut tree =
+            Tree { runtime, owner: &image.name, content: self.content, text: String::new() };
         tree.text.push_str(&format!("{}\n", image.name));
         tree.draw(&image.target, "", true)?;
         context.printer.data(tree.text.as_bytes())?;

@@ -28,7 +28,8 @@ impl Verb for Args {
     fn run(self, context: &Context) -> Result<Status, Error> {
         let runtime = context.runtime()?;
         let filters = filter::parse(&self.filters, &["name"])?;
-        let mut table = Table::new(CTR, &["REF", "TYPE", "DIGEST", "SIZE", "PLATFORMS", "LABELS", ""]);
+        let mut table =
+            Table::new(CTR, &["REF", "TYPE", "DIGEST", "SIZE", "PLATFORMS", "LABELS", ""]);
         for image in runtime.images().list()? {
             let subject = Subject { fields: &[("name", &image.name)], labels: &image.labels };
             if !filter::any_fits(&filters, subject) {

@@ -79,9 +79,7 @@ impl Filter {
     pub fn resolve(self, containers: &Containers<'_>, context: &Context) -> Result<Self, Error> {
         let created = |name: &str| containers.find(name).map(|container| container.created());
         Ok(match self {
-            Self::Before(name) => {
-                Self::Created { before: Some(created(&name)?), since: None }
-            }
+            Self::Before(name) => Self::Created { before: Some(created(&name)?), since: None },
             Self::Since(name) => Self::Created { before: None, since: Some(created(&name)?) },
             Self::Ancestor(name) => match context.runtime()?.images().find(&name) {
                 Ok(image) => Self::Ancestor(image.target.digest.to_string()),

@@ -53,9 +53,8 @@ impl Verb for Args {
             .into_iter()
             .map(|filter| filter.resolve(&containers, context))
             .collect::<Result<Vec<_>, _>>()?;
-        let everything = self.all
-            || self.limit().is_some()
-            || filters.iter().any(Filter::is_about_the_ended);
+        let everything =
+            self.all || self.limit().is_some() || filters.iter().any(Filter::is_about_the_ended);
         let images = context.runtime()?.images();
         let mut rows = Vec::new();
         for container in containers.list()? {
@@ -67,8 +66,7 @@ impl Verb for Args {
         }
         rows.truncate(self.limit().unwrap_or(usize::MAX));
         let now = Utc::now();
-        let rows: Vec<_> =
-            rows.iter().map(|row| view::fields(row, !self.no_trunc, now)).collect();
+        let rows: Vec<_> = rows.iter().map(|row| view::fields(row, !self.no_trunc, now)).collect();
         context.printer.data(self.rendered(&rows)?.as_bytes())?;
         Ok(0)
     }
@@ -136,8 +134,8 @@ pub fn network(network: &Network) -> String {
 fn size(container: &Container<'_>, images: Images<'_>) -> Result<(u64, u64), Error> {
     let writable = container.disk_usage()?.size;
     let image = container.image_name().and_then(|name| images.get(name).ok());
-    let details = image
-        .and_then(|image| images.details(&image, &isopod_image::Platform::host()).ok());
+    let details =
+        image.and_then(|image| images.details(&image, &isopod_image::Platform::host()).ok());
     let below = match details {
         Some(details) => images.unpacked_size(&details)?.unwrap_or_default(),
         None => 0,

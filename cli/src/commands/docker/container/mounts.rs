@@ -48,8 +48,8 @@ pub fn volume(text: &str) -> Result<Mount, Error> {
 /// The path is not absolute.
 pub fn tmpfs(text: &str) -> Result<Mount, Error> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    let destination = absolute(target)
-        .ok_or_else(|| value("--tmpfs", text, "the target is no absolute path"))?;
+    let destination =
+        absolute(target).ok_or_else(|| value("--tmpfs", text, "the target is no absolute path"))?;
     Ok(Mount::Tmpfs { destination, options: words(options) })
 }
 
@@ -118,9 +118,8 @@ impl Fields {
                 "disabled" => self.add("bind", key, "bind".to_owned()),
                 _ => return Err("bind-recursive is enabled or disabled".to_owned()),
             },
-            "consistency" | "volume-driver"
-            | "volume-label" | "volume-opt" | "volume-subpath" | "image-subpath"
-            | "bind-create-src" => {
+            "consistency" | "volume-driver" | "volume-label" | "volume-opt" | "volume-subpath"
+            | "image-subpath" | "bind-create-src" => {
                 return Err(format!("{key} is not supported yet"));
             }
             _ => return Err(format!("{key:?} is no field of it")),

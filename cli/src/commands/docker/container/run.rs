@@ -23,8 +23,7 @@ pub struct Args {
     #[arg(long, value_name = "KEYS", default_value = detach::DEFAULT)]
     detach_keys: String,
     /// Hand signals on to it
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value = "true", action = clap::ArgAction::SetTrue)]
     sig_proxy: bool,
     #[command(flatten)]
     options: Options,

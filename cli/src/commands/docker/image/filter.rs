@@ -48,9 +48,7 @@ impl Filter {
             "before" => Self::Before(value),
             "since" => Self::Since(value),
             _ => {
-                return Err(error(
-                    "filters are reference, label, before, since and dangling",
-                ));
+                return Err(error("filters are reference, label, before, since and dangling"));
             }
         })
     }
@@ -59,11 +57,7 @@ impl Filter {
     ///
     /// # Errors
     /// `before` or `since` name no image.
-    pub fn all_match(
-        filters: &[Self],
-        item: &Item,
-        images: &Images<'_>,
-    ) -> Result<bool, Error> {
+    pub fn all_match(filters: &[Self], item: &Item, images: &Images<'_>) -> Result<bool, Error> {
         for filter in filters {
             if !filter.matches(item, images)? {
                 return Ok(false);
@@ -82,9 +76,9 @@ impl Filter {
             Self::Reference(pattern) => is_named(item, pattern),
             Self::Label(key, value) => {
                 let labels = item.details.as_ref().map(|details| &details.config.config.labels);
-                labels.and_then(|labels| labels.get(key)).is_some_and(|found| {
-                    value.as_ref().is_none_or(|value| value == found)
-                })
+                labels
+                    .and_then(|labels| labels.get(key))
+                    .is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
             }
             Self::Dangling(wanted) => !wanted,
             Self::Before(name) => item.row.created < built(name)?,
@@ -96,14 +90,9 @@ impl Filter {
 /// A pattern without a tag fits every tag; familiar and canonical names both fit.
 fn is_named(item: &Item, pattern: &str) -> bool {
     let Some(reference) = item.reference() else { return false };
-    [
-        reference.familiar(),
-        reference.familiar_name(),
-        reference.to_string(),
-        reference.name(),
-    ]
-    .iter()
-    .any(|name| fits(pattern.as_bytes(), name.as_bytes()))
+    [reference.familiar(), reference.familiar_name(), reference.to_string(), reference.name()]
+        .iter()
+        .any(|name| fits(pattern.as_bytes(), name.as_bytes()))
 }
 
 /// `*` is any run of characters but a slash, `?` any one but a slash (Go's `path.Match`).
@@ -135,7 +124,10 @@ mod tests {
 
     #[test]
     fn an_unknown_filter_is_refused_by_name() {
-        assert_eq!(Filter::parse("label=a=b").unwrap(), Filter::Label("a".into(), Some("b".into())));
+        assert_eq!(
+            Filter::parse("label=a=b").unwrap(),
+            Filter::Label("a".into(), Some("b".into()))
+        );
         let error = Filter::parse("colour=red").unwrap_err();
         assert!(error.to_string().contains("colour=red"), "{error}");
         assert!(Filter::parse("dangling=perhaps").is_err());

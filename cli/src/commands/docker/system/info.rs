@@ -82,7 +82,8 @@ fn cgroup_version() -> String {
 
 fn security() -> Vec<String> {
     let exists = |path: &str| Path::new(path).exists();
-    let enabled = |path: &str| std::fs::read_to_string(path).is_ok_and(|text| text.starts_with('Y'));
+    let enabled =
+        |path: &str| std::fs::read_to_string(path).is_ok_and(|text| text.starts_with('Y'));
     let mut options = Vec::new();
     if exists("/proc/sys/kernel/seccomp/actions_avail") {
         options.push("seccomp".to_owned());
