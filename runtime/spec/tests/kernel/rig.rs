@@ -83,10 +83,8 @@ impl Rig {
         let own_filter = self.folder.path().join(OWN_FILTER);
         fs::remove_file(&own_filter).ok();
         if runtime == Runtime::Assembled {
-            let mut linux = spec.linux().clone().unwrap();
-            fs::write(own_filter, serde_json::to_vec(linux.seccomp()).unwrap()).unwrap();
-            linux.set_seccomp(None);
-            spec.set_linux(Some(linux));
+            let filter = libcontainer::take_filter(&mut spec).unwrap();
+            fs::write(own_filter, serde_json::to_vec(&filter).unwrap()).unwrap();
         }
         let mut command = match runtime {
             Runtime::Libcontainer | Runtime::Assembled => {
