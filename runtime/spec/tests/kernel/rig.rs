@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -116,6 +116,17 @@ impl Rig {
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{runtime:?} {}: {out}{err}", output.status);
         out
+    }
+}
+
+/// A container that failed half-way leaves its cgroup; it is empty by now.
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+        for hierarchy in hierarchies {
+            fs::remove_dir(hierarchy.path().join(&self.id)).ok();
+        }
+        fs::remove_dir(Path::new("/sys/fs/cgroup").join(&self.id)).ok();
     }
 }
 
