@@ -119,14 +119,17 @@ impl Rig {
     }
 }
 
-/// A container that failed half-way leaves its cgroup; it is empty by now.
+/// A container that failed half-way leaves its cgroup, and one that should not have been
+/// able to, the folder `inside` it; both are empty by now.
 impl Drop for Rig {
     fn drop(&mut self) {
-        let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-        for hierarchy in hierarchies {
-            fs::remove_dir(hierarchy.path().join(&self.id)).ok();
+        let root = Path::new("/sys/fs/cgroup");
+        let hierarchies = fs::read_dir(root).into_iter().flatten().flatten();
+        let places = hierarchies.map(|entry| entry.path()).chain([root.to_owned()]);
+        for place in places.map(|hierarchy| hierarchy.join(&self.id)) {
+            fs::remove_dir(place.join("inside")).ok();
+            fs::remove_dir(place).ok();
         }
-        fs::remove_dir(Path::new("/sys/fs/cgroup").join(&self.id)).ok();
     }
 }
 
