@@ -47,7 +47,11 @@ impl Hierarchies {
             if !entry.file_type()?.is_dir() {
                 continue;
             }
-            if is_v2(&entry.path()) { found.v2 = Some(entry.path()) } else { found.v1.push(entry.path()) }
+            if is_v2(&entry.path()) {
+                found.v2 = Some(entry.path())
+            } else {
+                found.v1.push(entry.path())
+            }
         }
         Ok(found)
     }

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 /// Forks and runs `body` in the child, which ends with the status that `body` returns.
 ///
@@ -103,6 +103,17 @@ pub fn reset_signals() {
     }
 }
 
+/// The signal of that number, real-time ones included, which a stop signal may well be.
+#[must_use]
+pub fn signal(number: i32) -> Option<Signal> {
+    if !(1..=64).contains(&number) {
+        return None;
+    }
+    // SAFETY: the number is one that the kernel knows; this process doesn't handle any of the
+    // two that libc reserves (32, 33), it only sends them.
+    Some(unsafe { Signal::from_raw_unchecked(number) })
+}
+
 /// Has the kernel discard children's exit statuses, so that none becomes a zombie.
 pub fn ignore_children() {
     // SAFETY: ignoring a signal installs no handler.
@@ -136,8 +147,7 @@ pub fn join_new_session_keyring() -> io::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
     let anonymous: libc::c_long = 0;
     // SAFETY: a null name asks for an anonymous keyring; no memory is read.
-    let result =
-        unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, anonymous) };
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, anonymous) };
     if result != -1 {
         return Ok(());
     }
