@@ -26,8 +26,8 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = fill(&temporary, bytes, mode, durability)
-        .and_then(|()| std::fs::rename(&temporary, path));
+    let written =
+        fill(&temporary, bytes, mode, durability).and_then(|()| std::fs::rename(&temporary, path));
     if let Err(error) = written {
         // The first error is the one to report; a missing temporary file is no second one.
         std::fs::remove_file(&temporary).ok();
