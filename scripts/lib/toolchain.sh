@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 minimum_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$top/Cargo.toml")
-target_dir=${CARGO_TARGET_DIR:-$top/target}
+target_dir=$(realpath -m "${CARGO_TARGET_DIR:-$top/target}")
 fixtures_dir=$target_dir/fixtures
 
 # Cargo may be installed for this user without being on root's PATH.
