@@ -22,9 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let binary = match env::var_os(PREBUILT) {
         Some(path) => PathBuf::from(path),
         None => {
-            for source in
-                ["Cargo.lock", "Cargo.toml", "runtime/monitor", "runtime/monitor-protocol", "runtime/sys"]
-            {
+            for source in [
+                "Cargo.lock",
+                "Cargo.toml",
+                "runtime/monitor",
+                "runtime/monitor-protocol",
+                "runtime/sys",
+            ] {
                 println!("cargo:rerun-if-changed={}", workspace.join(source).display());
             }
             build(&workspace)?
@@ -45,7 +49,15 @@ fn build(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let mut cargo = Command::new(env::var_os("CARGO").ok_or("cargo sets CARGO")?);
     cargo
         .current_dir(workspace)
-        .args(["build", "--quiet", "--locked", "--package", "isopod-monitor", "--bin", "isopod-monitor"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "isopod-monitor",
+            "--bin",
+            "isopod-monitor",
+        ])
         .args(["--profile", PROFILE, "--target", &target])
         .arg("--target-dir")
         .arg(&folder);
@@ -53,7 +65,8 @@ fn build(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let described = ["CARGO_FEATURE_", "CARGO_CFG_", "CARGO_PKG_", "CARGO_MANIFEST_", "DEP_"];
-        let one = ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER"];
+        let one =
+            ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER"];
         if described.iter().any(|prefix| text.starts_with(prefix)) || one.contains(&text.as_ref()) {
             cargo.env_remove(&name);
         }

@@ -23,7 +23,7 @@ pub(super) fn start(
     cgroup: &Path,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
-    rootfs::mount(launch)?;
+    rootfs::make(launch)?;
     hierarchies
         .create(cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", cgroup.display())))?;
