@@ -1,0 +1,44 @@
+//! `ctr tasks list`.
+
+use crate::commands::docker::container::state;
+use crate::commands::{Status, Verb};
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::table::{CTR_WIDE, Table};
+use crate::output::views::state::State;
+
+/// List tasks
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print only the ids
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[flags]";
+
+    fn run(self, context: &Context) -> Result<Status, Error> {
+        let mut all = context.containers()?.list()?;
+        all.sort_by(|a, b| a.id().cmp(b.id()));
+        let mut table = Table::new(CTR_WIDE, &["TASK", "PID", "STATUS", ""]);
+        for container in &all {
+            let status = container.status()?;
+            let state = state::of(&status);
+            // A container that was never started, or whose task was deleted, has none.
+            if matches!(state, State::Created) {
+                continue;
+            }
+            if self.quiet {
+                context.printer.line(container.id())?;
+                continue;
+            }
+            let pid = status.pid.to_string();
+            table.row([container.id(), &pid, state.task_word()]);
+        }
+        if !self.quiet {
+            context.printer.data(table.render().as_bytes())?;
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,38 @@
+//! The docker-like command line: nouns, and their verbs as shortcuts beside them.
+
+pub mod container;
+pub mod image;
+mod inspect;
+mod system;
+
+use super::Entry;
+
+/// Sorted by name.
+pub const TABLE: &[Entry] = &[
+    container::ATTACH,
+    system::COMPLETION,
+    Entry::noun("container", "Manage containers", container::TABLE),
+    container::CREATE,
+    container::EXEC,
+    Entry::noun("image", "Manage images", image::TABLE),
+    image::LIST.named("images"),
+    system::INFO,
+    system::INSPECT,
+    Entry::noun("internal", "What monitors start", super::internal::TABLE).hidden(),
+    container::KILL,
+    container::LOGS,
+    container::PAUSE,
+    container::LIST.named("ps"),
+    image::PULL,
+    container::RESTART,
+    container::REMOVE.named("rm"),
+    image::REMOVE.named("rmi"),
+    container::RUN,
+    container::START,
+    container::STOP,
+    Entry::noun("system", "Look at the machine and the instance", system::TABLE),
+    image::TAG,
+    container::UNPAUSE,
+    system::VERSION,
+    container::WAIT,
+];

@@ -1,0 +1,102 @@
+//! `create`, and what `run` shares with it.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use isopod_runtime::container::{Container, CreateOptions, Settings};
+
+use super::options::Options;
+use super::{image_source, logging, settings};
+use crate::commands::{Status, Verb, environment};
+use crate::context::Context;
+use crate::error::Error;
+
+/// Make a container without starting it
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// Image, and the command to run in it
+    #[arg(value_name = "IMAGE", required = true, num_args = 1.., trailing_var_arg = true, hide = true)]
+    command_line: Vec<String>,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[OPTIONS] IMAGE [COMMAND] [ARG...]";
+
+    fn run(self, context: &Context) -> Result<Status, Error> {
+        let (image, command) = split(&self.command_line);
+        let settings = settings::settings(&self.options, command)?;
+        let container = create(context, &self.options, image, settings)?;
+        context.printer.line(container.id())?;
+        Ok(0)
+    }
+}
+
+/// The image, and what follows it.
+///
+/// # Panics
+/// Never: clap lets no empty list pass.
+pub fn split(command_line: &[String]) -> (&str, &[String]) {
+    let (image, command) = command_line.split_first().expect("clap requires the image");
+    (image, command)
+}
+
+/// Creates the container that `options` describe, and writes its id where they say.
+///
+/// # Errors
+/// Whatever was asked for that can't be; nothing is left behind.
+pub fn create<'a>(
+    context: &'a Context,
+    options: &Options,
+    image: &str,
+    settings: Settings,
+) -> Result<Container<'a>, Error> {
+    let log = logging::parse(options.log_driver.as_deref(), &options.log_opt)?;
+    let labels = environment::labels(&options.label_file, &options.label)?;
+    if let Some(path) = &options.cidfile {
+        refuse_existing(path)?;
+    }
+    let source = image_source::obtain(
+        context,
+        image,
+        options.platform.as_deref(),
+        &options.pull,
+        options.quiet,
+    )?;
+    let container = context.containers()?.create(CreateOptions {
+        id: None,
+        name: options.name.clone(),
+        generate_name: true,
+        source,
+        labels,
+        settings,
+        log,
+        auto_remove: options.rm,
+    })?;
+    if let Some(path) = &options.cidfile {
+        write_id(path, container.id())?;
+    }
+    Ok(container)
+}
+
+fn refuse_existing(path: &Path) -> Result<(), Error> {
+    if !path.exists() {
+        return Ok(());
+    }
+    Err(Error::Value {
+        what: "--cidfile",
+        value: path.display().to_string(),
+        reason: "the file exists: remove it, or the container whose id it holds".to_owned(),
+    })
+}
+
+fn write_id(path: &Path, id: &str) -> Result<(), Error> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(Error::file("create", path))?;
+    file.write_all(id.as_bytes()).map_err(Error::file("write", path))
+}

@@ -1,0 +1,158 @@
+//! `--filter` of `ps`.
+
+use chrono::{DateTime, Utc};
+use isopod_runtime::container::{Container, Containers};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::views::containers::Row;
+
+/// One condition.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Part of the name.
+    Name(String),
+    /// Beginning of the id.
+    Id(String),
+    /// A label, with a value or any.
+    Label(String, Option<String>),
+    /// docker's word for what it does.
+    Status(String),
+    /// It ended with this status.
+    Exited(i32),
+    /// Made from this image: as typed, then its target's digest.
+    Ancestor(String),
+    /// Created before this container.
+    Before(String),
+    /// Created after it.
+    Since(String),
+    /// The two above with the container's time.
+    Created { before: Option<DateTime<Utc>>, since: Option<DateTime<Utc>> },
+    /// Uses this volume, or mounts on this path.
+    Volume(String),
+    /// Is on this network.
+    Network(String),
+}
+
+const STATUSES: [&str; 7] =
+    ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+
+impl Filter {
+    /// Parses `key=value`.
+    ///
+    /// # Errors
+    /// No such filter, or a value that can't be.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let error = |reason: &str| Error::Value {
+            what: "--filter",
+            value: text.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let (key, value) = text.split_once('=').ok_or_else(|| error("it has no ="))?;
+        let owned = value.to_owned();
+        Ok(match key {
+            "name" => Self::Name(owned.trim_start_matches('/').to_owned()),
+            "id" => Self::Id(owned),
+            "label" => match value.split_once('=') {
+                Some((key, value)) => Self::Label(key.to_owned(), Some(value.to_owned())),
+                None => Self::Label(owned, None),
+            },
+            "status" if STATUSES.contains(&value) => Self::Status(owned),
+            "status" => return Err(error("no container can have this status")),
+            "exited" => Self::Exited(value.parse().map_err(|_| error("it is no exit status"))?),
+            "ancestor" => Self::Ancestor(owned),
+            "before" => Self::Before(owned),
+            "since" => Self::Since(owned),
+            "volume" => Self::Volume(owned),
+            "network" => Self::Network(owned),
+            "publish" | "expose" | "health" | "is-task" | "isolation" => {
+                return Err(error("this filter is not supported yet"));
+            }
+            _ => return Err(error("there is no such filter")),
+        })
+    }
+
+    /// Looks up what a filter names, once for all containers.
+    ///
+    /// # Errors
+    /// There is no such container.
+    pub fn resolve(self, containers: &Containers<'_>, context: &Context) -> Result<Self, Error> {
+        let created = |name: &str| containers.find(name).map(|container| container.created());
+        Ok(match self {
+            Self::Before(name) => {
+                Self::Created { before: Some(created(&name)?), since: None }
+            }
+            Self::Since(name) => Self::Created { before: None, since: Some(created(&name)?) },
+            Self::Ancestor(name) => match context.runtime()?.images().find(&name) {
+                Ok(image) => Self::Ancestor(image.target.digest.to_string()),
+                // Its containers may outlive its name.
+                Err(_) => Self::Ancestor(name),
+            },
+            other => other,
+        })
+    }
+
+    /// Whether it asks for containers that do not run, so that all are looked at.
+    #[must_use]
+    pub fn is_about_the_ended(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Exited(_) | Self::Created { .. })
+    }
+
+    /// Whether all kinds of filters fit: those of one kind are alternatives, as in docker.
+    #[must_use]
+    pub fn all_match(filters: &[Self], container: &Container<'_>, row: &Row) -> bool {
+        filters.iter().all(|filter| {
+            // Labels are the exception: every one must fit.
+            let alternatives = filters.iter().filter(|other| {
+                !matches!(filter, Self::Label(..))
+                    && std::mem::discriminant(*other) == std::mem::discriminant(filter)
+            });
+            filter.matches(container, row)
+                || alternatives.into_iter().any(|other| other.matches(container, row))
+        })
+    }
+
+    fn matches(&self, container: &Container<'_>, row: &Row) -> bool {
+        let record = container.record();
+        match self {
+            Self::Name(part) => row.name.contains(part.as_str()),
+            Self::Id(prefix) => row.id.starts_with(prefix.as_str()),
+            Self::Label(key, value) => row
+                .labels
+                .get(key)
+                .is_some_and(|found| value.as_ref().is_none_or(|value| value == found)),
+            Self::Status(status) => row.state.word() == status,
+            Self::Exited(code) => row.state.exit_code() == Some(*code),
+            Self::Ancestor(name) => record.image.as_ref().is_some_and(|image| {
+                image.target.to_string() == *name
+                    || image.id.to_string() == *name
+                    || row.image == *name
+            }),
+            Self::Before(_) | Self::Since(_) => false,
+            Self::Created { before, since } => {
+                before.is_none_or(|before| row.created < before)
+                    && since.is_none_or(|since| row.created > since)
+            }
+            Self::Volume(name) => {
+                record.volumes.iter().any(|v| v.name == *name || v.destination == *name)
+                    || record.settings.mounts.iter().any(|mount| mount.destination() == name)
+            }
+            Self::Network(name) => row.network == *name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_that_are_not_known_are_refused_by_name() {
+        assert_eq!(Filter::parse("status=exited").unwrap(), Filter::Status("exited".into()));
+        assert_eq!(Filter::parse("exited=137").unwrap(), Filter::Exited(137));
+        assert_eq!(Filter::parse("name=/redis").unwrap(), Filter::Name("redis".into()));
+        for wrong in ["status=asleep", "exited=x", "colour=red", "name", "health=healthy"] {
+            assert!(Filter::parse(wrong).unwrap_err().to_string().contains(wrong), "{wrong}");
+        }
+    }
+}

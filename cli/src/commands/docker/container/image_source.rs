@@ -1,0 +1,90 @@
+//! The image that a container is made from, pulled where that is wanted.
+
+use isopod_image::Platform;
+use isopod_runtime::ErrorKind;
+use isopod_runtime::container::ImageSource;
+use isopod_runtime::image::Image;
+
+use crate::commands::docker::image::platform;
+use crate::context::Context;
+use crate::error::Error;
+use crate::progress::{Style, Watcher};
+use crate::registry;
+
+/// When to ask the registry (docker's `--pull`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    Missing,
+    Never,
+}
+
+/// Finds or pulls `name`.
+///
+/// # Errors
+/// It is not there and not to be pulled, or the pull fails.
+pub fn obtain(
+    context: &Context,
+    name: &str,
+    platform: Option<&str>,
+    pull: &str,
+    quiet: bool,
+) -> Result<ImageSource, Error> {
+    let when = match pull {
+        "always" => When::Always,
+        "missing" => When::Missing,
+        "never" => When::Never,
+        _ => {
+            return Err(Error::Value {
+                what: "--pull",
+                value: pull.to_owned(),
+                reason: "give always, missing or never".to_owned(),
+            });
+        }
+    };
+    let wanted = platform;
+    let platform = platform::parse(platform)?;
+    let image = match when {
+        When::Always => fetch(context, name, &platform, quiet)?,
+        When::Never => context.runtime()?.images().find(name)?,
+        When::Missing => match stored(context, name, wanted.map(|_| &platform))? {
+            Some(image) => image,
+            None => {
+                if !quiet {
+                    context.printer.note(format_args!("unable to find image {name} locally"));
+                }
+                fetch(context, name, &platform, quiet)?
+            }
+        },
+    };
+    Ok(ImageSource::Image(Box::new(image), platform))
+}
+
+/// The image if it is there, on the platform that was asked for by name.
+fn stored(
+    context: &Context,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<Option<Image>, Error> {
+    let images = context.runtime()?.images();
+    let found = images.find(name).and_then(|image| {
+        if let Some(platform) = platform {
+            images.details(&image, platform)?;
+        }
+        Ok(image)
+    });
+    match found {
+        Ok(image) => Ok(Some(image)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fetch(context: &Context, name: &str, platform: &Platform, quiet: bool) -> Result<Image, Error> {
+    let references = registry::expand(context, name)?;
+    let request = registry::Request::new(platform.clone());
+    let watcher = Watcher::new(context.printer, Style::Docker, quiet);
+    let image = registry::pull(context, &references, &request, &watcher);
+    watcher.finish(context.printer);
+    image
+}

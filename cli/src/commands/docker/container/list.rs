@@ -1,0 +1,146 @@
+//! `ps`, `container ls`: containers and what they do.
+
+use chrono::Utc;
+use isopod_runtime::container::{Container, Mount, Network};
+use isopod_runtime::image::Images;
+
+use super::filter::Filter;
+use super::{command_line, state};
+use crate::commands::docker::image::names;
+use crate::commands::{Status, Verb};
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::template;
+use crate::output::views::containers::{self as view, Row};
+
+/// List containers
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show those that do not run too
+    #[arg(short, long)]
+    all: bool,
+    /// Show only those that fit (name=, id=, label=, status=, ancestor=, exited=, before=, since=, volume=, network=)
+    #[arg(short, long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Print by a Go template, "table TEMPLATE" or "json"
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Show the last created ones, running or not
+    #[arg(short = 'n', long, value_name = "NUMBER", allow_negative_numbers = true)]
+    last: Option<i64>,
+    /// Show the last created one, running or not
+    #[arg(short, long)]
+    latest: bool,
+    /// Show whole ids and commands
+    #[arg(long)]
+    no_trunc: bool,
+    /// Show only ids
+    #[arg(short, long)]
+    quiet: bool,
+    /// Show what they take of the disk
+    #[arg(short, long)]
+    size: bool,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[OPTIONS]";
+
+    fn run(self, context: &Context) -> Result<Status, Error> {
+        let containers = context.containers()?;
+        let filters =
+            self.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let filters = filters
+            .into_iter()
+            .map(|filter| filter.resolve(&containers, context))
+            .collect::<Result<Vec<_>, _>>()?;
+        let everything = self.all
+            || self.limit().is_some()
+            || filters.iter().any(Filter::is_about_the_ended);
+        let images = context.runtime()?.images();
+        let mut rows = Vec::new();
+        for container in containers.list()? {
+            let row = self.row(&container, images)?;
+            let shown = everything || row.state.is_alive();
+            if shown && Filter::all_match(&filters, &container, &row) {
+                rows.push(row);
+            }
+        }
+        rows.truncate(self.limit().unwrap_or(usize::MAX));
+        let now = Utc::now();
+        let rows: Vec<_> =
+            rows.iter().map(|row| view::fields(row, !self.no_trunc, now)).collect();
+        context.printer.data(self.rendered(&rows)?.as_bytes())?;
+        Ok(0)
+    }
+}
+
+impl Args {
+    /// How many of all, where that was said; -1 is docker's way of saying nothing.
+    fn limit(&self) -> Option<usize> {
+        if self.latest {
+            return Some(1);
+        }
+        self.last.and_then(|last| usize::try_from(last).ok()).filter(|last| *last > 0)
+    }
+
+    fn wants_size(&self) -> bool {
+        self.size || self.format.as_deref().is_some_and(|format| format.contains(".Size"))
+    }
+
+    fn row(&self, container: &Container<'_>, images: Images<'_>) -> Result<Row, Error> {
+        let settings = container.settings();
+        let of_host = settings.mounts.iter().filter_map(|mount| match mount {
+            Mount::Bind { source, .. } => Some(source.display().to_string()),
+            _ => None,
+        });
+        let volumes = &container.record().volumes;
+        Ok(Row {
+            id: container.id().to_owned(),
+            image: container.image_name().map(names::familiar).unwrap_or_default(),
+            command: command_line::of(container),
+            created: container.created(),
+            state: state::of(&container.status()?),
+            name: container.name().to_owned(),
+            labels: container.labels().clone(),
+            mounts: volumes.iter().map(|volume| volume.name.clone()).chain(of_host).collect(),
+            volumes: volumes.len(),
+            network: network(&settings.network),
+            size: if self.wants_size() { Some(size(container, images)?) } else { None },
+        })
+    }
+
+    fn rendered(&self, rows: &[serde_json::Value]) -> Result<String, Error> {
+        let mut default = view::TABLE.to_owned();
+        if self.size {
+            default.push_str(view::SIZE_COLUMN);
+        }
+        let (format, default) = match self.quiet {
+            true => (None, "{{.ID}}"),
+            false => (self.format.as_deref(), default.as_str()),
+        };
+        Ok(template::list(format, default, view::HEADERS, rows)?)
+    }
+}
+
+/// What docker calls the network.
+#[must_use]
+pub fn network(network: &Network) -> String {
+    match network {
+        Network::None => "none".to_owned(),
+        Network::Host => "host".to_owned(),
+        Network::Namespace(path) => format!("ns:{}", path.display()),
+    }
+}
+
+/// Bytes of the writable layer, and of it with the image.
+fn size(container: &Container<'_>, images: Images<'_>) -> Result<(u64, u64), Error> {
+    let writable = container.disk_usage()?.size;
+    let image = container.image_name().and_then(|name| images.get(name).ok());
+    let details = image
+        .and_then(|image| images.details(&image, &isopod_image::Platform::host()).ok());
+    let below = match details {
+        Some(details) => images.unpacked_size(&details)?.unwrap_or_default(),
+        None => 0,
+    };
+    Ok((writable, writable + below))
+}

@@ -1,0 +1,100 @@
+//! `--log-driver` and `--log-opt`.
+
+use isopod_runtime::container::LogConfig;
+
+use crate::error::Error;
+
+/// The log that the two flags describe; json-file unless told otherwise.
+///
+/// # Errors
+/// A driver or option that is not known, a size or number that is none.
+pub fn parse(driver: Option<&str>, options: &[String]) -> Result<LogConfig, Error> {
+    let mut max_size = None;
+    let mut max_files = None;
+    let pairs: Vec<(&str, &str)> = options.iter().map(|option| split(option)).collect();
+    match driver {
+        Some("none") => {
+            return match pairs.first() {
+                None => Ok(LogConfig::None),
+                Some((key, _)) => Err(error(key, "the log driver none has no options")),
+            };
+        }
+        None | Some("json-file") => {}
+        Some(other) => {
+            return Err(Error::Value {
+                what: "--log-driver",
+                value: other.to_owned(),
+                reason: "log drivers are json-file and none".to_owned(),
+            });
+        }
+    }
+    for (option, (key, value)) in options.iter().zip(pairs) {
+        match key {
+            "max-size" if value == "-1" => max_size = None,
+            "max-size" => {
+                max_size = Some(size(value).ok_or_else(|| error(option, "it is no size"))?);
+            }
+            "max-file" => {
+                let number = value.parse().ok().filter(|n| *n >= 1);
+                max_files = Some(number.ok_or_else(|| error(option, "it is no number above 0"))?);
+            }
+            _ => return Err(error(option, "options of json-file are max-size and max-file")),
+        }
+    }
+    if max_size.is_none() && max_files.is_some_and(|n: u32| n > 1) {
+        return Err(error("max-file", "without max-size there is only one file"));
+    }
+    Ok(LogConfig::JsonFile { max_size, max_files: max_files.unwrap_or(1) })
+}
+
+fn split(option: &str) -> (&str, &str) {
+    option.split_once('=').unwrap_or((option, ""))
+}
+
+fn error(option: &str, reason: &str) -> Error {
+    Error::Value { what: "--log-opt", value: option.to_owned(), reason: reason.to_owned() }
+}
+
+/// docker reads these sizes by powers of 1000, unlike those of memory.
+fn size(text: &str) -> Option<u64> {
+    let text = text.to_ascii_lowercase();
+    let text = text.strip_suffix('b').unwrap_or(&text);
+    let (number, power) = match text.char_indices().last()? {
+        (index, unit) if unit.is_ascii_alphabetic() => {
+            (&text[..index], "kmgt".find(unit)? as u32 + 1)
+        }
+        _ => (text, 0),
+    };
+    number.parse::<u64>().ok()?.checked_mul(1000_u64.checked_pow(power)?).filter(|size| *size > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(driver: Option<&str>, options: &[&str]) -> Result<LogConfig, Error> {
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        parse(driver, &options)
+    }
+
+    #[test]
+    fn sizes_of_logs_are_decimal() {
+        let log = parsed(None, &["max-size=10m", "max-file=3"]).unwrap();
+        assert_eq!(log, LogConfig::JsonFile { max_size: Some(10_000_000), max_files: 3 });
+        assert_eq!(size("5kb"), Some(5000));
+        assert_eq!(size("5"), Some(5));
+        for wrong in ["", "m", "0", "1.5m", "-1", "1x"] {
+            assert_eq!(size(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn drivers_and_options_that_are_not_known_are_refused() {
+        assert_eq!(parsed(Some("none"), &[]).unwrap(), LogConfig::None);
+        assert!(parsed(Some("none"), &["max-size=1m"]).is_err());
+        assert!(parsed(Some("journald"), &[]).unwrap_err().to_string().contains("journald"));
+        assert!(parsed(None, &["tag=x"]).unwrap_err().to_string().contains("tag=x"));
+        assert!(parsed(None, &["max-file=3"]).is_err());
+        assert!(parsed(None, &["max-size=1m", "max-file=0"]).is_err());
+    }
+}

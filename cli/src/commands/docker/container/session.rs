@@ -1,0 +1,86 @@
+//! Showing a container's own process in the foreground: `run`, `start -a`, `attach`.
+
+use isopod_runtime::ErrorKind;
+use isopod_runtime::container::{Container, Session};
+
+use crate::commands::Status;
+use crate::error::Error;
+use crate::terminal::detach::Keys;
+use crate::terminal::foreground::{Foreground, Left};
+use crate::terminal::signals::Signals;
+
+/// The keys that `--detach-keys` names.
+///
+/// # Errors
+/// One is no key.
+pub fn keys(text: &str) -> Result<Keys, Error> {
+    Keys::parse(text).map_err(|reason| Error::Value {
+        what: "--detach-keys",
+        value: text.to_owned(),
+        reason,
+    })
+}
+
+/// Refuses to feed a terminal from what is none, as docker does.
+///
+/// # Errors
+/// Standard input is no terminal.
+pub fn require_terminal(feeds: bool, terminal: bool) -> Result<(), Error> {
+    if feeds && terminal && !crate::terminal::stdin_is_terminal() {
+        return Err(Error::Argument(
+            "cannot feed a terminal from standard input, which is not a terminal: leave out -t or -i"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Shows the container's session until it ends or is left; `proxy` hands signals on.
+///
+/// # Errors
+/// See [`Foreground::show`].
+pub fn show(
+    container: &Container<'_>,
+    session: Session,
+    signals: Option<Signals>,
+    proxy: bool,
+    keys: Keys,
+) -> Result<Left, Error> {
+    let terminal = container.settings().terminal;
+    // One that just ended gets no signal any more, which is what it was for.
+    let forward = |signal: i32| drop(container.kill(signal, false));
+    let foreground = Foreground {
+        terminal,
+        forward: proxy.then_some(&forward as &dyn Fn(i32)),
+        keys: terminal.then_some(keys),
+        name: container.name(),
+    };
+    foreground.show(session, signals)
+}
+
+/// The exit status of a client that was left in this way.
+#[must_use]
+pub fn status(left: &Left) -> Status {
+    match left {
+        // 0 to 255 by the protocol.
+        Left::Exited(exit) => u8::try_from(exit.code).unwrap_or(u8::MAX),
+        Left::Detached => 0,
+        Left::Interrupted(status) => *status,
+    }
+}
+
+/// Removes a container that was to go when it ended; the monitor may have been faster.
+///
+/// # Errors
+/// It is still there.
+pub fn remove_after(container: &Container<'_>) -> Result<(), Error> {
+    let options = isopod_runtime::container::RemoveOptions {
+        force: false,
+        volumes: true,
+        keep_snapshot: false,
+    };
+    match container.remove(options) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => Ok(other?),
+    }
+}

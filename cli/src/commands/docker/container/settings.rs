@@ -1,0 +1,232 @@
+//! From docker's options to what the library creates.
+
+use std::path::PathBuf;
+
+use isopod_runtime::container::{
+    Namespace, Namespaces, Network, Profile, Resources, Settings, Streams,
+};
+use isopod_spec::quantity;
+
+use super::options::Options;
+use super::{mounts, security};
+use crate::commands::environment;
+use crate::error::Error;
+
+/// What the library needs to know of `options` and the command after the image.
+///
+/// # Errors
+/// A value that can't be meant, or means what this release does not have.
+pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error> {
+    let mut settings = Settings {
+        profile: Profile::Docker,
+        entrypoint: options.entrypoint.as_deref().map(|program| match program {
+            "" => Vec::new(),
+            program => vec![program.to_owned()],
+        }),
+        command: command.to_vec(),
+        env: environment::variables(&options.env_file, &options.env)?,
+        working_dir: options.workdir.clone(),
+        user: options.user.clone(),
+        group_add: options.group_add.clone(),
+        terminal: options.tty,
+        open_stdin: options.interactive,
+        hostname: options.hostname.clone(),
+        domainname: options.domainname.clone(),
+        privileged: options.privileged,
+        cap_add: options.cap_add.clone(),
+        cap_drop: options.cap_drop.clone(),
+        read_only: options.read_only,
+        shm_size: bytes("--shm-size", options.shm_size.as_deref())?,
+        devices: options.device.clone(),
+        resources: resources(options)?,
+        ulimits: options.ulimit.clone(),
+        sysctls: options.sysctl.clone(),
+        namespaces: namespaces(options)?,
+        network: network(&options.network)?,
+        oom_score_adj: options.oom_score_adj,
+        annotations: environment::pairs("--annotation", &options.annotation)?,
+        stop_signal: options.stop_signal.clone(),
+        stop_timeout: options.stop_timeout,
+        cgroup_parent: options.cgroup_parent.clone(),
+        ..Settings::default()
+    };
+    for text in &options.volume {
+        settings.mounts.push(mounts::volume(text)?);
+    }
+    for text in &options.mount {
+        settings.mounts.push(mounts::mount(text)?);
+    }
+    for text in &options.tmpfs {
+        settings.mounts.push(mounts::tmpfs(text)?);
+    }
+    security::apply(&options.security_opt, &mut settings)?;
+    Ok(settings)
+}
+
+/// Which streams `--attach` names; standard input only where it is open.
+///
+/// # Errors
+/// A stream that is none.
+pub fn streams(attach: &[String], interactive: bool) -> Result<Streams, Error> {
+    if attach.is_empty() {
+        return Ok(Streams { stdin: interactive, stdout: true, stderr: true });
+    }
+    let mut streams = Streams::default();
+    for name in attach {
+        match name.to_ascii_lowercase().as_str() {
+            "stdin" => streams.stdin = true,
+            "stdout" => streams.stdout = true,
+            "stderr" => streams.stderr = true,
+            _ => {
+                return Err(Error::Value {
+                    what: "--attach",
+                    value: name.clone(),
+                    reason: "streams are stdin, stdout and stderr".to_owned(),
+                });
+            }
+        }
+    }
+    Ok(streams)
+}
+
+fn resources(options: &Options) -> Result<Resources, Error> {
+    let memory_swap = match options.memory_swap.as_deref() {
+        Some("-1") => Some(-1),
+        text => signed("--memory-swap", text)?,
+    };
+    Ok(Resources {
+        memory: signed("--memory", options.memory.as_deref())?,
+        memory_swap,
+        memory_reservation: signed("--memory-reservation", options.memory_reservation.as_deref())?,
+        memory_swappiness: options.memory_swappiness,
+        nano_cpus: match &options.cpus {
+            Some(text) => Some(quantity::nano_cpus(text).map_err(value("--cpus", text))?),
+            None => None,
+        },
+        cpu_shares: options.cpu_shares,
+        cpu_period: options.cpu_period,
+        cpu_quota: options.cpu_quota,
+        cpuset_cpus: options.cpuset_cpus.clone(),
+        cpuset_mems: options.cpuset_mems.clone(),
+        pids_limit: options.pids_limit,
+        blkio_weight: options.blkio_weight,
+        device_cgroup_rules: options.device_cgroup_rule.clone(),
+        oom_kill_disable: options.oom_kill_disable,
+        ..Resources::default()
+    })
+}
+
+fn namespaces(options: &Options) -> Result<Namespaces, Error> {
+    Ok(Namespaces {
+        pid: namespace("--pid", options.pid.as_deref())?,
+        ipc: namespace("--ipc", options.ipc.as_deref())?,
+        uts: namespace("--uts", options.uts.as_deref())?,
+        cgroup: namespace("--cgroupns", options.cgroupns.as_deref())?,
+    })
+}
+
+fn namespace(what: &'static str, mode: Option<&str>) -> Result<Namespace, Error> {
+    match mode {
+        None | Some("" | "private") => Ok(Namespace::Private),
+        Some("host") => Ok(Namespace::Host),
+        Some(other) => Err(Error::Value {
+            what,
+            value: other.to_owned(),
+            reason: "modes are private and host; sharing another container's is not supported yet"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Without a network the originals mean their default bridge, which this release lacks.
+fn network(given: &[String]) -> Result<Network, Error> {
+    let refused = |value: &str, reason: &str| Error::Value {
+        what: "--network",
+        value: value.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let [network] = given else {
+        return Err(match given {
+            [] => Error::Argument(
+                "the default bridge network is not part of this release: \
+                 say --network none or --network host"
+                    .to_owned(),
+            ),
+            _ => refused(&given.join(","), "a container has one network in this release"),
+        });
+    };
+    match network.as_str() {
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        other => match other.strip_prefix("ns:") {
+            Some(path) if path.starts_with('/') => Ok(Network::Namespace(PathBuf::from(path))),
+            _ => Err(refused(other, "networks of this release are none, host and ns:PATH")),
+        },
+    }
+}
+
+fn bytes(what: &'static str, text: Option<&str>) -> Result<Option<u64>, Error> {
+    text.map(|text| quantity::bytes(text).map_err(value(what, text))).transpose()
+}
+
+fn signed(what: &'static str, text: Option<&str>) -> Result<Option<i64>, Error> {
+    // The parser's own bound: sizes fit 63 bits.
+    Ok(bytes(what, text)?.and_then(|bytes| i64::try_from(bytes).ok()))
+}
+
+fn value<E: std::error::Error>(what: &'static str, text: &str) -> impl FnOnce(E) -> Error {
+    let value = text.to_owned();
+    move |error| Error::Value { what, value, reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> Options {
+        Options { network: vec!["none".into()], ..Options::default() }
+    }
+
+    #[test]
+    fn plain_options_are_handed_on() {
+        let options = Options {
+            memory: Some("64m".into()),
+            memory_swap: Some("-1".into()),
+            cpus: Some("1.5".into()),
+            entrypoint: Some(String::new()),
+            shm_size: Some("1g".into()),
+            pid: Some("host".into()),
+            volume: vec!["/a:/b".into()],
+            ..none()
+        };
+        let settings = settings(&options, &["true".into()]).unwrap();
+        assert_eq!(settings.resources.memory, Some(64 << 20));
+        assert_eq!(settings.resources.memory_swap, Some(-1));
+        assert_eq!(settings.resources.nano_cpus, Some(1_500_000_000));
+        assert_eq!(settings.entrypoint, Some(Vec::new()));
+        assert_eq!(settings.shm_size, Some(1 << 30));
+        assert_eq!(settings.namespaces.pid, Namespace::Host);
+        assert_eq!(settings.mounts.len(), 1);
+        assert_eq!(settings.command, ["true"]);
+    }
+
+    #[test]
+    fn without_a_network_the_two_that_exist_are_named() {
+        let error = settings(&Options::default(), &[]).unwrap_err().to_string();
+        assert!(error.contains("--network none") && error.contains("--network host"), "{error}");
+        for network in ["bridge", "container:x", "mine", "ns:relative"] {
+            let options = Options { network: vec![network.into()], ..Options::default() };
+            assert!(settings(&options, &[]).unwrap_err().to_string().contains(network));
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_flag() {
+        let options = Options { memory: Some("lots".into()), ..none() };
+        let error = settings(&options, &[]).unwrap_err().to_string();
+        assert!(error.contains("--memory") && error.contains("lots"), "{error}");
+        let options = Options { ipc: Some("container:x".into()), ..none() };
+        assert!(settings(&options, &[]).unwrap_err().to_string().contains("--ipc"));
+        assert!(streams(&["stdfoo".into()], false).is_err());
+    }
+}

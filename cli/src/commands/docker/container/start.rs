@@ -1,0 +1,58 @@
+//! `start`: containers that were created or have ended.
+
+use isopod_runtime::container::Streams;
+
+use super::session;
+use crate::commands::{Status, Verb};
+use crate::context::Context;
+use crate::error::Error;
+use crate::terminal::foreground::{Left, catch_signals};
+use crate::terminal::{self, detach};
+
+/// Start one or more containers
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show its output, and hand signals on to it
+    #[arg(short, long)]
+    attach: bool,
+    /// Feed it from standard input
+    #[arg(short, long)]
+    interactive: bool,
+    /// Keys that leave it running
+    #[arg(long, value_name = "KEYS", default_value = detach::DEFAULT)]
+    detach_keys: String,
+    /// Names or ids
+    #[arg(value_name = "CONTAINER", required = true)]
+    containers: Vec<String>,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[OPTIONS] CONTAINER [CONTAINER...]";
+
+    fn run(self, context: &Context) -> Result<Status, Error> {
+        let containers = context.containers()?;
+        if !self.attach && !self.interactive {
+            return context.each(&self.containers, |name| {
+                containers.find(name)?.start(None, None)?;
+                Ok(context.printer.line(name)?)
+            });
+        }
+        let [name] = self.containers.as_slice() else {
+            return Err(Error::Argument("only one container can be attached to".to_owned()));
+        };
+        let keys = session::keys(&self.detach_keys)?;
+        let container = containers.find(name)?;
+        let (open_stdin, tty) = (container.settings().open_stdin, container.settings().terminal);
+        let stdin = self.interactive && open_stdin;
+        session::require_terminal(stdin, tty)?;
+        let signals = catch_signals(!tty, tty)?;
+        let streams = Streams { stdin, stdout: true, stderr: !tty };
+        let size = if tty { terminal::size() } else { None };
+        let run = container.start(Some(streams), size)?;
+        let left = session::show(&container, run.session, signals, !tty, keys)?;
+        if container.record().auto_remove && matches!(left, Left::Exited(_)) {
+            session::remove_after(&container)?;
+        }
+        Ok(session::status(&left))
+    }
+}

@@ -1,0 +1,61 @@
+//! `rmi`: removes names of images, and the images that have no name left.
+
+use isopod_runtime::image::{Image, Images};
+
+use super::names;
+use crate::commands::{Status, Verb};
+use crate::context::Context;
+use crate::error::Error;
+
+/// Remove one or more images
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Remove it although a container uses it or it has several names
+    #[arg(short, long)]
+    force: bool,
+    /// Names or ids
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[OPTIONS] IMAGE [IMAGE...]";
+
+    fn run(self, context: &Context) -> Result<Status, Error> {
+        let images = context.runtime()?.images();
+        context.each(&self.images, |text| {
+            let names = self.names(&images, text)?;
+            let removed = images.remove(&names, self.force)?;
+            for name in &removed.untagged {
+                context.printer.line(format_args!("Untagged: {}", names::familiar(name)))?;
+            }
+            for digest in &removed.deleted {
+                context.printer.line(format_args!("Deleted: {digest}"))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Args {
+    /// A name stands for itself; an id for every name of its image.
+    fn names(&self, images: &Images<'_>, text: &str) -> Result<Vec<String>, Error> {
+        let image = images.find(text)?;
+        let typed = names::parse(text).map(|reference| reference.to_string());
+        if typed.is_ok_and(|typed| typed == image.name) {
+            return Ok(vec![image.name]);
+        }
+        let same = |other: &Image| other.target.digest == image.target.digest;
+        let names: Vec<String> =
+            images.list()?.into_iter().filter(same).map(|other| other.name).collect();
+        let mut repositories: Vec<_> = names.iter().map(|name| names::split(name).0).collect();
+        repositories.dedup();
+        if repositories.len() > 1 && !self.force {
+            return Err(Error::Argument(format!(
+                "image {text} has names in several repositories ({}): remove them by name, or use --force",
+                repositories.join(", ")
+            )));
+        }
+        Ok(names)
+    }
+}

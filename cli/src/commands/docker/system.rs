@@ -1,0 +1,20 @@
+//! `system …`, and what stands beside the nouns.
+
+mod completion;
+mod info;
+mod inspect;
+mod version;
+
+use crate::commands::Entry;
+
+/// `completion`.
+pub const COMPLETION: Entry = Entry::verb::<completion::Args>("completion").without_root();
+/// `info`.
+pub const INFO: Entry = Entry::verb::<info::Args>("info");
+/// `inspect` of any object.
+pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
+/// `version`.
+pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
+
+/// Sorted by name.
+pub const TABLE: &[Entry] = &[INFO];

@@ -1,0 +1,113 @@
+//! `info`: the machine and the instance.
+
+use std::path::Path;
+
+use isopod_image::Platform;
+use isopod_runtime::container::Phase;
+
+use crate::commands::{Status, Verb};
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::json;
+use crate::output::template::Format;
+use crate::output::views::info::{self as view, Counts, Info};
+
+/// Show what this machine and instance are
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print by a Go template, or "json"
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[OPTIONS]";
+
+    fn run(self, context: &Context) -> Result<Status, Error> {
+        let info = gather(context)?;
+        let text = match self.format.as_deref() {
+            None | Some("") => view::text(&info),
+            Some("json") => json::line(&view::json(&info))? + "\n",
+            Some(format) => Format::parse(format)?.render(&view::json(&info))? + "\n",
+        };
+        context.printer.data(text.as_bytes())?;
+        Ok(0)
+    }
+}
+
+fn gather(context: &Context) -> Result<Info, Error> {
+    let runtime = context.runtime()?;
+    let system = rustix::system::uname();
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    Ok(Info {
+        containers: counts(context)?,
+        images: runtime.images().list()?.len(),
+        root: context.root().display().to_string(),
+        state: context.state().display().to_string(),
+        namespace: context.namespace.clone(),
+        cgroup_version: cgroup_version(),
+        cgroup_parent: context.cgroup_parent().to_owned(),
+        security: security(),
+        kernel: text(system.release()),
+        system: operating_system(),
+        architecture: Platform::host().architecture,
+        cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        memory: memory(),
+        name: text(system.nodename()),
+        version: crate::VERSION.to_owned(),
+    })
+}
+
+fn counts(context: &Context) -> Result<Counts, Error> {
+    let mut counts = Counts::default();
+    for container in context.containers()?.list()? {
+        match container.status()?.phase {
+            Phase::Running | Phase::Starting => counts.running += 1,
+            Phase::Paused => counts.paused += 1,
+            Phase::Created | Phase::Exited | Phase::Failed => counts.stopped += 1,
+        }
+    }
+    Ok(counts)
+}
+
+/// By what is mounted where systemd and its like mount it.
+fn cgroup_version() -> String {
+    let exists = |path: &str| Path::new(path).exists();
+    match () {
+        () if exists("/sys/fs/cgroup/cgroup.controllers") => "2".to_owned(),
+        () if exists("/sys/fs/cgroup/unified/cgroup.procs") => "1 (hybrid)".to_owned(),
+        () => "1".to_owned(),
+    }
+}
+
+fn security() -> Vec<String> {
+    let exists = |path: &str| Path::new(path).exists();
+    let enabled = |path: &str| std::fs::read_to_string(path).is_ok_and(|text| text.starts_with('Y'));
+    let mut options = Vec::new();
+    if exists("/proc/sys/kernel/seccomp/actions_avail") {
+        options.push("seccomp".to_owned());
+    }
+    if enabled("/sys/module/apparmor/parameters/enabled") {
+        options.push("apparmor".to_owned());
+    }
+    if exists("/proc/self/ns/cgroup") {
+        options.push("cgroupns".to_owned());
+    }
+    options
+}
+
+/// os-release(5)'s name for people.
+fn operating_system() -> String {
+    let text = std::fs::read_to_string("/etc/os-release")
+        .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
+        .unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.map(|name| name.trim_matches('"').to_owned()).unwrap_or_else(|| "Linux".to_owned())
+}
+
+fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    #[expect(clippy::useless_conversion, reason = "its width differs between architectures")]
+    let total = u64::try_from(info.totalram).unwrap_or_default();
+    total * u64::from(info.mem_unit)
+}

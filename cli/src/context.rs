@@ -1,0 +1,209 @@
+//! What every command is given: where the instance lives, who asks, where output goes.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use isopod_runtime::container::Containers;
+use isopod_runtime::{Config, MonitorProgram, Runtime};
+
+use crate::commands::Status;
+use crate::config;
+use crate::env;
+use crate::error::Error;
+use crate::monitor_binary;
+use crate::output::printer::Printer;
+use crate::personality::Personality;
+
+const DEFAULT_ROOT: &str = "/var/lib/isopod";
+const DEFAULT_STATE: &str = "/run/isopod";
+const DEFAULT_NAMESPACE: &str = "default";
+const DEFAULT_CGROUP_PARENT: &str = "/isopod";
+
+/// The flags before the command, as both personalities have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Globals {
+    /// `--root`.
+    pub root: Option<PathBuf>,
+    /// `--state`.
+    pub state: Option<PathBuf>,
+    /// `--namespace`.
+    pub namespace: Option<String>,
+    /// `--hosts-dir`, each.
+    pub hosts_dirs: Vec<PathBuf>,
+    /// `--debug`.
+    pub debug: bool,
+}
+
+/// See the module.
+pub struct Context {
+    /// Which command line this is.
+    pub personality: Personality,
+    /// The way out.
+    pub printer: Printer,
+    /// The namespace of containers.
+    pub namespace: String,
+    /// Folders with registry configuration, where others than the usual ones were named.
+    pub hosts_dirs: Option<Vec<PathBuf>>,
+    /// How many layers are downloaded at once, where the file says so.
+    pub max_concurrent_downloads: Option<usize>,
+    root: PathBuf,
+    state: PathBuf,
+    cgroup_parent: String,
+    runtime: OnceCell<Runtime>,
+}
+
+impl Context {
+    /// Settles flag, environment, file and default, in this order.
+    ///
+    /// # Errors
+    /// The configuration file.
+    pub fn new(personality: Personality, globals: Globals) -> Result<Self, Error> {
+        let named = env::path(env::CONFIG);
+        let path = named.as_deref().unwrap_or(Path::new(config::PATH));
+        let file = config::read(path, named.is_some())?;
+        let hosts_dirs = [
+            Some(globals.hosts_dirs).filter(|dirs| !dirs.is_empty()),
+            env::path(env::HOSTS_DIR).map(|dirs| std::env::split_paths(&dirs).collect()),
+            file.hosts_dirs,
+        ];
+        Ok(Self {
+            personality,
+            printer: Printer::new(personality.name()),
+            namespace: globals
+                .namespace
+                .or_else(|| env::text(env::NAMESPACE))
+                .or(file.namespace)
+                .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+            hosts_dirs: hosts_dirs.into_iter().flatten().next(),
+            max_concurrent_downloads: file.max_concurrent_downloads,
+            root: settled(globals.root, env::ROOT, file.root, DEFAULT_ROOT),
+            state: settled(globals.state, env::STATE, file.state, DEFAULT_STATE),
+            cgroup_parent: file.cgroup_parent.unwrap_or_else(|| DEFAULT_CGROUP_PARENT.to_owned()),
+            runtime: OnceCell::new(),
+        })
+    }
+
+    /// The library, opened at the first use.
+    ///
+    /// # Errors
+    /// No root; folders or database that can't be used.
+    pub fn runtime(&self) -> Result<&Runtime, Error> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        let runtime = Runtime::open(self.runtime_config()?)?;
+        Ok(self.runtime.get_or_init(|| runtime))
+    }
+
+    /// Says on standard error what went wrong with one of several objects.
+    pub fn report(&self, error: &Error) {
+        report(self.printer, self.personality, error);
+    }
+
+    /// Does the same to each of several objects; a failure is reported and the others go on.
+    ///
+    /// # Errors
+    /// Only what concerns all of them: output that can't be written.
+    pub fn each(
+        &self,
+        names: &[String],
+        mut act: impl FnMut(&str) -> Result<(), Error>,
+    ) -> Result<Status, Error> {
+        let mut status = 0;
+        for name in names {
+            match act(name) {
+                Ok(()) => {}
+                Err(error @ Error::Output(_)) => return Err(error),
+                Err(error) => {
+                    self.report(&error);
+                    status = error.status(1, 1);
+                }
+            }
+        }
+        Ok(status)
+    }
+
+    /// The containers of the chosen namespace.
+    ///
+    /// # Errors
+    /// As [`Context::runtime`].
+    pub fn containers(&self) -> Result<Containers<'_>, Error> {
+        Ok(self.runtime()?.containers(&self.namespace))
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The state folder.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The cgroup below which everything runs.
+    #[must_use]
+    pub fn cgroup_parent(&self) -> &str {
+        &self.cgroup_parent
+    }
+
+    fn runtime_config(&self) -> Result<Config, Error> {
+        Ok(Config {
+            root: absolute(&self.root)?,
+            state: absolute(&self.state)?,
+            cgroup_parent: self.cgroup_parent.clone(),
+            monitor: match env::path(env::MONITOR) {
+                Some(path) => MonitorProgram::File(path),
+                None => monitor_binary::MONITOR,
+            },
+            program: self.program()?,
+        })
+    }
+
+    /// What a monitor starts to have something cleaned up: this very file, for this instance.
+    fn program(&self) -> Result<Vec<String>, Error> {
+        let file = std::env::current_exe().map_err(|source| Error::File {
+            action: "find",
+            path: "/proc/self/exe".to_owned(),
+            source,
+        })?;
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        Ok(vec![
+            text(&file),
+            "--root".to_owned(),
+            text(&absolute(&self.root)?),
+            "--state".to_owned(),
+            text(&absolute(&self.state)?),
+        ])
+    }
+}
+
+/// Says on standard error what went wrong, and what would help.
+pub fn report(printer: Printer, personality: Personality, error: &Error) {
+    if error.is_quiet() {
+        return;
+    }
+    printer.warn(error.line());
+    if let Some(hint) = error.hint(personality.name()) {
+        printer.note(format_args!("hint: {hint}"));
+    }
+}
+
+fn settled(
+    flag: Option<PathBuf>,
+    variable: &str,
+    file: Option<PathBuf>,
+    default: &str,
+) -> PathBuf {
+    flag.or_else(|| env::path(variable)).or(file).unwrap_or_else(|| PathBuf::from(default))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|source| Error::File {
+        action: "use",
+        path: path.display().to_string(),
+        source,
+    })
+}

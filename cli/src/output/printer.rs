@@ -1,0 +1,61 @@
+//! The only way to standard output and standard error.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Writes data to standard output and notes to standard error.
+#[derive(Debug, Clone, Copy)]
+pub struct Printer {
+    name: &'static str,
+}
+
+impl Printer {
+    /// A printer whose notes begin with `name:`.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self { name }
+    }
+
+    /// Writes data as it is.
+    ///
+    /// # Errors
+    /// Standard output can't be written; `BrokenPipe` when its reader has left, which
+    /// the caller ends quietly on.
+    pub fn data(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Writes a line of data.
+    ///
+    /// # Errors
+    /// As [`Printer::data`].
+    pub fn line(&self, text: impl Display) -> io::Result<()> {
+        self.data(format!("{text}\n").as_bytes())
+    }
+
+    /// Tells a person something that is not data: no prefix, on standard error.
+    ///
+    /// A standard error that can't be written leaves nobody to tell.
+    pub fn note(&self, text: impl Display) {
+        writeln!(io::stderr().lock(), "{text}").ok();
+    }
+
+    /// Warns, with the program's name before it.
+    pub fn warn(&self, text: impl Display) {
+        writeln!(io::stderr().lock(), "{}: {text}", self.name).ok();
+    }
+}
+
+/// Whether standard output is a terminal.
+#[must_use]
+pub fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether standard error is a terminal, so that bars may move on it.
+#[must_use]
+pub fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}

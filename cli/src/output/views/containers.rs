@@ -1,0 +1,195 @@
+//! Rows of `ps`: docker's fields, headers and truncation.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value as Json, json};
+
+use super::labels;
+use super::state::State;
+use crate::output::table::printable;
+use crate::output::{time, units};
+
+/// docker's default for `ps`.
+pub const TABLE: &str =
+    "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+/// What `--size` adds to it.
+pub const SIZE_COLUMN: &str = "\t{{.Size}}";
+/// A header for each field.
+pub const HEADERS: &[(&str, &str)] = &[
+    ("ID", "CONTAINER ID"),
+    ("Names", "NAMES"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("CreatedAt", "CREATED AT"),
+    ("RunningFor", "CREATED"),
+    ("Ports", "PORTS"),
+    ("State", "STATE"),
+    ("Status", "STATUS"),
+    ("Size", "SIZE"),
+    ("Labels", "LABELS"),
+    ("Mounts", "MOUNTS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
+    ("Networks", "NETWORKS"),
+    ("HealthStatus", "HEALTH STATUS"),
+];
+/// Characters of a command that are shown.
+const COMMAND: usize = 20;
+/// Characters of a mount's name that are shown.
+const MOUNT: usize = 15;
+
+/// A container as a list shows it.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// 64 hex digits, or ctr's own id.
+    pub id: String,
+    /// As the user named it, in docker's short form.
+    pub image: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// What it does.
+    pub state: State,
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Names of volumes, or folders of the host.
+    pub mounts: Vec<String>,
+    /// How many of these are volumes.
+    pub volumes: usize,
+    /// `none`, `host`, …
+    pub network: String,
+    /// Bytes of the writable layer, and of it with the image; only where asked for.
+    pub size: Option<(u64, u64)>,
+}
+
+/// The fields of a row; `truncate` shortens ids, commands and mounts.
+#[must_use]
+pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
+    let shortened = |text: &str, length: usize| match truncate {
+        true => ellipsis(text, length),
+        false => text.to_owned(),
+    };
+    let mounts: Vec<String> = row.mounts.iter().map(|mount| shortened(mount, MOUNT)).collect();
+    json!({
+        "Command": quoted(&shortened(&row.command.join(" "), COMMAND)),
+        "CreatedAt": time::go_default(row.created),
+        "HealthStatus": "",
+        "ID": if truncate { short_id(&row.id) } else { &row.id },
+        "Image": printable(&row.image),
+        "Labels": labels::joined(&row.labels, ""),
+        "LocalVolumes": row.volumes.to_string(),
+        "Mounts": printable(&mounts.join(",")),
+        "Names": row.name,
+        "Networks": row.network,
+        "Ports": "",
+        "RunningFor": time::ago(row.created, now),
+        "Size": size(row.size),
+        "State": row.state.word(),
+        "Status": row.state.status(now),
+        "_labels": row.labels,
+    })
+}
+
+fn size(size: Option<(u64, u64)>) -> String {
+    match size {
+        None => "0B".to_owned(),
+        Some((writable, 0)) => units::decimal(writable),
+        Some((writable, all)) => {
+            format!("{} (virtual {})", units::decimal(writable), units::decimal(all))
+        }
+    }
+}
+
+/// The first twelve characters of an id.
+#[must_use]
+pub fn short_id(id: &str) -> &str {
+    let id = id.strip_prefix("sha256:").unwrap_or(id);
+    id.char_indices().nth(12).map_or(id, |(end, _)| &id[..end])
+}
+
+/// At most `length` characters, the last an ellipsis where some are left out.
+fn ellipsis(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    text.chars().take(length - 1).chain(['…']).collect()
+}
+
+/// Go's `strconv.Quote`: printable text in quotes, the rest escaped.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::template;
+
+    fn row() -> Row {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        Row {
+            id: "4c01db0b339c1f2a".repeat(4),
+            image: "redis:alpine".into(),
+            command: vec!["docker-entrypoint.sh".into(), "redis-server".into()],
+            created: at(1000),
+            state: State::Running { since: Some(at(1001)) },
+            name: "redis".into(),
+            labels: [("a".to_owned(), "1".to_owned())].into(),
+            mounts: vec!["a-volume-with-a-long-name".into()],
+            volumes: 1,
+            network: "none".into(),
+            size: Some((2, 21_500_000)),
+        }
+    }
+
+    fn shown(format: Option<&str>, truncate: bool) -> String {
+        let now = DateTime::from_timestamp(1017, 0).unwrap();
+        let rows = [fields(&row(), truncate, now)];
+        template::list(format, TABLE, HEADERS, &rows).unwrap()
+    }
+
+    #[test]
+    fn ps_prints_dockers_columns() {
+        insta::assert_snapshot!(shown(None, true), @r#"
+        CONTAINER ID   IMAGE          COMMAND                  CREATED          STATUS          PORTS     NAMES
+        4c01db0b339c   redis:alpine   "docker-entrypoint.s…"   17 seconds ago   Up 16 seconds             redis
+        "#);
+    }
+
+    #[test]
+    fn nothing_is_cut_with_no_trunc() {
+        let text = shown(Some("{{.ID}} {{.Command}} {{.Mounts}}"), false);
+        assert!(text.starts_with(&"4c01db0b339c1f2a".repeat(4)), "{text}");
+        assert!(text.contains("\"docker-entrypoint.sh redis-server\" a-volume-with-a-long-name"));
+    }
+
+    #[test]
+    fn templates_reach_every_published_field() {
+        for (field, _) in HEADERS {
+            shown(Some(&format!("{{{{.{field}}}}}")), true);
+        }
+        assert_eq!(shown(Some("{{.Size}}"), true), "2B (virtual 21.5MB)\n");
+        assert_eq!(shown(Some("{{.Label \"a\"}}|{{.Label \"b\"}}"), true), "1|\n");
+        assert!(!shown(Some("json"), true).contains("_labels"));
+    }
+
+    #[test]
+    fn quotes_are_gos() {
+        assert_eq!(quoted("sh -c \"a\n\u{1b}\""), r#""sh -c \"a\n\x1b\"""#);
+    }
+}
