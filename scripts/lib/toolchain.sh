@@ -2,12 +2,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 minimum_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$top/Cargo.toml")
-target_dir=${CARGO_TARGET_DIR:-$top/target}
+target_dir=$(realpath -m "${CARGO_TARGET_DIR:-$top/target}")
 fixtures_dir=$target_dir/fixtures
 
 # Cargo may be installed for this user without being on root's PATH.
-if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
-    PATH=$HOME/.cargo/bin:$PATH
+if ! command -v cargo >/dev/null && [ -x "${HOME:-/root}/.cargo/bin/cargo" ]; then
+    PATH=${HOME:-/root}/.cargo/bin:$PATH
 fi
 
 require_rust() {

@@ -41,6 +41,7 @@ fn a_process_in_a_mount_namespace_over_a_folder_is_found() {
     let since = Instant::now();
     let mut found = Vec::new();
     while found.iter().all(|(_, why): &(i32, String)| !why.contains("mountinfo")) {
+        assert!(child.try_wait().unwrap().is_none(), "unshare or mount does not work here");
         assert!(since.elapsed() < Duration::from_secs(20), "only {found:?} was found");
         found = leftovers::processes_that_hold(folder.path());
     }

@@ -40,10 +40,7 @@ impl Compression {
     ///
     /// # Errors
     /// The decoder can't be set up.
-    pub fn decoder<'a>(
-        self,
-        input: impl BufRead + Send + 'a,
-    ) -> io::Result<Box<dyn Read + 'a>> {
+    pub fn decoder<'a>(self, input: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
             Self::None => Box::new(input),
             Self::Gzip => Box::new(MultiGzDecoder::new(input)),

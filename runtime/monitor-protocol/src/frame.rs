@@ -60,11 +60,7 @@ pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
 ///
 /// # Errors
 /// What `sendmsg(2)` returns; `WouldBlock` on a full non-blocking socket. Never SIGPIPE.
-pub fn send(
-    socket: impl AsFd,
-    bytes: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-) -> io::Result<usize> {
+pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {

@@ -1,1 +1,49 @@
-fn main() {}
+//! The monitor: one small process beside each container.
+//!
+//! - [`start`]: from a program that a client executed to a process of its own;
+//! - [`guard`]: what makes the container die with its monitor;
+//! - [`launcher`]: the forked children that call libcontainer;
+//! - [`monitor`]: the event loop: clients, sessions, the container's end;
+//! - [`stdio`], [`log`]: where output goes;
+//! - [`cleanup`]: after a monitor that was killed.
+//!
+//! `docs/monitor.md` tells a monitor's life.
+
+mod cleanup;
+mod guard;
+mod launcher;
+mod log;
+mod monitor;
+mod poll;
+mod spec;
+mod start;
+mod stdio;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+const USAGE: &str = "usage: isopod-monitor [--cleanup] DATA-FOLDER";
+
+fn main() {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let status = match arguments.as_slice() {
+        [option, folder] if option == "--cleanup" => report(cleanup::clean_up(Path::new(folder))),
+        [folder] if !folder.as_encoded_bytes().starts_with(b"-") => {
+            report(start::start(Path::new(folder)))
+        }
+        _ => report(Err(USAGE)),
+    };
+    isopod_sys::process::exit_now(status);
+}
+
+/// The one place that prints: standard error is a log or nothing.
+#[allow(clippy::print_stderr)]
+fn report<E: std::fmt::Display>(result: Result<(), E>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("isopod-monitor: {error}");
+            1
+        }
+    }
+}

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use crate::names::SystemNames;
+
 /// How far away an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reach {
@@ -90,7 +92,9 @@ pub(crate) struct Forbidden(pub(crate) String);
 /// Resolves names, and with a guard drops the addresses it forbids.
 #[derive(Clone)]
 pub(crate) struct Resolver {
+    /// Takes the place of the system's names.
     pub(crate) inner: Option<Arc<dyn Resolve>>,
+    pub(crate) system: Arc<SystemNames>,
     pub(crate) guard: Option<Guard>,
 }
 
@@ -99,10 +103,11 @@ impl Resolve for Resolver {
         let guard = self.guard;
         let host = name.as_str().to_owned();
         let inner = self.inner.clone();
+        let system = Arc::clone(&self.system);
         Box::pin(async move {
             let found: Vec<SocketAddr> = match inner {
                 Some(inner) => inner.resolve(name).await?.collect(),
-                None => tokio::net::lookup_host((host.as_str(), 0)).await?.collect(),
+                None => system.lookup(&host).await?,
             };
             let Some(guard) = guard else { return Ok(Box::new(found.into_iter()) as Addrs) };
             let allowed: Vec<_> = found.into_iter().filter(|at| guard.allows(at.ip())).collect();

@@ -20,6 +20,7 @@ pub mod config;
 pub mod endpoint;
 pub mod error;
 pub mod hosts;
+mod names;
 pub mod proxy;
 mod pull;
 mod retry;

@@ -6,7 +6,7 @@
 //! its client certificate and its exemption from verification.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -22,6 +22,7 @@ use crate::address::{Forbidden, Guard, Reach, Resolver};
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Scheme, TlsOptions};
 use crate::error::{BoxError, Error, RegistryMessage};
+use crate::names::SystemNames;
 use crate::tls;
 
 /// Registries redirect once, to their storage; a few hops more are still no loop.
@@ -34,6 +35,7 @@ const MESSAGE_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct Transport {
     config: Config,
     clients: Mutex<HashMap<ClientKey, reqwest::Client>>,
+    names: Arc<SystemNames>,
     /// Hosts that may be plain and turned out to be.
     plain: Mutex<HashSet<String>>,
 }
@@ -76,7 +78,7 @@ pub(crate) struct Answer {
 
 impl Transport {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, clients: Mutex::default(), plain: Mutex::default() }
+        Self { config, clients: Mutex::default(), names: Arc::default(), plain: Mutex::default() }
     }
 
     pub(crate) const fn config(&self) -> &Config {
@@ -254,6 +256,7 @@ impl Transport {
             .map_err(|source| Error::TlsSettings { host: host.to_owned(), source })?;
         let resolver = Resolver {
             inner: self.config.resolver.clone(),
+            system: Arc::clone(&self.names),
             guard: key.guard.map(|from| Guard { from, classify: self.config.classify }),
         };
         let setup = |source| Error::Setup { host: host.to_owned(), source };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use isopod_sys::root::Root;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{Process, Spec, User};
 
 use crate::build::SpecError;
 use crate::capabilities::{self, CapabilitySet};
@@ -23,7 +23,7 @@ pub struct ExecRequest {
     pub cwd: Option<PathBuf>,
     /// `user[:group]`; the container's own unless given.
     pub user: Option<String>,
-    /// Names or numbers; only with `user`.
+    /// Names or numbers, beside the groups the user has.
     pub group_add: Vec<String>,
     /// On a terminal of its own.
     pub terminal: bool,
@@ -62,7 +62,7 @@ pub fn exec_process(spec: &Spec, root: &Root, request: &ExecRequest) -> Result<P
             process.set_user(to_oci(&user));
         }
         None => {
-            process.set_user(inherited.user().clone());
+            process.set_user(with_groups(inherited.user(), root, &request.group_add)?);
         }
     }
     env.extend_from_request(&request.env)?;
@@ -90,6 +90,21 @@ pub fn exec_process(spec: &Spec, root: &Root, request: &ExecRequest) -> Result<P
         process.set_apparmor_profile(inherited.apparmor_profile().clone());
     }
     Ok(process)
+}
+
+/// The container's own user with further groups.
+fn with_groups(user: &User, root: &Root, group_add: &[String]) -> Result<User, SpecError> {
+    let mut user = user.clone();
+    if group_add.is_empty() {
+        return Ok(user);
+    }
+    let same = format!("{}:{}", user.uid(), user.gid());
+    let added = users::resolve(root, &same, group_add)?.additional_gids;
+    let mut gids = user.additional_gids().clone().unwrap_or_default();
+    let new: Vec<u32> = added.into_iter().filter(|gid| !gids.contains(gid)).collect();
+    gids.extend(new);
+    user.set_additional_gids(Some(gids));
+    Ok(user)
 }
 
 fn home_is_derived(spec: &Spec) -> bool {

@@ -67,13 +67,13 @@ pub(crate) fn to_oci(user: &ResolvedUser) -> User {
 fn command(request: &SpecRequest<'_>) -> Result<Vec<String>, SpecError> {
     let (image, asked) = (request.image, &request.process);
     let words = match (request.profile, &asked.entrypoint) {
-        (Profile::Ctr, _) if !asked.args.is_empty() => asked.args.clone(),
-        (Profile::Docker, Some(entrypoint)) => {
+        (_, Some(entrypoint)) => {
             // The image's command was written for the image's entry point.
             let given = entrypoint.iter().filter(|_| !is_cleared(entrypoint));
             given.chain(&asked.args).cloned().collect()
         }
-        _ => {
+        (Profile::Ctr, None) if !asked.args.is_empty() => asked.args.clone(),
+        (_, None) => {
             let rest = if asked.args.is_empty() { &image.cmd } else { &asked.args };
             [image.entrypoint.as_slice(), rest].concat()
         }

@@ -29,7 +29,6 @@ pub enum Profile {
 #[derive(Debug, Clone, Default)]
 pub struct ProcessRequest {
     /// Replaces the image's entry point and drops its command; empty for none at all.
-    /// Not used with [`Profile::Ctr`].
     pub entrypoint: Option<Vec<String>>,
     /// Replaces the image's command, with [`Profile::Ctr`] its entry point too.
     pub args: Vec<String>,

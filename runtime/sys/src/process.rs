@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 /// Forks and runs `body` in the child, which ends with the status that `body` returns.
 ///
@@ -101,6 +101,17 @@ pub fn reset_signals() {
         libc::sigemptyset(&raw mut set);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
     }
+}
+
+/// The signal of that number, real-time ones included, which a stop signal may well be.
+#[must_use]
+pub fn signal(number: i32) -> Option<Signal> {
+    if !(1..=64).contains(&number) {
+        return None;
+    }
+    // SAFETY: the number is one that the kernel knows; this process doesn't handle any of the
+    // two that libc reserves (32, 33), it only sends them.
+    Some(unsafe { Signal::from_raw_unchecked(number) })
 }
 
 /// Has the kernel discard children's exit statuses, so that none becomes a zombie.

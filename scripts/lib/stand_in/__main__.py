@@ -1,4 +1,4 @@
-"""Builds a layout: `python3 -m stand_in DEBIAN OUT [redis|tests|bench|bench-big]`."""
+"""Builds a layout: `python3 -m stand_in DEBIAN OUT [quickstart|tests|bench|bench-big]`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from .debian import Debian
 from .layout import Layout
 
 SETS = {
-    "redis": lambda layout, debian: catalog.redis(layout, debian),
+    "quickstart": lambda layout, debian: [build(layout, debian) for build in catalog.QUICK_START],
     "tests": lambda layout, debian: [build(layout, debian) for build in catalog.IMAGES],
     "bench": lambda layout, debian: [catalog.busybox(layout, debian), bulk.redis_like(layout)],
     "bench-big": lambda layout, debian: bulk.big(layout),

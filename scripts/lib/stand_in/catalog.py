@@ -1,4 +1,4 @@
-"""The images, one function each; IMAGES is the table of what is built by default."""
+"""The images, one function each; IMAGES is the table of what the tests pull."""
 
 from .corners import corner_layers
 from .tarball import Layer
@@ -143,4 +143,5 @@ def many_layers(layout, debian):
     layout.name("test/layers:127", layout.manifest(layers, {"Env": [PATH], "Cmd": ["cat", "/layers/last"]}))
 
 
+QUICK_START = [redis, busybox, alpine]
 IMAGES = [busybox, alpine, redis, corners, platforms, many_layers]

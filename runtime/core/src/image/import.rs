@@ -61,7 +61,11 @@ impl Images<'_> {
         drop(collection);
         if options.unpack {
             for image in &images {
-                let details = self.details(image, &options.platform)?;
+                let details = match self.details(image, &options.platform) {
+                    // An archive may carry images for other machines; they are kept packed.
+                    Err(Error::NoPlatform { .. }) => continue,
+                    other => other?,
+                };
                 super::ensure(self.runtime, &details, &NoProgress)?;
             }
         }

@@ -262,6 +262,8 @@ impl Applier<'_> {
                 let path = printable(&entry.path);
                 Err(Trouble::NotSelfContained(NotSelfContained::ThroughSymlink { path }))
             }
+            Err(Errno::LOOP) => Err(Refusal::SymlinkLoop.into()),
+            Err(Errno::NAMETOOLONG) => Err(Refusal::TooLong.into()),
             Err(errno) => Err(doing("open the folder of the target of")(errno)),
         }
     }

@@ -266,6 +266,8 @@ fn what_lies_below_a_file_or_a_loop_is_refused() {
     refused(arena.over(&tar).1, "lies below a file");
     let tar = Tar::new().symlink("a", "b").symlink("b", "a").file("a/x", "").finish();
     refused(arena.over(&tar).1, "too many symlinks");
+    let tar = Tar::new().symlink("a", "b").symlink("b", "a").hard_link("h", "a/x").finish();
+    refused(arena.over(&tar).1, "too many symlinks");
     let tar = Tar::new().symlink("a", "a/a").file("a/x", "").finish();
     refused(arena.over(&tar).1, "too many symlinks");
 }

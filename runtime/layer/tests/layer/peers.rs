@@ -140,10 +140,9 @@ fn access_control_lists_do_not_spread_to_what_is_made_below() {
 }
 
 /// Layers with everything that happens between layers.
-fn layers(root: &Path) -> Vec<Vec<u8>> {
+fn layers(root: &Path, without: &str) -> Vec<Vec<u8>> {
     let tree = rich_tree(root);
-    // Go's tar, and so umoci, drops attributes without a value.
-    shell(&tree, "setfattr -x user.empty etc/greeting");
+    shell(&tree, without);
     let base = root.join("base.tar");
     run(Command::new("tar")
         .args(["--format=posix", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-cf"])
@@ -237,10 +236,17 @@ fn layout(root: &Path, layers: &[Vec<u8>]) -> PathBuf {
     layout
 }
 
+/// Go's tar, and so both peers, drops attributes without a value.
+const UNKNOWN_TO_GO: &str = "setfattr -x user.empty etc/greeting";
+
+/// podman drops trusted attributes, and has no time before 1970.
+const UNKNOWN_TO_PODMAN: &str = "setfattr -x trusted.note var/empty; touch -d @5.25 etc/empty
+    setfattr -x trusted.link -h etc/long-link; touch -d @7 etc";
+
 #[test]
 fn an_image_looks_as_umoci_unpacks_it() {
     let root = scratch();
-    let layers = layers(root.path());
+    let layers = layers(root.path(), UNKNOWN_TO_GO);
     let layout = layout(root.path(), &layers);
     let bundle = root.path().join("bundle");
     run(Command::new("umoci")
@@ -267,4 +273,51 @@ fn an_image_looks_as_umoci_unpacks_it() {
     layers.iter().for_each(|layer| stack.add_merged(layer).unwrap());
     let ours = look(&stack.mount().path(), Look::default());
     assert_same(("umoci", &theirs), ("isopod, all merged", &ours));
+}
+
+/// What podman mounts for the image, from a store of its own. With its vfs driver, as its
+/// overlay driver can't unpack a hard link to a file of another layer.
+fn podman(root: &Path, layout: &Path) -> std::collections::BTreeMap<String, String> {
+    let store = folder(root, "podman");
+    let script = format!(
+        "set -e; podman() {{ command podman --root $PWD/store --runroot $PWD/run --tmpdir $PWD/tmp \
+           --storage-driver vfs --events-backend none \"$@\"; }}
+         # podman makes a name of the path, and takes lower-case ones only.
+         mount --bind {layout} /mnt
+         podman pull -q oci:/mnt:latest >id 2>/dev/null
+         podman image mount $(cat id) >place 2>/dev/null
+         # Looked at in here: the mount is in this namespace only.
+         exec 3<\"$(cat place)\"; echo ready; read answer || true; podman image umount -f $(cat id) >/dev/null 2>&1 || true",
+        layout = layout.display()
+    );
+    let mut child = Command::new("unshare")
+        .args(["-m", "bash", "-c", &script])
+        .current_dir(&store)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let seen = look(Path::new(&format!("/proc/{}/fd/3", child.id())), PODMAN_LOOK);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    seen
+}
+
+/// It also gives a folder without an entry the time of unpacking.
+const PODMAN_LOOK: Look = Look { folder_times: false, holes: true, raw: false };
+
+#[test]
+fn an_image_looks_as_podman_mounts_it() {
+    let root = scratch();
+    let layers = layers(root.path(), &format!("{UNKNOWN_TO_GO}; {UNKNOWN_TO_PODMAN}"));
+    let layout = layout(root.path(), &layers);
+    let mut stack = Stack::new(root.path(), WhiteoutEncoding::Device);
+    layers.iter().for_each(|layer| drop(stack.add(layer).unwrap()));
+    let ours = look(&stack.mount().path(), PODMAN_LOOK);
+    let theirs = podman(root.path(), &layout);
+    assert_same(("podman", &theirs), ("isopod", &ours));
 }

@@ -159,7 +159,17 @@ proptest! {
         // Where paths lead through symlinks that the layer deletes, order does matter.
         let plain = |op: &Op| !matches!(op, Op::Symlink(..) | Op::HardLink(..));
         let parent: Vec<Op> = parent.into_iter().filter(plain).collect();
-        let layer: Vec<Op> = layer.into_iter().filter(plain).collect();
+        let mut layer: Vec<Op> = layer.into_iter().filter(plain).collect();
+        // So does it where a folder is replaced: a deletion in it later would bring it back.
+        let is_folder = |path: &String, layer: &[Op]| {
+            layer.iter().any(|op| matches!(op, Op::Folder(folder, _) if folder == path))
+        };
+        let folders = layer.clone();
+        layer.retain(|op| match op {
+            Op::File(path, _) | Op::Fifo(path) => !is_folder(path, &folders),
+            Op::Opaque(path) => is_folder(path, &folders),
+            _ => true,
+        });
         let (deletions, mut moved): (Vec<Op>, Vec<Op>) =
             layer.iter().cloned().partition(|op| matches!(op, Op::Whiteout(_) | Op::Opaque(_)));
         for (deletion, place) in deletions.into_iter().zip(places) {

@@ -81,6 +81,8 @@ fn arguments_of_ctr_replace_the_whole_command() {
     let mut request = fixture.ctr();
     request.process.args = words(&["sh", "-c"]);
     assert_eq!(process(&request).args(), &Some(words(&["sh", "-c"])));
+    request.process.entrypoint = Some(words(&["env"]));
+    assert_eq!(process(&request).args(), &Some(words(&["env", "sh", "-c"])));
 }
 
 #[test]

@@ -76,6 +76,20 @@ fn an_exec_as_somebody_else_gets_that_users_ids_home_and_capabilities() {
 }
 
 #[test]
+fn added_groups_come_beside_those_the_user_has() {
+    let (_folder, root, spec) = container(|request| {
+        request.process.user = Some("redis".into());
+        request.process.group_add = vec!["44".into()];
+    });
+    let asked = ExecRequest { group_add: vec!["29".into(), "44".into()], ..request(&["id"]) };
+    let exec = exec_process(&spec, &root, &asked).unwrap();
+    assert_eq!(exec.user().additional_gids().as_deref().unwrap(), [1000, 44, 29]);
+    let asked = ExecRequest { user: Some("root".into()), ..asked };
+    let exec = exec_process(&spec, &root, &asked).unwrap();
+    assert_eq!(exec.user().additional_gids().as_deref().unwrap(), [0, 29, 44]);
+}
+
+#[test]
 fn inheritable_capabilities_of_an_exec_are_empty_even_when_privileged() {
     let (_folder, root, spec) = container(|_| {});
     let asked = ExecRequest { privileged: true, ..request(&["id"]) };

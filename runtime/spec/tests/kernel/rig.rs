@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -83,10 +83,8 @@ impl Rig {
         let own_filter = self.folder.path().join(OWN_FILTER);
         fs::remove_file(&own_filter).ok();
         if runtime == Runtime::Assembled {
-            let mut linux = spec.linux().clone().unwrap();
-            fs::write(own_filter, serde_json::to_vec(linux.seccomp()).unwrap()).unwrap();
-            linux.set_seccomp(None);
-            spec.set_linux(Some(linux));
+            let filter = libcontainer::take_filter(&mut spec).unwrap();
+            fs::write(own_filter, serde_json::to_vec(&filter).unwrap()).unwrap();
         }
         let mut command = match runtime {
             Runtime::Libcontainer | Runtime::Assembled => {
@@ -118,6 +116,20 @@ impl Rig {
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{runtime:?} {}: {out}{err}", output.status);
         out
+    }
+}
+
+/// A container that failed half-way leaves its cgroup, and one that should not have been
+/// able to, the folder `inside` it; both are empty by now.
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let root = Path::new("/sys/fs/cgroup");
+        let hierarchies = fs::read_dir(root).into_iter().flatten().flatten();
+        let places = hierarchies.map(|entry| entry.path()).chain([root.to_owned()]);
+        for place in places.map(|hierarchy| hierarchy.join(&self.id)) {
+            fs::remove_dir(place.join("inside")).ok();
+            fs::remove_dir(place).ok();
+        }
     }
 }
 

@@ -1,0 +1,165 @@
+//! Launchers: forked, short-lived children of the monitor, the only ones that call libcontainer.
+//!
+//! What libcontainer changes in its caller (working directory, oom score, dumpable flag, a
+//! heap full of specification) dies with them. What they start is the monitor's own child from
+//! its first instant (`CLONE_PARENT`).
+//!
+//! - [`container`]: creates and starts the container;
+//! - [`exec`]: starts another process in it;
+//! - [`executor`]: the last steps before either's program;
+//! - [`program`]: finding that program.
+
+mod console;
+mod container;
+mod exec;
+mod executor;
+mod program;
+mod rootfs;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+pub use console::resize;
+pub use exec::EXECS;
+use isopod_monitor_protocol::frame::{encode, send};
+use isopod_monitor_protocol::launch::Launch;
+use isopod_monitor_protocol::message::{ErrorKind, Size};
+use isopod_sys::cgroup::Hierarchies;
+use isopod_sys::process;
+use oci_spec::runtime::Process;
+use rustix::process::{Pid, Signal, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
+
+/// The container's ends of its standard streams; with a terminal there are none yet.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Standard input, output and error.
+    pub streams: Option<[OwnedFd; 3]>,
+    /// The terminal's first size.
+    pub size: Option<Size>,
+    /// Who is to own the terminal.
+    pub uid: u32,
+}
+
+/// What a launcher is to start.
+#[derive(Debug, Clone, Copy)]
+pub enum Job<'a> {
+    /// The container.
+    Container,
+    /// This process in it.
+    Exec(&'a Process),
+}
+
+/// What a launcher says before it ends; a terminal's master comes with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// The program was executed.
+    Started {
+        /// Its process id in the monitor's pid namespace.
+        pid: i32,
+    },
+    /// It was not, and nothing of the attempt runs.
+    Failed {
+        /// What kind of failure.
+        kind: ErrorKind,
+        /// What, and with which object.
+        message: String,
+    },
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Failure {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// For `map_err`: what was attempted, and what came of it.
+    fn at<E: std::error::Error>(what: impl std::fmt::Display) -> impl FnOnce(E) -> Self {
+        move |error| {
+            let mut message = format!("{what}: {error}");
+            let mut source = error.source();
+            while let Some(error) = source {
+                let text = error.to_string();
+                // Some of libcontainer's errors repeat what they were caused by.
+                if !message.contains(&text) {
+                    message.push_str(": ");
+                    message.push_str(&text);
+                }
+                source = error.source();
+            }
+            Self::new(ErrorKind::Failed, message)
+        }
+    }
+}
+
+/// What a successful launcher hands to the monitor.
+#[derive(Debug)]
+struct Started {
+    pid: i32,
+    terminal: Option<OwnedFd>,
+}
+
+/// A launcher at work.
+#[derive(Debug)]
+pub struct Launcher {
+    /// Its process id.
+    pub pid: Pid,
+    /// Where its [`Report`] arrives.
+    pub report: UnixStream,
+}
+
+/// Forks a launcher. It takes its place in whatever pid namespace the monitor's next child gets.
+pub fn fork(
+    launch: &Launch,
+    hierarchies: &Hierarchies,
+    cgroup: &std::path::Path,
+    job: Job<'_>,
+    stdio: Stdio,
+) -> io::Result<Launcher> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let pid = process::fork(|| {
+        let result = isolate(&theirs, &stdio).and_then(|()| match job {
+            Job::Container => container::start(launch, hierarchies, cgroup, stdio),
+            Job::Exec(process) => exec::start(launch, process, stdio),
+        });
+        let (report, terminal) = match result {
+            Ok(started) => (Report::Started { pid: started.pid }, started.terminal),
+            Err(failure) => (Report::Failed { kind: failure.kind, message: failure.message }, None),
+        };
+        // If the monitor doesn't get this, it sees the status.
+        let terminal: Vec<BorrowedFd<'_>> = terminal.iter().map(AsFd::as_fd).collect();
+        match encode(&report).map(|bytes| send(&theirs, &bytes, &terminal)) {
+            Ok(Ok(_)) => 0,
+            _ => 1,
+        }
+    })?;
+    Ok(Launcher { pid, report: ours })
+}
+
+/// Gives up all that is the monitor's and all that came from the monitor's caller.
+fn isolate(report: &UnixStream, stdio: &Stdio) -> Result<(), Failure> {
+    let mut keep = vec![report.as_fd()];
+    keep.extend(stdio.streams.iter().flatten().map(AsFd::as_fd));
+    process::close_descriptors_except(&keep).map_err(Failure::at("cannot close descriptors"))?;
+    process::reset_signals();
+    // A launcher that is killed must be noticed by what it started, not by SIGPIPE.
+    process::ignore_broken_pipes();
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(Failure::at("cannot tie the launcher to its monitor"))?;
+    process::drop_groups().map_err(Failure::at("cannot drop supplementary groups"))?;
+    process::join_new_session_keyring().map_err(Failure::at("cannot join a new session keyring"))
+}
+
+/// An existing descriptor in `/proc`, to be opened or used as a path by this process and its clones.
+fn fd_path(fd: impl AsFd) -> String {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}

@@ -1,0 +1,97 @@
+//! Creating and starting the container itself.
+
+use std::fs;
+use std::io::{self, PipeReader, Read};
+use std::path::Path;
+
+use isopod_monitor_protocol::launch::Launch;
+use isopod_monitor_protocol::state;
+use isopod_sys::cgroup::Hierarchies;
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::syscall::syscall::SyscallType;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::console::ConsoleSocket;
+use super::executor::Runner;
+use super::program::ProgramError;
+use super::{Failure, Started, Stdio, fd_path, rootfs};
+
+/// Runs `launch` up to the execution of its program.
+pub(super) fn start(
+    launch: &Launch,
+    hierarchies: &Hierarchies,
+    cgroup: &Path,
+    stdio: Stdio,
+) -> Result<Started, Failure> {
+    rootfs::make(launch)?;
+    hierarchies
+        .create(cgroup)
+        .map_err(Failure::at(format!("cannot make cgroup {}", cgroup.display())))?;
+    let oci = launch.state.join(state::OCI);
+    fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
+
+    let (verdict, verdict_writer) = io::pipe().map_err(Failure::at("cannot make a pipe"))?;
+    let at = || format!("cannot create container {}", launch.id);
+    let builder = ContainerBuilder::new(launch.id.clone(), SyscallType::default())
+        .with_executor(Runner::new(verdict_writer, None))
+        .with_root_path(&oci)
+        .map_err(Failure::at(at()))?;
+    let (builder, console) = connect(builder, launch, stdio.streams)?;
+    let built = builder
+        .as_init(&launch.data)
+        .with_systemd(false)
+        .with_detach(true)
+        .as_sibling(true)
+        .build();
+    let mut container = match built {
+        Ok(container) => container,
+        Err(error) => return Err(read_verdict(verdict).unwrap_or_else(|| Failure::at(at())(error))),
+    };
+    let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
+    container.set_pid(pid);
+    let terminal = console
+        .map(|console| console.receive(stdio.size, stdio.uid))
+        .transpose()
+        .map_err(Failure::at("cannot get the container's terminal"))?;
+    container.start().map_err(Failure::at(format!("cannot start container {}", launch.id)))?;
+    match read_verdict(verdict) {
+        Some(failure) => Err(failure),
+        None => Ok(Started { pid, terminal }),
+    }
+}
+
+/// Gives the process its standard streams, or a socket for its terminal.
+pub(super) fn connect(
+    builder: ContainerBuilder,
+    launch: &Launch,
+    streams: Option<[std::os::fd::OwnedFd; 3]>,
+) -> Result<(ContainerBuilder, Option<ConsoleSocket>), Failure> {
+    if let Some([stdin, stdout, stderr]) = streams {
+        let builder = builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr);
+        return Ok((builder, None));
+    }
+    let console = ConsoleSocket::bind(&launch.state)
+        .map_err(Failure::at("cannot make a socket for the terminal"))?;
+    Ok((builder.with_console_socket(Some(console.path())), Some(console)))
+}
+
+/// What the new process says about its program; nothing once the program runs, or when the process
+/// ended before it came so far.
+pub(super) fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
+    let mut words = Vec::new();
+    verdict.read_to_end(&mut words).ok()?;
+    let error: ProgramError = serde_json::from_slice(&words).ok()?;
+    Some(Failure::new(error.kind, error.to_string()))
+}
+
+/// The process that this launcher, in its own pid namespace, calls `pid`, as `/proc` calls
+/// it, which is mounted for the host's pid namespace.
+fn host_pid(pid: i32) -> io::Result<i32> {
+    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
+    let handle = pidfd_open(pid, PidfdFlags::empty())?;
+    let about = fs::read_to_string(fd_path(&handle).replace("/fd/", "/fdinfo/"))?;
+    let field = about.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let pid = field.and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0);
+    pid.ok_or_else(|| io::ErrorKind::NotFound.into())
+}

@@ -1,0 +1,177 @@
+//! Ends: of processes, of the container, of the monitor.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+use isopod_monitor_protocol::state;
+use isopod_monitor_protocol::status::{Exit, Phase};
+use isopod_monitor_protocol::time::Timestamp;
+use isopod_sys::process;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+
+use super::{CONTAINER, Monitor, MonitorError};
+use crate::cleanup;
+
+impl Monitor {
+    /// Takes the exit status of every child that has ended.
+    pub(super) fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if self.launcher_ended(pid, status) || self.guard.as_ref().is_some_and(|g| g.is(pid)) {
+                // A guard that was killed takes the container along: that is seen next.
+                continue;
+            }
+            let raw = pid.as_raw_nonzero().get();
+            let mut all = self.processes.iter();
+            match all.find(|(_, p)| p.pid == raw && p.exit.is_none()).map(|(number, _)| *number) {
+                Some(number) => self.process_ended(number, status),
+                // A process may end before its launcher has reported it.
+                None if !self.starting.is_empty() => {
+                    self.unclaimed.insert(raw, status);
+                }
+                None => {}
+            }
+        }
+        if self.starting.is_empty() {
+            self.unclaimed.clear();
+        }
+    }
+
+    /// A process has ended, and no longer reads; its output may still be on its way.
+    pub(super) fn process_ended(&mut self, number: u32, status: WaitStatus) {
+        let is_container = number == CONTAINER;
+        let signal = status.terminating_signal();
+        let exit = Exit {
+            code: signal.map_or_else(|| status.exit_status().unwrap_or(0), |signal| 128 + signal),
+            signal,
+            oom_killed: is_container && self.is_oom_killed(),
+            error: None,
+            at: Timestamp::now(),
+        };
+        let Some(process) = self.processes.get_mut(&number) else { return };
+        process.exit = Some(exit.clone());
+        let lagged = process.streams.process_ended();
+        self.tell_lagged(lagged);
+        if is_container {
+            self.status.exit = Some(exit);
+            self.status.pid = 0;
+            self.set_phase(Phase::Exited);
+            self.kill_rest();
+        }
+    }
+
+    fn is_oom_killed(&self) -> bool {
+        let facts = self.facts.as_ref();
+        facts.is_some_and(|f| self.hierarchies.oom_kills(&f.cgroup).is_ok_and(|kills| kills > 0))
+    }
+
+    /// Without a pid namespace of its own, a container's first process leaves others behind.
+    fn kill_rest(&mut self) {
+        if let Some(facts) = self.facts.as_ref().filter(|facts| !facts.owns_pids) {
+            // What resists is seen again, and reported, when the cgroup can't be removed.
+            self.hierarchies.kill(&facts.cgroup, Duration::from_secs(5)).ok();
+        }
+    }
+
+    /// Brings everything that has ended as far to its conclusion as can be done now.
+    pub(super) fn settle(&mut self) {
+        let ended: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.exit.is_some())
+            .map(|(number, _)| *number)
+            .collect();
+        for number in ended {
+            let lagged = self.with_streams(number, crate::stdio::Streamed::settle);
+            self.tell_lagged(lagged.unwrap_or_default());
+            let process =
+                self.processes.get(&number).filter(|process| process.streams.is_settled());
+            let Some(exit) = process.and_then(|process| process.exit.clone()) else { continue };
+            if number != CONTAINER {
+                self.processes.remove(&number);
+                self.tell_exited(number, &exit);
+            } else if self.processes.len() == 1 && self.starting.is_empty() {
+                self.conclude(&exit);
+            }
+        }
+        self.sweep();
+    }
+
+    /// The container is gone, all its output handed over: what is left of it is removed, whoever
+    /// waits is told, and the monitor has nothing more to do.
+    fn conclude(&mut self, exit: &Exit) {
+        self.undo();
+        self.processes.remove(&CONTAINER);
+        self.tell_exited(CONTAINER, exit);
+        self.is_over = true;
+    }
+
+    /// Removes all that a start has made. A failure is added to the status: nothing is lost, and the
+    /// next clean-up tries again.
+    pub(super) fn undo(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss();
+        }
+        self.listener = None;
+        let facts = self.facts.as_ref();
+        let has_epilogue = facts.is_some_and(|facts| facts.has_epilogue);
+        let cgroup = facts.map(|facts| facts.cgroup.as_path());
+        let removed = cleanup::remove(&self.launch, &self.hierarchies, cgroup, has_epilogue);
+        if let (Err(error), Some(exit)) = (removed, &mut self.status.exit) {
+            let words = exit.error.take().map(|first| format!("{first}; ")).unwrap_or_default();
+            exit.error = Some(format!("{words}{error}"));
+            self.publish();
+        }
+    }
+
+    /// Kills the container's first process, or the launcher before there is one.
+    pub(super) fn kill_container(&mut self) {
+        if let Some(process) = self.processes.get(&CONTAINER).filter(|p| p.exit.is_none()) {
+            if let Some(pid) = Pid::from_raw(process.pid) {
+                kill_process(pid, Signal::KILL).ok();
+            }
+            if let Some(facts) = &self.facts
+                && self.status.phase == Phase::Paused
+            {
+                self.hierarchies.set_frozen(&facts.cgroup, false).ok();
+            }
+        } else if let Some(starting) = self.starting.get(&CONTAINER) {
+            kill_process(starting.launcher(), Signal::KILL).ok();
+        } else if self.processes.is_empty() {
+            self.is_over = true;
+        }
+    }
+
+    /// Kills what a launcher that was killed has left half-made. libcontainer gives such
+    /// processes a name; as long as other launchers work, theirs can't be told apart.
+    fn sweep(&mut self) {
+        if !self.has_strays || !self.starting.is_empty() {
+            return;
+        }
+        self.has_strays = false;
+        let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return };
+        for pid in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if comm.starts_with("youki:[")
+                && let Some(pid) = Pid::from_raw(pid)
+            {
+                // It is our child and not reaped, so the number is still its own.
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+    }
+
+    /// The last act: gives up the socket and the lock; becomes the command that is to follow.
+    pub(super) fn leave(mut self) -> Result<(), MonitorError> {
+        if self.lock.is_some() {
+            // Gone already where the container has ended in order.
+            std::fs::remove_file(self.launch.state.join(state::SOCKET)).ok();
+        }
+        let command = std::mem::take(&mut self.launch.after_exit);
+        drop(self);
+        let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+        process::reset_signals();
+        let error = Command::new(program).args(arguments).env_clear().exec();
+        Err(MonitorError("run the command that is to follow", error))
+    }
+}

@@ -1,0 +1,146 @@
+//! From a program that a client executed to a monitor: a process of its own, which its client can
+//! neither lose nor keep waiting for.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use isopod_monitor_protocol::launch::Launch;
+use isopod_monitor_protocol::{VERSION, data, state};
+use isopod_sys::cgroup::{self, Hierarchies};
+use isopod_sys::lock::Lock;
+use isopod_sys::process;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use crate::monitor::{Monitor, MonitorError};
+
+/// Why a monitor didn't come to be.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `launch.json` can't be used.
+    #[error("cannot use {0}: {1}")]
+    Launch(PathBuf, io::Error),
+    /// Written for another version.
+    #[error("{0} is of version {1}, this monitor speaks {VERSION}")]
+    Version(PathBuf, u32),
+    /// Standard input is no connection.
+    #[error("standard input is no control connection: {0}")]
+    Control(io::Error),
+    /// Something that only a broken system refuses.
+    #[error("cannot {0}: {1}")]
+    System(&'static str, io::Error),
+}
+
+/// For `map_err`: what was attempted.
+pub fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |error| StartError::System(what, error)
+}
+
+/// Reads `launch.json` in the data folder.
+pub fn read_launch(folder: &Path) -> Result<Launch, StartError> {
+    let path = folder.join(data::LAUNCH);
+    let parsed = std::fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+    let launch: Launch = parsed.map_err(|error| StartError::Launch(path.clone(), error))?;
+    if launch.version != VERSION {
+        return Err(StartError::Version(path, launch.version));
+    }
+    Ok(launch)
+}
+
+/// Forks the monitor of the container whose data folder this is, and returns.
+pub fn start(folder: &Path) -> Result<(), StartError> {
+    process::close_descriptors_except(&[]).map_err(system("close inherited descriptors"))?;
+    process::clear_environment().map_err(system("clear the environment"))?;
+    let launch = read_launch(folder)?;
+    let hierarchies = Hierarchies::find().map_err(system("find control groups"))?;
+    fork(&hierarchies, &launch)?;
+    // The monitor is at work; meanwhile this process waits, in its place, for the grace period that
+    // the first migration between control groups takes.
+    cgroup::prime();
+    Ok(())
+}
+
+/// Forks the monitor, into its own v2 cgroup where that can be.
+fn fork(hierarchies: &Hierarchies, launch: &Launch) -> Result<(), StartError> {
+    let own_group = hierarchies.v2_group(&launch.monitor_cgroup).ok().flatten();
+    let forked = own_group.map(|group| {
+        process::fork_into_cgroup(std::os::fd::AsFd::as_fd(&group), || {
+            become_monitor(hierarchies, launch)
+        })
+    });
+    match forked {
+        Some(Ok(_)) => Ok(()),
+        // Rootless without delegation: it stays in our session.
+        _ => {
+            process::fork(|| become_monitor(hierarchies, launch)).map(drop).map_err(system("fork"))
+        }
+    }
+}
+
+fn become_monitor(hierarchies: &Hierarchies, launch: &Launch) -> i32 {
+    let monitor = detach(hierarchies, launch)
+        .and_then(|control| Ok(Monitor::new(hierarchies.clone(), launch.clone(), control)?));
+    match monitor.and_then(|monitor| Ok(monitor.run()?)) {
+        Ok(()) => 0,
+        Err(error) => {
+            // Standard error is the log that the client gave us, or nothing.
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("isopod-monitor: container {}: {error}", launch.id);
+            }
+            1
+        }
+    }
+}
+
+impl From<MonitorError> for StartError {
+    fn from(error: MonitorError) -> Self {
+        let MonitorError(what, error) = error;
+        Self::System(what, error)
+    }
+}
+
+/// Leaves the caller's session, folder, groups and standard input, which is returned.
+fn detach(hierarchies: &Hierarchies, launch: &Launch) -> Result<UnixStream, StartError> {
+    process::tune_allocator();
+    process::reset_signals();
+    process::ignore_broken_pipes();
+    rustix::process::setsid().map_err(|error| system("leave the session")(error.into()))?;
+    std::env::set_current_dir("/").map_err(system("leave the folder"))?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    // Not permitted rootless; then the container shares its caller's session, as all do there.
+    hierarchies.leave_session(&launch.monitor_cgroup).ok();
+    let control = process::take_stdin().map_err(StartError::Control)?;
+    let null = File::open("/dev/null").map_err(system("open /dev/null"))?;
+    process::replace_stdio(&null, 0).map_err(system("replace standard input"))?;
+    rustix::net::sockopt::socket_domain(&control)
+        .map_err(|error| StartError::Control(error.into()))?;
+    Ok(control.into())
+}
+
+/// Makes the state folder and takes its lock; `None` where another monitor has it.
+pub fn take_state(folder: &Path) -> io::Result<Option<Lock>> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    Lock::try_exclusive(&folder.join(state::LOCK))
+}
+
+/// Binds the control socket, for this user alone.
+pub fn bind(folder: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(folder.join(state::SOCKET)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = openat(CWD, folder, flags, Mode::empty())?;
+    // The socket gets its mode from the mask; there is no moment at which others could connect.
+    let mask = rustix::process::umask(Mode::from_raw_mode(0o177));
+    let path = format!("/proc/self/fd/{}/{}", opened.as_raw_fd(), state::SOCKET);
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(mask);
+    let listener = listener?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
