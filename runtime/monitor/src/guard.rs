@@ -80,6 +80,7 @@ impl Guard {
 fn fork(last_act: impl FnOnce()) -> io::Result<(Pid, PipeWriter)> {
     let (mut reader, writer) = io::pipe()?;
     let pid = process::fork(|| {
+        rustix::thread::set_name(c"isopod-guard").ok();
         if process::close_descriptors_except(&[reader.as_fd()]).is_err() {
             return 1;
         }

@@ -146,6 +146,7 @@ pub fn fork(
 
 /// Gives up all that is the monitor's and all that came from the monitor's caller.
 fn isolate(report: &UnixStream, stdio: &Stdio) -> Result<(), Failure> {
+    rustix::thread::set_name(c"isopod-launcher").ok();
     let mut keep = vec![report.as_fd()];
     keep.extend(stdio.streams.iter().flatten().map(AsFd::as_fd));
     process::close_descriptors_except(&keep).map_err(Failure::at("cannot close descriptors"))?;

@@ -106,6 +106,8 @@ impl From<MonitorError> for StartError {
 /// Leaves the caller's session, folder, groups and standard input, which is returned.
 fn detach(hierarchies: &Hierarchies, launch: &Launch) -> Result<UnixStream, StartError> {
     process::tune_allocator();
+    // Executed through a descriptor, it would be called by its number.
+    rustix::thread::set_name(c"isopod-monitor").ok();
     process::reset_signals();
     process::ignore_broken_pipes();
     rustix::process::setsid().map_err(|error| system("leave the session")(error.into()))?;
