@@ -138,7 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("env");
         std::fs::write(&file, "A B=1\n").unwrap();
-        let error = variables(&[file.clone()], &[]).unwrap_err();
+        let error = variables(std::slice::from_ref(&file), &[]).unwrap_err();
         assert!(error.to_string().contains(&file.display().to_string()), "{error}");
         assert!(variables(&[folder.path().join("none")], &[]).is_err());
     }

@@ -4,8 +4,8 @@
 //! specifications; containers-auth.json(5) and docker's config.json.
 
 pub(crate) mod challenge;
+mod credential_helper;
 mod credentials;
-mod helper;
 pub(crate) mod session;
 
 pub use credentials::{Credential, CredentialError, Credentials};

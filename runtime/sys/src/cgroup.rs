@@ -309,7 +309,7 @@ pub fn prime() {
 }
 
 fn is_v2(path: &Path) -> bool {
-    statfs(path).is_ok_and(|about| about.f_type as i64 == CGROUP2_MAGIC)
+    statfs(path).is_ok_and(|about| about.f_type == CGROUP2_MAGIC)
 }
 
 /// cgroup files are written by one `write` and must not be created.

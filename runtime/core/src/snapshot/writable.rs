@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use isopod_image::Platform;
@@ -80,11 +80,23 @@ impl Snapshots<'_> {
             let path = folder.join(name);
             fs::create_dir(&path).map_err(Error::io("cannot make", &path))?;
         }
-        // The upper folder's mode becomes that of the container's `/`; the lower ones' is 0755.
-        let upper = folder.join("fs");
-        fs::set_permissions(&upper, fs::Permissions::from_mode(0o755))
-            .map_err(Error::io("cannot set the mode of", &upper))?;
+        self.take_over_root(&folder.join("fs"), layers.first())?;
         Ok(row)
+    }
+
+    /// The upper folder's mode and owner are those of `/` in a container: the topmost layer's.
+    fn take_over_root(&self, upper: &Path, top: Option<&LayerName>) -> Result<()> {
+        let (mode, owner, group) = match top {
+            Some(name) => {
+                let path = self.runtime.layers().path(name);
+                let metadata = fs::metadata(&path).map_err(Error::io("cannot look at", &path))?;
+                (metadata.mode() & 0o7777, metadata.uid(), metadata.gid())
+            }
+            None => (0o755, 0, 0),
+        };
+        chown(upper, Some(owner), Some(group))
+            .and_then(|()| fs::set_permissions(upper, fs::Permissions::from_mode(mode)))
+            .map_err(Error::io("cannot set owner and mode of", upper))
     }
 
     fn folder(&self, row: &SnapshotRow) -> PathBuf {

@@ -227,7 +227,7 @@ impl Monitor {
         let is_open = client.receive();
         loop {
             let Some(client) = self.clients.get_mut(id) else { return };
-            match client.decoder.next::<Envelope>() {
+            match client.decoder.take_message::<Envelope>() {
                 Ok(Some(envelope)) => self.answer(id, envelope),
                 Ok(None) => break,
                 Err(error) => {

@@ -200,7 +200,7 @@ impl Monitor {
     pub(super) fn read_report(&mut self, number: u32) {
         let Some(starting) = self.starting.get_mut(&number) else { return };
         let Ok(length) = starting.decoder.receive(starting.report.as_fd()) else { return };
-        match starting.decoder.next::<Report>() {
+        match starting.decoder.take_message::<Report>() {
             Ok(Some(report)) => self.resolve(number, report),
             Ok(None) if length > 0 => {}
             // Its end is reported when it is reaped; the end of the stream would be all the time.

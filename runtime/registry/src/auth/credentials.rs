@@ -173,7 +173,7 @@ impl Credentials {
     }
 
     fn ask(&self, name: &str, registry: &str) -> Result<Option<Credential>, CredentialError> {
-        helper::get(name, server_key(registry), self.helper_timeout)
+        credential_helper::get(name, server_key(registry), self.helper_timeout)
     }
 }
 

@@ -1,3 +1,5 @@
+//! The document of a whole container, field by field.
+
 use std::path::Path;
 
 use isopod_image::config::ContainerConfig;

@@ -1,3 +1,5 @@
+//! The process of an exec, beside that of its container.
+
 use std::path::Path;
 
 use isopod_image::config::ContainerConfig;

@@ -1,3 +1,5 @@
+//! Values of command lines, as the originals read them.
+
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Mounts and their options, against what runc writes.
+
 use super::*;
 use crate::host::CgroupLayout;
 use crate::namespaces::Namespace;

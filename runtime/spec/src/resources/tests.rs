@@ -1,3 +1,5 @@
+//! Limits, and what is refused of them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The default filter, against the published one.
+
 use std::collections::BTreeSet;
 
 use super::profile::{Circumstances, ProfileError, compile};

@@ -1,3 +1,5 @@
+//! Users and groups, from honest and hostile files.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

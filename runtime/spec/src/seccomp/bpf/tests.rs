@@ -1,3 +1,5 @@
+//! The assembled program, run against the document it was made from.
+
 use oci_spec::runtime::{LinuxSeccompBuilder, LinuxSeccompOperator, LinuxSyscallBuilder};
 use proptest::prelude::*;
 
