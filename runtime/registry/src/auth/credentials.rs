@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use isopod_image::reference::DEFAULT_REGISTRY;
 use serde::{Deserialize, Deserializer};
 
-use super::helper;
+use super::credential_helper;
 
 /// Proof of who we are. Its `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq, Hash)]
