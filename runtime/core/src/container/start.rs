@@ -1,5 +1,7 @@
 //! Starting: the specification is written anew, a monitor is started, and it starts the process.
 
+use std::io;
+
 use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::Rootfs;
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
@@ -54,9 +56,14 @@ impl Container<'_> {
     /// Keeps other commands from starting or removing it at the same time.
     pub(super) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
         let path = folder.join("operation.lock");
-        Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
+        loop {
+            match private_folder(&folder).and_then(|()| Lock::exclusive(&path)) {
+                // It was just removed by another command, which its rows will tell.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => return other.map_err(Error::io("cannot lock", &path)),
+            }
+        }
     }
 
     /// How its root file system is made.
