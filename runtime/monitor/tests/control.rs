@@ -25,7 +25,10 @@ fn a_paused_container_stands_still_until_it_is_resumed() {
     eventually("it writes", || size() > 0);
     assert_eq!(container.ask(Request::Pause), Reply::Ok);
     assert_eq!(container.status().phase, Phase::Paused);
-    assert!(matches!(container.ask(Request::Pause), Reply::Error { kind: ErrorKind::WrongPhase, .. }));
+    assert!(matches!(
+        container.ask(Request::Pause),
+        Reply::Error { kind: ErrorKind::WrongPhase, .. }
+    ));
     std::thread::sleep(std::time::Duration::from_millis(50));
     let before = size();
     std::thread::sleep(std::time::Duration::from_millis(100));
@@ -49,11 +52,15 @@ fn a_signal_reaches_one_process_or_all() {
     assert_eq!(container.ask(kill(libc::SIGUSR1, false)), Reply::Ok);
     assert_eq!(read_until(&mut running.streams[0], "\n"), "first\n");
     assert_eq!(container.ask(kill(libc::SIGUSR1, true)), Reply::Ok);
-    let mut lines = [read_until(&mut running.streams[0], "\n"), read_until(&mut running.streams[0], "\n")];
+    let mut lines =
+        [read_until(&mut running.streams[0], "\n"), read_until(&mut running.streams[0], "\n")];
     lines.sort();
     assert_eq!(lines, ["first\n", "second\n"]);
     for bad in [0, -1, 65, 1000] {
-        assert!(matches!(container.ask(kill(bad, false)), Reply::Error { kind: ErrorKind::Invalid, .. }));
+        assert!(matches!(
+            container.ask(kill(bad, false)),
+            Reply::Error { kind: ErrorKind::Invalid, .. }
+        ));
     }
     container.kill();
     running.exit();
@@ -71,9 +78,10 @@ fn a_real_time_signal_is_a_signal() {
 
 #[test]
 fn the_out_of_memory_killer_is_noticed() {
-    let container = Container::shell("dd if=/dev/zero of=/dev/null bs=200M count=1").with(|_, spec| {
-        spec["linux"]["resources"]["memory"] = json!({"limit": 20 << 20});
-    });
+    let container =
+        Container::shell("dd if=/dev/zero of=/dev/null bs=200M count=1").with(|_, spec| {
+            spec["linux"]["resources"]["memory"] = json!({"limit": 20 << 20});
+        });
     // The shell runs dd within itself, as busybox-static does.
     let exit = container.output().2;
     assert!(exit.oom_killed, "{exit:?}");
@@ -82,7 +90,8 @@ fn the_out_of_memory_killer_is_noticed() {
 
 #[test]
 fn output_is_logged_as_docker_does() {
-    let container = Container::shell("echo 'one <two>'; echo three >&2; printf four").with_json_log();
+    let container =
+        Container::shell("echo 'one <two>'; echo three >&2; printf four").with_json_log();
     container.output();
     let text = fs::read_to_string(container.path("log")).unwrap();
     let mut lines: Vec<(String, String)> = text
@@ -96,7 +105,10 @@ fn output_is_logged_as_docker_does() {
         .collect();
     lines.sort();
     let line = |stream: &str, log: &str| (stream.to_owned(), log.to_owned());
-    assert_eq!(lines, [line("stderr", "three\n"), line("stdout", "four"), line("stdout", "one <two>\n")]);
+    assert_eq!(
+        lines,
+        [line("stderr", "three\n"), line("stdout", "four"), line("stdout", "one <two>\n")]
+    );
     assert!(text.contains("one \\u003ctwo\\u003e\\n"));
 }
 
@@ -119,9 +131,10 @@ fn logs_rotate_while_a_container_floods_them() {
 
 #[test]
 fn a_cri_log_is_reopened_on_request() {
-    let container = Container::shell("read a; echo $a; read b; echo $b; sleep 1000").with(|launch, _| {
-        launch.open_stdin = true;
-    });
+    let container =
+        Container::shell("read a; echo $a; read b; echo $b; sleep 1000").with(|launch, _| {
+            launch.open_stdin = true;
+        });
     let path = container.path("log");
     let container = container.with(|launch, _| launch.log = Log::Cri { path: path.clone() });
     let mut running = container.run(Some(support::ALL));
@@ -132,7 +145,8 @@ fn a_cri_log_is_reopened_on_request() {
     support::write(&mut running.streams[0], "two\n");
     read_until(&mut running.streams[1], "two\n");
     eventually("both are written", || {
-        fs::read_to_string(container.path("old")).is_ok_and(|text| text.ends_with(" stdout F one\n"))
+        fs::read_to_string(container.path("old"))
+            .is_ok_and(|text| text.ends_with(" stdout F one\n"))
             && fs::read_to_string(&path).is_ok_and(|text| text.ends_with(" stdout F two\n"))
     });
     container.kill();
@@ -183,7 +197,10 @@ fn requests_that_make_no_sense_are_refused_and_harm_nothing() {
     let size = isopod_monitor_protocol::message::Size { columns: 1, rows: 1 };
     let resize = Request::Resize { exec_id: None, size };
     assert!(matches!(container.ask(resize), Reply::Error { kind: ErrorKind::Invalid, .. }));
-    assert!(matches!(container.ask(Request::ReopenLog), Reply::Error { kind: ErrorKind::Invalid, .. }));
+    assert!(matches!(
+        container.ask(Request::ReopenLog),
+        Reply::Error { kind: ErrorKind::Invalid, .. }
+    ));
 
     let answer = |bytes: &[u8]| {
         let (mut stream, _) = container.connect().into_parts();
@@ -201,7 +218,10 @@ fn requests_that_make_no_sense_are_refused_and_harm_nothing() {
     assert!(matches!(answer(&future), Reply::Error { kind: ErrorKind::Version, .. }));
     let junk = encode(&"junk").unwrap();
     assert!(matches!(answer(&junk), Reply::Error { kind: ErrorKind::Invalid, .. }));
-    assert!(matches!(answer(&u32::MAX.to_le_bytes()), Reply::Error { kind: ErrorKind::Invalid, .. }));
+    assert!(matches!(
+        answer(&u32::MAX.to_le_bytes()),
+        Reply::Error { kind: ErrorKind::Invalid, .. }
+    ));
     container.kill();
     running.exit();
 }

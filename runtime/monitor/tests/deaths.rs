@@ -19,7 +19,8 @@ fn kill(pid: i32, signal: Signal) {
 }
 
 fn is_alive(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| !status.contains("State:\tZ"))
+    fs::read_to_string(format!("/proc/{pid}/status"))
+        .is_ok_and(|status| !status.contains("State:\tZ"))
 }
 
 fn clean_up(container: &Container) -> std::io::Result<()> {
@@ -47,11 +48,19 @@ fn named(container: &Container, name: &str) -> Option<i32> {
 #[test]
 fn a_container_dies_with_its_monitor_though_it_changed_its_user_and_forgot_its_parent() {
     // `su` clears a parent-death signal, `setsid` leaves every session and group.
-    let container = Container::shell("setsid su -s /bin/sh nobody -c 'echo up; sleep 1000' & sleep 1000").with(|_, spec| {
+    let container = Container::shell(
+        "setsid su -s /bin/sh nobody -c 'echo up; sleep 1000' & sleep 1000",
+    )
+    .with(|_, spec| {
         let all = json!(["CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_DAC_OVERRIDE"]);
-        spec["process"]["capabilities"] = json!({"bounding": all, "effective": all, "permitted": all});
+        spec["process"]["capabilities"] =
+            json!({"bounding": all, "effective": all, "permitted": all});
     });
-    fs::write(container.path("root/etc/passwd"), "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n").unwrap();
+    fs::write(
+        container.path("root/etc/passwd"),
+        "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
+    )
+    .unwrap();
     fs::write(container.path("root/etc/group"), "root:x:0:\nnobody:x:65534:\n").unwrap();
     let mut running = container.run(Some(OUT));
     read_until(&mut running.streams[0], "up");
@@ -84,9 +93,10 @@ fn in_the_hosts_pid_namespace_too_a_container_dies_with_its_monitor() {
 
 #[test]
 fn in_the_hosts_pid_namespace_nothing_outlives_the_first_process() {
-    let container = Container::shell("sleep 1000 & sleep 1000 & echo up; exit 3").with(|_, spec| {
-        spec["linux"]["namespaces"].as_array_mut().unwrap().retain(|ns| ns["type"] != "pid");
-    });
+    let container =
+        Container::shell("sleep 1000 & sleep 1000 & echo up; exit 3").with(|_, spec| {
+            spec["linux"]["namespaces"].as_array_mut().unwrap().retain(|ns| ns["type"] != "pid");
+        });
     let (out, _, exit) = container.output();
     assert_eq!((out.as_str(), exit.code), ("up\n", 3));
     assert_eq!(container.leftovers(), [""; 0]);
@@ -107,7 +117,8 @@ fn a_container_ends_with_its_guard_and_its_monitor_says_so() {
 fn a_killed_launcher_is_an_error_and_leaves_nothing() {
     // A hook inside the container keeps the launcher waiting.
     let container = Container::new(&["true"]).with(|_, spec| {
-        spec["hooks"] = json!({"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]});
+        spec["hooks"] =
+            json!({"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]});
     });
     let mut connection = container.spawn(None, None);
     eventually("the launcher is at work", || {
@@ -116,7 +127,9 @@ fn a_killed_launcher_is_an_error_and_leaves_nothing() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     kill(named(&container, "isopod-launcher").unwrap(), Signal::KILL);
     let answer = connection.receive().unwrap();
-    let Some(FromMonitor::Reply(Reply::Error { message, .. })) = answer else { panic!("{answer:?}") };
+    let Some(FromMonitor::Reply(Reply::Error { message, .. })) = answer else {
+        panic!("{answer:?}")
+    };
     assert_eq!(message, "launcher was killed by signal 9");
     container.wait_until_gone();
     assert_eq!(container.status().phase, Phase::Failed);
@@ -163,11 +176,12 @@ fn the_command_that_is_to_follow_runs_when_all_is_over() {
     let container = Container::shell("exit 2");
     let proof = container.path("proof");
     let lock = container.launch.state.join("monitor.lock");
-    let script = format!(
-        "flock -n {} sh -c 'env > {}'",
-        lock.display(),
-        proof.with_extension("part").display()
-    ) + &format!(" && mv {} {}", proof.with_extension("part").display(), proof.display());
+    let script =
+        format!(
+            "flock -n {} sh -c 'env > {}'",
+            lock.display(),
+            proof.with_extension("part").display()
+        ) + &format!(" && mv {} {}", proof.with_extension("part").display(), proof.display());
     let container = container.with(|launch, _| {
         launch.after_exit = vec!["/bin/sh".into(), "-c".into(), script];
     });

@@ -15,7 +15,12 @@ struct Exec {
     streams: Vec<File>,
 }
 
-fn start(container: &Container, id: &str, value: serde_json::Value, streams: Streams) -> Result<Exec, (ErrorKind, String)> {
+fn start(
+    container: &Container,
+    id: &str,
+    value: serde_json::Value,
+    streams: Streams,
+) -> Result<Exec, (ErrorKind, String)> {
     let process = serde_json::from_value(value).unwrap();
     let mut connection = container.connect();
     let request = Request::Exec { exec_id: id.into(), process, streams, size: None };
@@ -59,7 +64,11 @@ fn end(container: &Container, running: Running) {
 #[test]
 fn an_exec_runs_inside_and_its_output_and_end_come_back() {
     let (container, running) = sleeping();
-    let (text, exit) = output(&container, "a", &["sh", "-c", "ls /; echo err >&2; readlink /proc/self/ns/pid; exit 9"]);
+    let (text, exit) = output(
+        &container,
+        "a",
+        &["sh", "-c", "ls /; echo err >&2; readlink /proc/self/ns/pid; exit 9"],
+    );
     assert!(text.contains("bin\n") && text.contains("err\n"), "{text}");
     let inside = std::fs::read_link(format!("/proc/{}/ns/pid", running.pid)).unwrap();
     assert!(text.contains(inside.to_str().unwrap()), "{text}");
@@ -100,7 +109,10 @@ fn an_execs_terminal_is_its_own() {
 fn a_command_that_cannot_run_fails_its_exec_alone() {
     let (container, running) = sleeping();
     let error = start(&container, "a", process_json(&["absent"]), OUT).err().unwrap();
-    assert_eq!(error, (ErrorKind::CommandNotFound, "exec: \"absent\": executable file not found in $PATH".into()));
+    assert_eq!(
+        error,
+        (ErrorKind::CommandNotFound, "exec: \"absent\": executable file not found in $PATH".into())
+    );
     let error = start(&container, "a", process_json(&["/etc"]), OUT).err().unwrap();
     assert_eq!(error.0, ErrorKind::CommandNotExecutable);
     assert_eq!(output(&container, "a", &["echo", "fine"]).0, "fine\n");
@@ -110,12 +122,16 @@ fn a_command_that_cannot_run_fails_its_exec_alone() {
 #[test]
 fn execs_are_listed_found_by_name_and_killed_alone() {
     let (container, running) = sleeping();
-    let exec = start(&container, "sleeper", process_json(&["sleep", "500"]), Streams::default()).unwrap();
+    let exec =
+        start(&container, "sleeper", process_json(&["sleep", "500"]), Streams::default()).unwrap();
     let taken = start(&container, "sleeper", process_json(&["true"]), OUT).err().unwrap();
     assert_eq!(taken.0, ErrorKind::AlreadyExists);
     let Reply::Execs { execs } = container.ask(Request::ListExecs) else { panic!() };
     assert_eq!(execs.len(), 1);
-    assert_eq!((execs[0].exec_id.as_str(), execs[0].args.join(" ").as_str()), ("sleeper", "sleep 500"));
+    assert_eq!(
+        (execs[0].exec_id.as_str(), execs[0].args.join(" ").as_str()),
+        ("sleeper", "sleep 500")
+    );
     let mut waiter = container.connect();
     assert_eq!(waiter.ask(Request::Wait { exec_id: Some("sleeper".into()) }).unwrap(), Reply::Ok);
     let kill = Request::Kill { exec_id: Some("sleeper".into()), signal: libc::SIGTERM, all: false };
@@ -137,7 +153,9 @@ fn execs_end_with_their_container_and_say_so() {
 #[test]
 fn a_background_child_that_keeps_the_output_open_does_not_keep_the_exec() {
     let (container, running) = sleeping();
-    let mut exec = start(&container, "a", process_json(&["sh", "-c", "sleep 300 & echo started"]), OUT).unwrap();
+    let mut exec =
+        start(&container, "a", process_json(&["sh", "-c", "sleep 300 & echo started"]), OUT)
+            .unwrap();
     assert_eq!(read_until(&mut exec.streams[0], "\n"), "started\n");
     assert_eq!(exit(exec).code, 0);
     end(&container, running);
@@ -172,9 +190,14 @@ fn an_exec_has_the_containers_seccomp_filter_and_no_capability_more_than_asked_f
     let own = read_until(&mut running.streams[0], "Seccomp:\t2\n");
     for no_new_privileges in [None, Some(true)] {
         for uid in [0, 1000] {
-            let mut value = process_json(&["sh", "-c", "grep -E 'Seccomp:|Cap' /proc/self/status; mkdir /tmp/x"]);
+            let mut value = process_json(&[
+                "sh",
+                "-c",
+                "grep -E 'Seccomp:|Cap' /proc/self/status; mkdir /tmp/x",
+            ]);
             value["user"]["uid"] = uid.into();
-            value["args"][2] = "grep -E 'Seccomp:|Cap' /proc/self/status; busybox mkdir /tmp/x 2>&1".into();
+            value["args"][2] =
+                "grep -E 'Seccomp:|Cap' /proc/self/status; busybox mkdir /tmp/x 2>&1".into();
             if let Some(set) = no_new_privileges {
                 value["noNewPrivileges"] = set.into();
             }
@@ -184,10 +207,15 @@ fn an_exec_has_the_containers_seccomp_filter_and_no_capability_more_than_asked_f
             assert!(text.contains("CapInh:\t0000000000000000"), "{text}");
             // Number 99.
             assert!(text.contains("Cannot assign requested address"), "{text}");
-            let bounding = |text: &str| text.lines().find(|l| l.starts_with("CapBnd")).unwrap().to_owned();
+            let bounding =
+                |text: &str| text.lines().find(|l| l.starts_with("CapBnd")).unwrap().to_owned();
             assert_eq!(bounding(&text), bounding(&own));
             let effective = text.lines().find(|l| l.starts_with("CapEff")).unwrap();
-            let wanted = if uid == 0 { bounding(&own).replace("Bnd", "Eff") } else { "CapEff:\t0000000000000000".into() };
+            let wanted = if uid == 0 {
+                bounding(&own).replace("Bnd", "Eff")
+            } else {
+                "CapEff:\t0000000000000000".into()
+            };
             assert_eq!(effective, wanted);
             exit(exec);
         }

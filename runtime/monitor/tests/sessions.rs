@@ -17,7 +17,8 @@ const STDIN: Streams = Streams { stdin: true, stdout: false, stderr: false };
 fn what_the_first_session_writes_is_read_to_its_end() {
     let container = Container::new(&["cat"]);
     let mut running = container.run(Some(ALL));
-    let [mut stdin, stdout, stderr] = <[_; 3]>::try_from(std::mem::take(&mut running.streams)).unwrap();
+    let [mut stdin, stdout, stderr] =
+        <[_; 3]>::try_from(std::mem::take(&mut running.streams)).unwrap();
     // More than pipes hold, in both directions at once.
     let bytes: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
     let sent = bytes.clone();
@@ -127,7 +128,8 @@ fn a_container_without_input_reads_the_end_and_refuses_to_be_fed() {
 
 #[test]
 fn a_terminal_has_a_size_and_can_be_resized() {
-    let script = "tty; stty size; trap 'stty size; exit 3' WINCH; echo ready; while :; do sleep 0.1; done";
+    let script =
+        "tty; stty size; trap 'stty size; exit 3' WINCH; echo ready; while :; do sleep 0.1; done";
     let container = Container::shell(script).with_terminal();
     let size = Some(Size { columns: 101, rows: 31 });
     let mut running = container.try_run_sized(Some(ALL), size).unwrap();
@@ -159,7 +161,8 @@ fn typing_at_a_terminal_reaches_the_shell() {
 #[test]
 fn the_last_output_of_a_terminal_is_not_lost() {
     for _ in 0..10 {
-        let container = Container::shell("head -c 30000 /dev/zero | tr '\\0' x; echo last").with_terminal();
+        let container =
+            Container::shell("head -c 30000 /dev/zero | tr '\\0' x; echo last").with_terminal();
         let container = container.with(|_, spec| {
             spec["process"]["args"][2] = "yes | head -c 30000; echo last".into();
         });
