@@ -10,8 +10,13 @@ use super::*;
 struct Quiet(OwnedFd);
 
 impl Control for Quiet {
-    fn end(&self) -> BorrowedFd<'_> {
+    fn news(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+
+    /// A byte is news of something else, the end of the pipe that of the session.
+    fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(rustix::io::read(&self.0, &mut [0])? == 0)
     }
 
     fn signals(&self) -> Option<BorrowedFd<'_>> {
@@ -104,6 +109,19 @@ fn what_is_in_the_pipes_when_the_session_ends_is_still_written() {
     rig.end = None;
     assert_eq!(rig.pump.join().unwrap().unwrap(), Stopped::Ended);
     assert_eq!(all(rig.stdout), b"last words");
+}
+
+#[test]
+fn news_that_is_not_the_end_does_not_end_the_pump() {
+    let mut rig = rig(None);
+    rig.end.as_mut().unwrap().write_all(b"resized").unwrap();
+    rig.process_stdout.as_mut().unwrap().write_all(b"still here").unwrap();
+    let mut buffer = [0; 10];
+    rig.stdout.as_mut().unwrap().read_exact(&mut buffer).unwrap();
+    assert_eq!(&buffer, b"still here");
+    assert!(!rig.pump.is_finished());
+    rig.end();
+    assert_eq!(rig.pump.join().unwrap().unwrap(), Stopped::Ended);
 }
 
 #[test]
