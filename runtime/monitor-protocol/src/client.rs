@@ -135,7 +135,7 @@ impl Connection {
     /// The connection broke, or a message is malformed.
     pub fn try_event(&mut self) -> Result<News, FrameError> {
         loop {
-            match self.decoder.next()? {
+            match self.decoder.take_message()? {
                 Some(FromMonitor::Event(event)) => return Ok(News::Event(event)),
                 Some(FromMonitor::Reply(_)) => continue,
                 None => {}
