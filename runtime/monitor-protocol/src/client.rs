@@ -74,7 +74,7 @@ impl Connection {
     /// The connection broke, or a message is malformed.
     pub fn receive(&mut self) -> Result<Option<FromMonitor>, FrameError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.next_message()? {
                 return Ok(Some(message));
             }
             if self.decoder.receive(&self.stream)? == 0 {

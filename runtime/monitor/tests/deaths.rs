@@ -1,4 +1,5 @@
 //! What happens when a process is killed that shouldn't be.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

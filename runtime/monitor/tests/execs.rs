@@ -1,4 +1,5 @@
 //! Further processes in a container.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
