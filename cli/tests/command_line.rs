@@ -1,5 +1,7 @@
 //! The built binary from outside: names, refusals, statuses. No container is started.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod harness;
 
 use std::os::unix::fs::symlink;
@@ -151,4 +153,15 @@ fn images_are_listed_tagged_exported_and_removed() {
     assert_eq!(instance.ok(&["images", "-q"]), "");
     instance.ok(&["ctr", "i", "import", archive.to_str().unwrap()]);
     assert!(instance.ok(&["ctr", "i", "check"]).contains("complete (3/3)"));
+    let archive = instance.path("saved.tar");
+    let archive = archive.to_str().unwrap();
+    instance.ok(&["save", "-o", archive, "box"]);
+    instance.ok(&["rmi", "box"]);
+    assert_eq!(instance.ok(&["load", "-i", archive]), "Loaded image: box:latest");
+    // docker's own part of the archive, read by a peer.
+    let docker = Command::new("skopeo")
+        .args(["inspect", &format!("docker-archive:{archive}")])
+        .output()
+        .unwrap();
+    assert!(docker.status.success(), "{docker:?}");
 }

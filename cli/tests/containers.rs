@@ -1,5 +1,7 @@
 //! The built binary with real containers: streams, statuses, signals, terminals.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod harness;
 
 use std::io::{Read, Write};

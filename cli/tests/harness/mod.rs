@@ -1,6 +1,7 @@
 //! An instance of its own for each test: folders, an image, and nothing left when it is dropped.
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
