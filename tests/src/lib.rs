@@ -8,6 +8,7 @@
 //! - [`Fixtures`]: the registries that `scripts/registry` started, and their images.
 //! - [`Served`]: a registry inside the test, that counts requests and lies as it is told.
 //! - [`handmade`]: images written byte for byte.
+//! - [`tree`]: what a root file system looks like, to be compared with a peer's.
 //! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
 //!
 //! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
@@ -23,6 +24,7 @@ pub mod leftovers;
 mod outcome;
 pub mod served;
 mod terminal;
+pub mod tree;
 
 pub use context::TestContext;
 pub use fixtures::{Fixtures, Registry};

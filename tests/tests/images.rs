@@ -19,6 +19,14 @@ fn skopeo<const N: usize>(context: &TestContext, args: [&str; N]) -> Outcome {
     skopeo.env("HOME", context.path("home")).env("TMPDIR", context.folder()).run()
 }
 
+/// podman with storage of its own.
+fn podman(context: &TestContext, args: &[&str]) -> Outcome {
+    let (storage, run) = (context.path("podman"), context.path("podman-run"));
+    let head = ["--root", storage.to_str().unwrap(), "--runroot", run.to_str().unwrap()];
+    let all = head.iter().chain(&["--storage-driver", "vfs"]).chain(args);
+    Invocation::new("podman", all).env("HOME", context.path("home")).run()
+}
+
 fn blob(context: &TestContext, digest: &str) -> PathBuf {
     context.path("root/content/blobs").join(digest.replacen(':', "/", 1))
 }
@@ -234,23 +242,6 @@ fn an_export_is_read_by_peers_and_comes_back_the_same() {
     let ours: Value = skopeo(&context, ["inspect", "--config", &oci]).json();
     assert_eq!(peer, ours);
 
-    let storage = context.path("podman");
-    let run = context.path("podman-run");
-    let podman = [
-        "--root",
-        storage.to_str().unwrap(),
-        "--runroot",
-        run.to_str().unwrap(),
-        "--storage-driver",
-        "vfs",
-        "load",
-        "-q",
-        "-i",
-        archive.to_str().unwrap(),
-    ];
-    let loaded = Invocation::new("podman", podman).env("HOME", context.path("home")).run();
-    loaded.succeeds().mentions("redis");
-
     let other = TestContext::without_registries();
     let imported = ctr(&other, ["import", archive.to_str().unwrap()]);
     imported.succeeds();
@@ -260,11 +251,28 @@ fn an_export_is_read_by_peers_and_comes_back_the_same() {
 }
 
 #[test]
+fn podman_loads_an_export() {
+    let (context, _) = TestContext::new();
+    context.pull("busybox").pull("alpine");
+    let archive = context.path("two.tar");
+    let names = [BUSYBOX, "docker.io/library/alpine:latest"];
+    ctr(&context, ["export", archive.to_str().unwrap(), names[0], names[1]]).succeeds();
+    for name in names {
+        let docker = format!("docker-archive:{}:{name}", archive.display());
+        skopeo(&context, ["inspect", &docker]).succeeds();
+    }
+    let one = context.path("one.tar");
+    ctr(&context, ["export", one.to_str().unwrap(), BUSYBOX]).succeeds();
+    let loaded = podman(&context, &["load", "-q", "-i", one.to_str().unwrap()]);
+    loaded.succeeds().mentions("docker.io/library/busybox:latest");
+}
+
+#[test]
 fn an_export_by_pipe_is_the_same() {
     let (context, _) = TestContext::new();
     context.pull("busybox");
     let script = format!(
-        "set -e; {0} ctr images export - {BUSYBOX} | {0} --root {1} --state {2} ctr images import -",
+        "set -e; {0} ctr images export - {BUSYBOX} | {0} ctr --root {1} --state {2} images import -",
         isopod_tests::binary::isopod().display(),
         context.path("other").display(),
         context.path("other-state").display()
@@ -307,19 +315,7 @@ fn what_peers_write_is_imported_and_runs() {
 fn what_podman_saves_is_imported_in_both_forms() {
     let fixtures = Fixtures::load();
     let context = TestContext::without_registries();
-    let (storage, run) = (context.path("podman"), context.path("podman-run"));
-    let podman = |args: &[&str]| {
-        let head = [
-            "--root",
-            storage.to_str().unwrap(),
-            "--runroot",
-            run.to_str().unwrap(),
-            "--storage-driver",
-            "vfs",
-        ];
-        let all = head.iter().chain(args).copied().collect::<Vec<_>>();
-        Invocation::new("podman", all).env("HOME", context.path("home")).run()
-    };
+    let podman = |args: &[&str]| podman(&context, args);
     let source = fixtures.plain().reference("library/busybox:latest");
     podman(&["pull", "-q", "--tls-verify=false", &source]).succeeds();
     podman(&["tag", &source, "example.com/saved:v1"]).succeeds();

@@ -1,4 +1,8 @@
 //! Pulling from the test registries: names, platforms, encodings, progress, and doing nothing twice.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 

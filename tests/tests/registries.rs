@@ -1,4 +1,8 @@
 //! Registries that want something: trust, credentials, a detour over mirrors.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 

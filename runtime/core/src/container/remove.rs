@@ -32,7 +32,7 @@ impl Container<'_> {
         let operation = self.lock_operation()?;
         self.end(options.force)?;
         if !self.delete_rows(options)? {
-            // The lock brought it back.
+            // Asking for the lock made the folder anew.
             remove_folder(&self.state())?;
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         }
