@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -65,19 +65,19 @@ pub fn start(folder: &Path) -> Result<(), StartError> {
 
 /// Forks the monitor, into its own v2 cgroup where that can be.
 fn fork(hierarchies: &Hierarchies, launch: &Launch) -> Result<(), StartError> {
-    let own_group = hierarchies.v2_group(&launch.monitor_cgroup).ok().flatten();
-    let forked = own_group.map(|group| {
-        process::fork_into_cgroup(std::os::fd::AsFd::as_fd(&group), || {
-            become_monitor(hierarchies, launch)
-        })
-    });
-    match forked {
-        Some(Ok(_)) => Ok(()),
-        // Rootless without delegation: it stays in our session.
-        _ => {
-            process::fork(|| become_monitor(hierarchies, launch)).map(drop).map_err(system("fork"))
+    const ATTEMPTS: usize = 8;
+    for _ in 0..ATTEMPTS {
+        let Ok(Some(group)) = hierarchies.v2_group(&launch.monitor_cgroup) else { break };
+        let body = || become_monitor(hierarchies, launch);
+        match process::fork_into_cgroup(group.as_fd(), body) {
+            Ok(_) => return Ok(()),
+            // Whoever removed the last container has just removed the group too.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+            Err(_) => break,
         }
     }
+    // Rootless without delegation: it stays in our session.
+    process::fork(|| become_monitor(hierarchies, launch)).map(drop).map_err(system("fork"))
 }
 
 fn become_monitor(hierarchies: &Hierarchies, launch: &Launch) -> i32 {

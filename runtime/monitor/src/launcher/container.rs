@@ -14,13 +14,14 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, rootfs};
+use super::{Failure, Started, Stdio, fd_path, loopback, rootfs};
 
 /// Runs `launch` up to the execution of its program.
 pub(super) fn start(
     launch: &Launch,
     hierarchies: &Hierarchies,
     cgroup: &Path,
+    owns_network: bool,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
     rootfs::make(launch)?;
@@ -50,6 +51,9 @@ pub(super) fn start(
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
+    if owns_network {
+        loopback::bring_up(pid).map_err(Failure::at("cannot bring up the loopback interface"))?;
+    }
     let terminal = console
         .map(|console| console.receive(stdio.size, stdio.uid))
         .transpose()
