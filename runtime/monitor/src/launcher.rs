@@ -51,6 +51,8 @@ pub enum Job<'a> {
     Container {
         /// Whether its network namespace is new.
         owns_network: bool,
+        /// Where its process starts.
+        working_dir: &'a std::path::Path,
     },
     /// This process in it.
     Exec(&'a Process),
@@ -132,7 +134,8 @@ pub fn fork(
     let (ours, theirs) = UnixStream::pair()?;
     let pid = process::fork(|| {
         let result = isolate(&theirs, &stdio).and_then(|()| match job {
-            Job::Container { owns_network } => {
+            Job::Container { owns_network, working_dir } => {
+                rootfs::make(launch, working_dir)?;
                 container::start(launch, hierarchies, cgroup, owns_network, stdio)
             }
             Job::Exec(process) => exec::start(launch, process, stdio),

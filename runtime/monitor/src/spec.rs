@@ -38,6 +38,7 @@ struct Document {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Process {
+    cwd: PathBuf,
     env: Vec<String>,
     user: User,
     capabilities: Option<Capabilities>,
@@ -97,6 +98,8 @@ pub struct Facts {
     pub can_nest_pids: bool,
     /// Whether it has a pid namespace of its own, so that none of it outlives its first process.
     pub owns_pids: bool,
+    /// Where its process starts.
+    pub working_dir: PathBuf,
     /// Whether it has a network namespace of its own.
     pub owns_network: bool,
     /// Whether more than files and cgroups is to be undone when it has ended.
@@ -150,6 +153,7 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         uid: process.user.uid,
         can_nest_pids: owns_pids && !needs_host_pids,
         owns_pids,
+        working_dir: process.cwd,
         owns_network: owns(LinuxNamespaceType::Network),
         has_epilogue: !hooks.poststop.is_empty() || linux.intel_rdt.is_some(),
     })
@@ -185,6 +189,7 @@ pub fn check_exec(process: &oci_spec::runtime::Process) -> Result<(), SpecError>
     };
     let capabilities = process.capabilities().as_ref();
     check(&Process {
+        cwd: process.cwd().clone(),
         env: process.env().clone().unwrap_or_default(),
         user: User { uid: process.user().uid() },
         capabilities: capabilities.map(|_| Capabilities::default()),

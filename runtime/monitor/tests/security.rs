@@ -1,5 +1,6 @@
 //! The rows of security.md that monitors hold. Beside each is, in `tests/mutations`, the change
 //! that removes its defence.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -74,6 +74,8 @@ impl Container<'_> {
         self.end(options.force)?;
         let monitor = self.last_monitor();
         if !self.delete_rows(options)? {
+            // Asking for the lock made the folder anew.
+            remove_folder(&self.state())?;
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         }
         self.remove_folders(options)?;

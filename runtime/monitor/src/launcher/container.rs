@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, loopback, rootfs};
+use super::{Failure, Started, Stdio, fd_path, loopback};
 
 /// Runs `launch` up to the execution of its program.
 pub(super) fn start(
@@ -24,7 +24,6 @@ pub(super) fn start(
     owns_network: bool,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
-    rootfs::make(launch)?;
     hierarchies
         .create(cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", cgroup.display())))?;

@@ -249,7 +249,7 @@ impl Monitor {
             if !client.unsent.is_empty() {
                 return;
             }
-            match client.decoder.take_message::<Envelope>() {
+            match client.decoder.next_message::<Envelope>() {
                 Ok(Some(envelope)) => self.answer(id, envelope),
                 Ok(None) => return,
                 Err(error) => {

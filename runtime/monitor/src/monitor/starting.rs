@@ -65,8 +65,8 @@ impl Monitor {
         attach: Option<Streams>,
         size: Option<Size>,
     ) -> Result<(), Refusal> {
-        let facts = self.facts.as_ref().expect("claim has just set it");
-        let owns_network = facts.owns_network;
+        let facts = self.facts.as_ref().expect("claim has just found that there are facts");
+        let (owns_network, working_dir) = (facts.owns_network, facts.working_dir.clone());
         let attached = attach.unwrap_or_default();
         let input_policy = match (self.launch.stdin_once, self.launch.open_stdin) {
             (true, _) => InputPolicy::Once,
@@ -99,7 +99,7 @@ impl Monitor {
             streams: Streamed::none(&self.poller),
         };
         self.guard = Some(guard.map_err(cannot("start a guard"))?);
-        let job = Job::Container { owns_network };
+        let job = Job::Container { owns_network, working_dir: &working_dir };
         self.begin(id, plan, attach, process, job)?;
         if let Some(guard) = &self.guard {
             guard.leave_nest().map_err(cannot("come back to the pid namespace"))?;
@@ -202,7 +202,7 @@ impl Monitor {
     pub(super) fn read_report(&mut self, number: u32) {
         let Some(starting) = self.starting.get_mut(&number) else { return };
         let Ok(length) = starting.decoder.receive(starting.report.as_fd()) else { return };
-        match starting.decoder.take_message::<Report>() {
+        match starting.decoder.next_message::<Report>() {
             Ok(Some(report)) => self.resolve(number, report),
             Ok(None) if length > 0 => {}
             // Its end is reported when it is reaped; the end of the stream would be all the time.
@@ -232,6 +232,7 @@ impl Monitor {
 
     fn resolve(&mut self, number: u32, report: Report) {
         let Some(mut starting) = self.starting.remove(&number) else { return };
+        self.starter = None;
         let terminal = starting.decoder.take_descriptors().pop();
         match report {
             Report::Failed { kind, message } if number == CONTAINER => {
