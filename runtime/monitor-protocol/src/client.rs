@@ -87,7 +87,7 @@ impl Connection {
     /// The connection broke, or a message is malformed.
     pub fn receive(&mut self) -> Result<Option<FromMonitor>, FrameError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.next_message()? {
                 return Ok(Some(message));
             }
             if self.decoder.receive(&self.stream)? == 0 {
@@ -135,7 +135,7 @@ impl Connection {
     /// The connection broke, or a message is malformed.
     pub fn try_event(&mut self) -> Result<News, FrameError> {
         loop {
-            match self.decoder.next()? {
+            match self.decoder.next_message()? {
                 Some(FromMonitor::Event(event)) => return Ok(News::Event(event)),
                 Some(FromMonitor::Reply(_)) => continue,
                 None => {}
