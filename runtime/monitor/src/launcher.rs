@@ -7,12 +7,14 @@
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
 //! - [`executor`]: the last steps before either's program;
+//! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program.
 
 mod console;
 mod container;
 mod exec;
 mod executor;
+mod null;
 mod program;
 mod rootfs;
 
