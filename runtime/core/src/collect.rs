@@ -52,6 +52,7 @@ impl Runtime {
         // A pull that waits for its lease until we are done must find what it saw before.
         let removed_blobs = self.content().retain(&blobs, now)?;
         self.content().remove_partials(now - GRACE)?;
+        self.content().remove_temporaries(now - GRACE)?;
         // A pull's layers are not in its lease, which names blobs: while one runs, none goes.
         let before = if leased.is_empty() { now } else { now - GRACE };
         let removed_layers = self.layers().retain(&layers, before)?;
@@ -150,6 +151,13 @@ impl Lease {
     /// Its file can't be removed.
     pub(crate) fn release(self) -> Result<()> {
         fs::remove_file(&self.path).map_err(Error::io("cannot remove", &self.path))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Of a command that failed; after a release it is not there any more.
+        fs::remove_file(&self.path).ok();
     }
 }
 

@@ -288,9 +288,10 @@ impl Hierarchies {
 /// Makes migrations of the next milliseconds cheap, by a migration that changes nothing.
 ///
 /// The first write to any `cgroup.procs` after a pause waits for an RCU grace period (10 to 13 ms
-/// measured, more than everything else in starting a container); while the kernel remembers it, others
-/// don't. Called early and in a process or thread that has nothing else to do, it moves that
-/// wait beside other work. Failing, it has no effect: there is nothing to report.
+/// measured, more than everything else in starting a container); for about as long again the kernel
+/// remembers it, and others don't wait. Called early and in a process or thread that has nothing else
+/// to do, it moves that wait beside other work. Until it returns, control groups can be neither made
+/// nor joined by anybody: do that before. Failing, it has no effect: there is nothing to report.
 pub fn prime() {
     let Ok(groups) = fs::read_to_string("/proc/thread-self/cgroup") else { return };
     for line in groups.lines() {

@@ -32,6 +32,8 @@ impl Container<'_> {
         let operation = self.lock_operation()?;
         self.end(options.force)?;
         if !self.delete_rows(options)? {
+            // Asking for the lock made the folder anew.
+            remove_folder(&self.state())?;
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         }
         self.remove_folders(options)?;

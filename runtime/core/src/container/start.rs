@@ -54,9 +54,19 @@ impl Container<'_> {
     /// Keeps other commands from starting or removing it at the same time.
     pub(super) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
         let path = folder.join("operation.lock");
-        Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
+        loop {
+            private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+            match Lock::exclusive(&path) {
+                // Whoever held it before us may have removed the container, its folder and with it
+                // the file that we hold: another may hold its successor.
+                Ok(lock) if path.exists() => return Ok(lock),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("cannot lock", &path)(error));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
     }
 
     /// How its root file system is made.

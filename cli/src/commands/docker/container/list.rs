@@ -47,6 +47,7 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let containers = context.containers()?;
+        containers.remove_ended()?;
         let filters =
             self.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let filters = filters
