@@ -8,13 +8,18 @@
 //! - [`exec`]: starts another process in it;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`executor`]: the last steps before either's program;
+//! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program.
 
 mod console;
 mod container;
 mod exec;
 mod executor;
+<<<<<<< HEAD
 mod loopback;
+=======
+mod null;
+>>>>>>> wave2-security
 mod program;
 mod rootfs;
 
