@@ -15,11 +15,8 @@ mod console;
 mod container;
 mod exec;
 mod executor;
-<<<<<<< HEAD
 mod loopback;
-=======
 mod null;
->>>>>>> wave2-security
 mod program;
 mod rootfs;
 

@@ -83,7 +83,7 @@ impl Documents {
     fn serve(&self, mut stream: &TcpStream) -> Option<()> {
         let mut lines = BufReader::new(stream).lines();
         let request = lines.next()?.ok()?;
-        while lines.next()?.ok()? != "" {}
+        while !lines.next()?.ok()?.is_empty() {}
         let mut words = request.split(' ');
         let (method, path) = (words.next()?, words.next()?);
         let name = path.rsplit('/').next()?;
@@ -156,7 +156,8 @@ fn layers_write_read_and_link_nothing_outside() {
     let before = look(canary.path());
     let out = canary.path().to_str().unwrap();
     let climb = format!("../../../../../../../../../../../..{out}");
-    let attacks: Vec<(&str, Box<dyn Fn() -> Vec<Layer>>)> = vec![
+    type Attack<'a> = (&'static str, Box<dyn Fn() -> Vec<Layer> + 'a>);
+    let attacks: Vec<Attack<'_>> = vec![
         (
             "a name that climbs",
             Box::new({
