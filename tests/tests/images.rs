@@ -1,11 +1,17 @@
 //! Images in the store: listed, tagged, removed, checked, repaired; in and out as archives that
 //! peers (skopeo, podman) write and read.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use isopod_tests::handmade::flip_a_byte;
-use isopod_tests::{Fixtures, Invocation, Outcome, Reply, Served, TestContext};
+use isopod_tests::{Fixtures, Invocation, Outcome, Reply, Served, TestContext, leftovers};
 use serde_json::Value;
 
 const BUSYBOX: &str = "docker.io/library/busybox:latest";
@@ -188,10 +194,20 @@ fn a_missing_blob_is_incomplete_and_comes_back_by_a_pull() {
     ctr(&context, ["check"]).succeeds().mentions("complete (3/3)");
 }
 
+/// Waits for what a command left running, which syncs layers and has the database open.
+fn at_rest(context: &TestContext) {
+    let since = Instant::now();
+    while !leftovers::processes_that_hold(context.folder()).is_empty() {
+        assert!(since.elapsed() < Duration::from_secs(20), "something does not end");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_damaged_database_is_named_and_left_alone() {
     let (context, _) = TestContext::new();
     context.pull("busybox");
+    at_rest(&context);
     let path = context.path("root/state.db");
     let good = fs::read(&path).unwrap();
     fs::write(&path, vec![b'x'; good.len()]).unwrap();
@@ -205,6 +221,30 @@ fn a_damaged_database_is_named_and_left_alone() {
     assert_eq!(fs::read(&path).unwrap(), vec![b'x'; good.len()], "nobody writes over it");
     fs::write(&path, good).unwrap();
     runs(&context, "busybox");
+}
+
+#[test]
+fn a_database_that_is_gone_is_no_new_beginning() {
+    let (context, _) = TestContext::new();
+    context.pull("busybox");
+    at_rest(&context);
+    let path = context.path("root/state.db");
+    let good = fs::read(&path).unwrap();
+    let blobs = count(&context.path("root/content/blobs/sha256"));
+    for how in [|path: &Path| fs::remove_file(path), |path: &Path| fs::write(path, b"")] {
+        how(&path).unwrap();
+        for args in [&["images"][..], &["ps", "-a"], &["pull", "-q", "alpine"]] {
+            context.isopod(args).fails_with(1).prints_nothing().complains_of("state.db is damaged");
+        }
+        fs::write(&path, &good).unwrap();
+        runs(&context, "busybox");
+        at_rest(&context);
+    }
+    // Where somebody wants to begin anew, the message says how.
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(context.path("root/layout")).unwrap();
+    context.isopod(["images", "-q"]).succeeds().prints_nothing();
+    assert_eq!(count(&context.path("root/content/blobs/sha256")), blobs);
 }
 
 #[test]

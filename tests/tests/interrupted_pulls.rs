@@ -1,4 +1,8 @@
 //! Pulls that are killed, meet each other, or meet a full disk.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

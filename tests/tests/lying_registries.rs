@@ -1,4 +1,8 @@
 //! Registries that lie, stall or break off: one clear error, nothing left, the earlier image untouched.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::path::Path;

@@ -11,6 +11,7 @@ use isopod_sys::lock::Lock;
 use super::{Container, Phase, Session};
 use crate::layout::private_folder;
 use crate::snapshot::view;
+use crate::state::ContainerRow;
 use crate::{Error, Result};
 
 /// A started container.
@@ -54,16 +55,26 @@ impl Container<'_> {
     }
 
     /// Keeps other commands from starting or removing it at the same time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was removed since it was looked up.
     pub(super) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
         let path = folder.join("operation.lock");
-        loop {
+        let lock = loop {
             match private_folder(&folder).and_then(|()| Lock::exclusive(&path)) {
-                // It was just removed by another command, which its rows will tell.
+                // Whoever removed it was faster than our look at the folder that we had just made.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => return other.map_err(Error::io("cannot lock", &path)),
+                other => break other.map_err(Error::io("cannot lock", &path))?,
             }
+        };
+        let (namespace, id) = (self.namespace(), self.id());
+        if self.runtime.state().read(|c| ContainerRow::exact(c, namespace, id))?.is_none() {
+            // The folder is of our own making.
+            self.remove_state_folder()?;
+            return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         }
+        Ok(lock)
     }
 
     /// How its root file system is made.
