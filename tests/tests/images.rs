@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use isopod_tests::handmade::flip_a_byte;
+use isopod_tests::handmade::{Entry, Handmade, flip_a_byte};
 use isopod_tests::{Fixtures, Invocation, Outcome, Reply, Served, TestContext, leftovers};
 use serde_json::Value;
 
@@ -398,6 +398,55 @@ fn an_archive_that_lies_or_ends_early_names_nothing() {
         assert_eq!(count(&other.path("root/content/ingest")), 0, "{name}");
     }
     ctr(&context, ["import", "/nonexistent.tar"]).fails_with(1).complains_of("/nonexistent.tar");
+}
+
+/// A layout as an archive.
+fn archive(context: &TestContext, images: &Handmade) -> String {
+    let file = context.path("handmade.tar").display().to_string();
+    let folder = images.folder.display().to_string();
+    Invocation::new("tar", ["-cf", &file, "-C", &folder, "."]).run().succeeds();
+    file
+}
+
+#[test]
+fn an_archive_without_one_of_its_blobs_names_nothing() {
+    for missing in ["layer", "config"] {
+        let context = TestContext::without_registries();
+        let mut images = Handmade::new(context.path("images"));
+        let layer = images.layer(&[Entry::File("a", b"a")]);
+        let manifest = images.image("example.com/half:v1", &[&layer]);
+        let path = |digest: &str| images.folder.join("blobs").join(digest.replacen(':', "/", 1));
+        let parsed: Value = serde_json::from_slice(&fs::read(path(&manifest)).unwrap()).unwrap();
+        let gone = match missing {
+            "layer" => layer.blob.clone(),
+            _ => parsed["config"]["digest"].as_str().unwrap().to_owned(),
+        };
+        fs::remove_file(path(&gone)).unwrap();
+        let refused = ctr(&context, ["import", &archive(&context, &images)]);
+        refused.fails_with(1).complains_of(&gone);
+        ctr(&context, ["ls", "-q"]).prints_nothing();
+    }
+}
+
+#[test]
+fn an_image_that_makes_no_sense_keeps_others_from_nothing() {
+    let (context, _) = TestContext::new();
+    context.pull("busybox");
+    let mut images = Handmade::new(context.path("images"));
+    let config = images.blob(b"{\"rootfs\": 7}");
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 13},
+        "layers": [],
+    });
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    images.name("example.com/nonsense:v1", kind, manifest.to_string().as_bytes());
+    let imported = ctr(&context, ["import", &archive(&context, &images)]);
+    imported.fails_with(1).complains_of("config sha256:");
+    context.isopod(["rmi", "busybox"]).succeeds();
+    assert_eq!(count(&context.path("root/layers")), 0);
+    context.isopod(["images"]).succeeds();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a container sees of an image: the same as a peer unpacks, and only what its own layers say.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use isopod_tests::handmade::{Entry, Handmade};
 use isopod_tests::tree::{Tree, differences, look};
@@ -22,7 +22,7 @@ fn by_umoci(context: &TestContext, image: &str, from: &str) -> Tree {
     run("skopeo", &["--insecure-policy", "copy", "-q", "--src-tls-verify=false", from, &to]);
     let bundle = layout.with_extension("bundle");
     let at = format!("{}:image", layout.display());
-    run("umoci", &["unpack", "--image", &at, bundle.to_str().unwrap()]);
+    run("umoci", &["unpack", "--image", &at, bundle.to_str().expect("its name is ours")]);
     look(&bundle.join("rootfs"), &OF_THE_CONTAINER)
 }
 
@@ -116,9 +116,9 @@ struct Shared {
 }
 
 fn busybox() -> Vec<u8> {
-    let debian = Fixtures::load().layout;
-    let packages = debian.parent().and_then(Path::parent).unwrap().join("debian");
-    fs::read(packages.join("bin/busybox")).unwrap()
+    let images = Fixtures::load().layout;
+    let fixtures = images.ancestors().nth(2).expect("images lie two folders deep");
+    fs::read(fixtures.join("debian/bin/busybox")).expect("scripts/setup --mirror unpacked it")
 }
 
 fn two_images(base: [&[Entry<'_>]; 2], upper: &[Entry<'_>]) -> Shared {
