@@ -39,7 +39,7 @@ fn pid(value: &Value) -> Pid {
 
 #[track_caller]
 fn until_it_runs(context: &TestContext, name: &str) {
-    let filter = format!("name=^{name}$");
+    let filter = format!("name={name}");
     until("the container", || {
         context.isopod(["ps", "-f", &filter, "--format", "{{.State}}"]).stdout == "running\n"
     });
