@@ -52,6 +52,15 @@ impl TestContext {
         (context, fixtures)
     }
 
+    /// With these images of `docker.io` in its store.
+    pub fn with<const N: usize>(images: [&str; N]) -> Self {
+        let (context, _) = Self::new();
+        for image in images {
+            context.pull(image);
+        }
+        context
+    }
+
     /// A file or folder of this instance: `root`, `state`, `home`, or the test's own.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -8,6 +8,7 @@
 //! - [`Fixtures`]: the registries that `scripts/registry` started, and their images.
 //! - [`Served`]: a registry inside the test, that counts requests and lies as it is told.
 //! - [`handmade`]: images written byte for byte.
+//! - [`until`]: patience with what takes a moment.
 //! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
 //!
 //! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
@@ -21,6 +22,7 @@ pub mod handmade;
 mod invocation;
 pub mod leftovers;
 mod outcome;
+mod patience;
 pub mod served;
 mod terminal;
 
@@ -28,5 +30,6 @@ pub use context::TestContext;
 pub use fixtures::{Fixtures, Registry};
 pub use invocation::{Invocation, Running};
 pub use outcome::Outcome;
+pub use patience::until;
 pub use served::{Reply, Request, Served};
 pub use terminal::Terminal;

@@ -1,32 +1,19 @@
 //! `run` in the foreground: streams, exit codes, terminals, signals, and what is left afterwards.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use isopod_tests::TestContext;
+use isopod_tests::{TestContext, until};
 use nix::sys::signal::Signal;
 
-/// An instance that has busybox.
 fn busybox() -> TestContext {
-    let (context, _) = TestContext::new();
-    context.pull("busybox");
-    context
+    TestContext::with(["busybox"])
 }
 
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
 fn run<'a>(words: &[&'a str]) -> Vec<&'a str> {
     RUN.iter().chain(words).copied().collect()
-}
-
-/// Tries until `test` holds; what comes of a signal takes a moment.
-#[track_caller]
-fn until(what: &str, mut test: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !test() {
-        assert!(since.elapsed() < Duration::from_secs(20), "{what} did not come");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
