@@ -98,7 +98,7 @@ fn signals_are_handed_on_unless_told_otherwise() {
 fn only_what_runs_can_be_attached_to() {
     let context = TestContext::with(["busybox"]);
     context.isopod(["create", "--network", "none", "--name", "c", "busybox", "true"]).succeeds();
-    context.isopod(["attach", "c"]).fails_with(1).complains_of("c is not started");
+    context.isopod(["attach", "c"]).fails_with(1).complains_of("c is not running");
     context.isopod(["start", "-a", "c"]).succeeds();
     context.isopod(["attach", "c"]).fails_with(1).complains_of("c is not running");
     context.isopod(["attach", "nobody"]).fails_with(1).complains_of("no such container: nobody");

@@ -14,6 +14,7 @@ use isopod_spec::{
 };
 use isopod_sys::root::Root;
 use oci_spec::runtime::{Process, Spec};
+use rustix::fs::{Mode, OFlags};
 
 use super::exec::ExecOptions;
 use super::files::FILES;
@@ -74,6 +75,16 @@ pub(super) fn exec_process(
 ) -> Result<Process> {
     let path = PathBuf::from(format!("/proc/{pid}/root"));
     let root = Root::open(&path).map_err(Error::io("cannot look into", &path))?;
+    if let Some(folder) = &options.working_dir {
+        // libcontainer fails at it without saying where.
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        root.open_path(Path::new(folder), flags, Mode::empty()).map_err(|error| {
+            let name = container.name();
+            Error::CommandNotExecutable(format!(
+                "{folder} in container {name} is no working directory: {error}"
+            ))
+        })?;
+    }
     let spec = container.spec()?.ok_or_else(|| Error::Corrupt {
         path: container.data(),
         detail: "a running container has no specification".to_owned(),
