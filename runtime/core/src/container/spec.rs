@@ -9,6 +9,7 @@ use isopod_spec::mounts::{self, Access, MountKind, Propagation};
 use isopod_spec::paths::{SystemPaths, clean};
 use isopod_spec::request::{ProcessRequest, Security};
 use isopod_spec::resources::Swap;
+use isopod_spec::signal;
 use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
@@ -28,6 +29,9 @@ use crate::{Error, Result};
 pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     let root = Root::open(Path::new("/proc/self/fdinfo"))
         .map_err(Error::io("cannot open", Path::new("/proc/self/fdinfo")))?;
+    if let Some(signal) = record.settings.stop_signal.as_deref() {
+        signal::parse(signal).map_err(|error| Error::Invalid(error.to_string()))?;
+    }
     let host = host()?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
