@@ -188,7 +188,20 @@ const SHARED_MEMORY: i32 = 4874;
 
 fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
     let path = path.to_owned();
+    // What SQLite says where the file that its processes share can't grow.
+    const SHARED_FILE_CANNOT_GROW: i32 = 4874;
+    let is_full = |error: &rusqlite::Error| {
+        error.sqlite_error().is_some_and(|error| {
+            error.code == rusqlite::ErrorCode::DiskFull
+                || error.extended_code == SHARED_FILE_CANNOT_GROW
+        })
+    };
     move |source| match source.sqlite_error_code() {
+        _ if is_full(&source) => Error::Io {
+            action: "cannot use the database",
+            path,
+            source: rustix::io::Errno::NOSPC.into(),
+        },
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
             Error::Corrupt { path, detail: source.to_string() }
         }
