@@ -169,3 +169,56 @@ fn a_container_that_changes_its_root_gains_nothing_from_an_exec() {
     outcome.never_mentions("the host's");
     canary.assert_untouched();
 }
+
+/// Row 3: what masks a path, and the console, are looked at before they are mounted (CVE-2025-31133,
+/// CVE-2025-52565).
+#[test]
+fn a_fake_null_device_or_console_gives_no_way_to_kernel_files() {
+    let context = TestContext::without_registries();
+    Image::new().import(&context, IMAGE);
+    let canary = Canary::new();
+    let fill =
+        "cd /v && ln -s /proc/sys/kernel/core_pattern null && ln -s /proc/sysrq-trigger console
+        mkdir pts shm mqueue; ln -s pts/ptmx ptmx; true";
+    let run = ["run", "--rm", "--network", "none", "-v", "shared:/v", IMAGE, "sh", "-c", fill];
+    context.isopod(run).succeeds();
+    let secret = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    // Of what is masked, nothing may lead to the file that the links mean, or be open for writing.
+    let script = "for f in /proc/kcore /proc/keys /proc/timer_list /proc/sched_debug; do
+            head -c 64 $f 2>/dev/null; ( : >> $f ) 2>/dev/null && [ ! -c $f ] && echo $f is open
+        done; for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger; do ( : >> $f ) 2>/dev/null && echo $f is open; done; true";
+    for options in [&["-d"][..], &["-d", "-t"]] {
+        let name = format!("c{}", options.len());
+        let head = [
+            "run",
+            "--name",
+            &name,
+            "--network",
+            "none",
+            "-v",
+            "shared:/dev",
+            IMAGE,
+            "sleep",
+            "600",
+        ];
+        let outcome = context.isopod(head[..1].iter().chain(options).chain(&head[1..]));
+        outcome.never_mentions("panicked");
+        if outcome.code == 0 {
+            let seen = context.command(["exec", "-i", &name, "sh", "-c", script]).stdin("x").run();
+            seen.never_mentions("is open");
+            assert!(!seen.lines().contains(&secret.trim()), "{seen}");
+        }
+    }
+    // From an image, whose folder a tmpfs hides.
+    let fake = Layer::new()
+        .folder("dev")
+        .symlink("dev/null", "/proc/sys/kernel/core_pattern")
+        .symlink("dev/console", &canary.path("file"));
+    Image::new().layer(fake).import(&context, "localhost/fake:latest");
+    let run =
+        ["run", "--rm", "-t", "--network", "none", "localhost/fake:latest", "sh", "-c", script];
+    let outcome = context.isopod(run);
+    outcome.succeeds().never_mentions("is open");
+    assert!(!outcome.lines().contains(&secret.trim()), "{outcome}");
+    canary.assert_untouched();
+}
