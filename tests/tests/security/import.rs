@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
@@ -407,4 +408,44 @@ fn documents_over_their_cap_are_refused() {
         },
         |context, outcome| refused(context, outcome),
     );
+}
+
+/// 2 GiB of zeros in a hundred kilobytes or so, as a file in a tar.
+fn bomb() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path("zeros").unwrap();
+    header.set_size(2 << 30);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let folder = tempfile::tempdir().unwrap();
+    let head = folder.path().join("head");
+    fs::write(&head, header.as_bytes()).unwrap();
+    let script = "(cat \"$1\"; head -c 2147484672 /dev/zero) | zstd -1 -q";
+    let made = Command::new("sh").args(["-c", script, "sh"]).arg(&head).output().unwrap();
+    assert!(made.status.success() && made.stdout.len() < 1 << 20, "{}", made.stdout.len());
+    made.stdout
+}
+
+#[test]
+fn a_bomb_of_zeros_is_refused_and_leaves_nothing() {
+    let bomb = bomb();
+    let make = || {
+        let mut all = documents(vec![Layer::new().folder("a")]).edit(|manifest| {
+            manifest["layers"][0] = json!({
+                "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd",
+                "digest": digest(&bomb), "size": bomb.len(),
+            });
+        });
+        all.blobs.insert(digest(&bomb), bomb.clone());
+        all
+    };
+    both(make, |context, outcome| {
+        assert_ne!(outcome.code, 0, "{outcome}");
+        outcome.complains_of("limit");
+        let left: u64 = look(&context.path("root"))
+            .keys()
+            .map(|path| fs::symlink_metadata(path).unwrap().blocks() * 512)
+            .sum();
+        assert!(left < 64 << 20, "{left} bytes are left");
+    });
 }
