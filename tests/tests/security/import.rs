@@ -84,7 +84,7 @@ impl Documents {
     fn serve(&self, mut stream: &TcpStream) -> Option<()> {
         let mut lines = BufReader::new(stream).lines();
         let request = lines.next()?.ok()?;
-        while lines.next()?.ok()? != "" {}
+        while !lines.next()?.ok()?.is_empty() {}
         let mut words = request.split(' ');
         let (method, path) = (words.next()?, words.next()?);
         let name = path.rsplit('/').next()?;
@@ -149,6 +149,9 @@ fn refused(context: &TestContext, outcome: &Outcome) {
     assert_eq!(layers, 0, "no layer stays\n{outcome}");
 }
 
+/// In words, and the layers that make it.
+type Attack<'a> = (&'a str, Box<dyn Fn() -> Vec<Layer> + 'a>);
+
 #[test]
 fn layers_write_read_and_link_nothing_outside() {
     let canary = tempfile::tempdir().unwrap();
@@ -157,7 +160,7 @@ fn layers_write_read_and_link_nothing_outside() {
     let before = look(canary.path());
     let out = canary.path().to_str().unwrap();
     let climb = format!("../../../../../../../../../../../..{out}");
-    let attacks: Vec<(&str, Box<dyn Fn() -> Vec<Layer>>)> = vec![
+    let attacks: Vec<Attack<'_>> = vec![
         (
             "a name that climbs",
             Box::new({

@@ -108,9 +108,16 @@ fn destinations_through_symlinks_lead_nowhere_on_the_host() {
     let given = given.path().to_str().unwrap();
     for target in [canary.path(""), format!("../../../../../../../../..{}", canary.path(""))] {
         let context = TestContext::without_registries();
+        // The image has the same path: mounts can be made there, inside.
+        let inside = canary.path("");
+        let inside = inside.trim_matches('/');
         let link = Layer::new()
+            .folder(inside)
+            .folder(&format!("{inside}/tmp"))
+            .folder(&format!("{inside}/data"))
             .symlink("link", target.trim_end_matches('/'))
             .symlink("data", "/link/data");
+        let mut ran = 0;
         Image::new().layer(link).says("Volumes", json!({"/link/data": {}})).import(&context, IMAGE);
         for mount in [
             format!("type=bind,source={given},target=/link/tmp"),
@@ -122,11 +129,13 @@ fn destinations_through_symlinks_lead_nowhere_on_the_host() {
             "type=volume,source=named,target=/link/other".to_owned(),
         ] {
             let run = ["run", "--rm", "--network", "none", "--mount", &mount, IMAGE];
-            let script = "touch /link/data/x /link/tmp/y; cat /link/data/kept /link/tmp/kept";
+            let script = "touch /link/data/x /link/tmp/y; cat /link/data/kept /link/tmp/kept; true";
             let outcome = context.isopod(run.iter().chain(&["sh", "-c", script]));
             outcome.never_mentions("the host's").never_mentions("panicked");
             canary.assert_untouched();
+            ran += u32::from(outcome.code == 0);
         }
+        assert!(ran >= 3, "what is there can be mounted on");
     }
 }
 
@@ -141,6 +150,16 @@ fn what_a_volume_is_filled_with_comes_from_the_image() {
         .symlink("climb", &format!("../../../../../../../../../..{}", canary.path("data")));
     let image = Image::new().layer(link);
     image.says("Volumes", json!({"/data": {}, "/more": {}, "/climb": {}})).import(&context, IMAGE);
+    let created = context.isopod(["create", "--network", "none", IMAGE, "true"]);
+    created.succeeds();
+    let volumes = fs::read_dir(context.path("root/volumes")).unwrap().map(Result::unwrap);
+    let filled: Vec<_> = volumes.map(|volume| Canary::look(&volume.path())).collect();
+    assert_eq!(filled.len(), 3, "{filled:?}");
+    for volume in &filled {
+        assert!(volume.values().all(|entry| !entry.contains("the host's")), "{volume:?}");
+    }
+    // What there is of the image's own is copied as it is.
+    assert!(filled.iter().any(|volume| volume.keys().any(|path| path.ends_with("/_data/file"))));
     let run = ["run", "--rm", "--network", "none", IMAGE, "sh", "-c"];
     let script = "cat /data/* /more/* /climb/*; echo x > /more/file; chmod 777 /more/file; true";
     let outcome = context.isopod(run.iter().chain(&[script]));
