@@ -106,6 +106,13 @@ impl Context {
         report(self.printer, self.personality, error);
     }
 
+    /// Says what is wrong with objects that are left out of a list, and the exit status of that.
+    #[must_use]
+    pub fn report_all(&self, errors: &[Error]) -> Status {
+        errors.iter().for_each(|error| self.report(error));
+        Status::from(!errors.is_empty())
+    }
+
     /// Does the same to each of several objects; a failure is reported and the others go on.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //!
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
+//! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program.
@@ -14,6 +15,7 @@ mod console;
 mod container;
 mod exec;
 mod executor;
+mod loopback;
 mod null;
 mod program;
 mod rootfs;
@@ -48,7 +50,12 @@ pub struct Stdio {
 #[derive(Debug, Clone, Copy)]
 pub enum Job<'a> {
     /// The container.
-    Container,
+    Container {
+        /// Whether its network namespace is new.
+        owns_network: bool,
+        /// Where its process starts.
+        working_dir: &'a std::path::Path,
+    },
     /// This process in it.
     Exec(&'a Process),
 }
@@ -129,7 +136,10 @@ pub fn fork(
     let (ours, theirs) = UnixStream::pair()?;
     let pid = process::fork(|| {
         let result = isolate(&theirs, &stdio).and_then(|()| match job {
-            Job::Container => container::start(launch, hierarchies, cgroup, stdio),
+            Job::Container { owns_network, working_dir } => {
+                rootfs::make(launch, working_dir)?;
+                container::start(launch, hierarchies, cgroup, owns_network, stdio)
+            }
             Job::Exec(process) => exec::start(launch, process, stdio),
         });
         let (report, terminal) = match result {

@@ -76,6 +76,8 @@ pub struct Monitor {
     has_strays: bool,
     /// Set when there is nothing left to monitor.
     is_over: bool,
+    /// Whether who started the container was attached to it up to its end.
+    is_followed: bool,
 }
 
 /// A process that runs, or has ended with output still to be handed over.
@@ -143,6 +145,7 @@ impl Monitor {
             status,
             has_strays: false,
             is_over: false,
+            is_followed: false,
         })
     }
 

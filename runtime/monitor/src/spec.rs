@@ -38,6 +38,7 @@ struct Document {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Process {
+    cwd: PathBuf,
     env: Vec<String>,
     user: User,
     capabilities: Option<Capabilities>,
@@ -97,6 +98,10 @@ pub struct Facts {
     pub can_nest_pids: bool,
     /// Whether it has a pid namespace of its own, so that none of it outlives its first process.
     pub owns_pids: bool,
+    /// Where its process starts.
+    pub working_dir: PathBuf,
+    /// Whether it has a network namespace of its own.
+    pub owns_network: bool,
     /// Whether more than files and cgroups is to be undone when it has ended.
     pub has_epilogue: bool,
 }
@@ -130,8 +135,11 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         return refuse("linux.cgroupsPath must be an absolute path below the root");
     }
     let namespace = |kind| linux.namespaces.iter().find(|namespace| namespace.kind == kind);
-    let owns_pids = namespace(LinuxNamespaceType::Pid)
-        .is_some_and(|pid| pid.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()));
+    let owns = |kind| {
+        namespace(kind)
+            .is_some_and(|own| own.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()))
+    };
+    let owns_pids = owns(LinuxNamespaceType::Pid);
     let hooks = document.hooks.unwrap_or_default();
     // libcontainer writes /proc/<pid>/uid_map and hands process ids to these hooks: both take
     // ids of the host's pid namespace.
@@ -145,6 +153,8 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         uid: process.user.uid,
         can_nest_pids: owns_pids && !needs_host_pids,
         owns_pids,
+        working_dir: process.cwd,
+        owns_network: owns(LinuxNamespaceType::Network),
         has_epilogue: !hooks.poststop.is_empty() || linux.intel_rdt.is_some(),
     })
 }
@@ -179,6 +189,7 @@ pub fn check_exec(process: &oci_spec::runtime::Process) -> Result<(), SpecError>
     };
     let capabilities = process.capabilities().as_ref();
     check(&Process {
+        cwd: process.cwd().clone(),
         env: process.env().clone().unwrap_or_default(),
         user: User { uid: process.user().uid() },
         capabilities: capabilities.map(|_| Capabilities::default()),

@@ -71,9 +71,7 @@ pub fn start(folder: &Path) -> Result<(), StartError> {
         hierarchies.create(&facts.cgroup).ok();
     }
     let (starting, started) = io::pipe().map_err(system("make a pipe"))?;
-    let own_group = hierarchies.v2_group(&launch.monitor_cgroup).ok().flatten();
-    let body = Body { hierarchies, launch, facts, started };
-    fork(body, own_group)?;
+    fork(Body { hierarchies, launch, facts, started })?;
     keep_primed(&starting);
     Ok(())
 }
@@ -102,12 +100,18 @@ fn keep_primed(starting: &PipeReader) {
 }
 
 /// Forks the monitor, into its own v2 cgroup where that can be.
-fn fork(body: Body, own_group: Option<File>) -> Result<(), StartError> {
+fn fork(body: Body) -> Result<(), StartError> {
+    const ATTEMPTS: usize = 8;
+    let (hierarchies, path) = (body.hierarchies.clone(), body.launch.monitor_cgroup.clone());
     let mut body = Some(body);
-    if let Some(group) = own_group {
+    for _ in 0..ATTEMPTS {
+        let Ok(Some(group)) = hierarchies.v2_group(&path) else { break };
         let run = || body.take().map_or(1, become_monitor);
-        if process::fork_into_cgroup(group.as_fd(), run).is_ok() {
-            return Ok(());
+        match process::fork_into_cgroup(group.as_fd(), run) {
+            Ok(_) => return Ok(()),
+            // Whoever removed the last container has just removed the group too.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+            Err(_) => break,
         }
     }
     // Without v2, or rootless without delegation: it stays in our group.

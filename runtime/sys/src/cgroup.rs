@@ -112,18 +112,27 @@ impl Hierarchies {
                 result = result.and(Err(error));
             }
         }
+        path.parent().map_or(Ok(()), |parent| self.prune(parent))?;
+        result
+    }
+
+    /// Removes the group if nothing is in it, and then those parents that have become empty. One in
+    /// use stays, which is no error.
+    ///
+    /// # Errors
+    /// The hierarchies can't be locked.
+    pub fn prune(&self, path: &Path) -> io::Result<()> {
         let _lock = self.lock(FlockOperation::LockExclusive)?;
         for root in self.v1.iter().chain(&self.v2) {
-            let parents = path.ancestors().skip(1).filter(|p| p.parent().is_some());
-            for parent in parents {
-                let parent = root.join(parent.strip_prefix("/").unwrap_or(parent));
-                match fs::remove_dir(&parent) {
+            for group in path.ancestors().filter(|group| group.parent().is_some()) {
+                let folder = root.join(group.strip_prefix("/").unwrap_or(group));
+                match fs::remove_dir(&folder) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => break,
                     _ => {}
                 }
             }
         }
-        result
+        Ok(())
     }
 
     /// Creating groups and removing empty parents exclude each other, among processes.

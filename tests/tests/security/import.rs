@@ -359,6 +359,17 @@ fn bytes_that_are_not_what_they_are_named_by_are_refused() {
 fn hybrid_documents_are_refused() {
     both(
         || {
+            let mut documents = documents(vec![Layer::new().folder("a")]).edit(|manifest| {
+                manifest.as_object_mut().unwrap().remove("mediaType");
+                manifest["manifests"] = json!([]);
+            });
+            documents.media_type = INDEX;
+            documents
+        },
+        refused,
+    );
+    both(
+        || {
             documents(vec![Layer::new().folder("a")])
                 .edit(|manifest| manifest["manifests"] = json!([]))
         },

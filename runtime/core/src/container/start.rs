@@ -1,5 +1,7 @@
 //! Starting: the specification is written anew, a monitor is started, and it starts the process.
 
+use std::io;
+
 use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::Rootfs;
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
@@ -9,6 +11,7 @@ use isopod_sys::lock::Lock;
 use super::{Container, Phase, Session};
 use crate::layout::private_folder;
 use crate::snapshot::view;
+use crate::state::ContainerRow;
 use crate::{Error, Result};
 
 /// A started container.
@@ -52,21 +55,27 @@ impl Container<'_> {
     }
 
     /// Keeps other commands from starting or removing it at the same time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was removed since it was looked up.
     pub(super) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
         let path = folder.join("operation.lock");
-        loop {
+        let lock = loop {
             private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
             match Lock::exclusive(&path) {
-                // Whoever held it before us may have removed the container, its folder and with it
-                // the file that we hold: another may hold its successor.
-                Ok(lock) if path.exists() => return Ok(lock),
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("cannot lock", &path)(error));
-                }
-                Ok(_) | Err(_) => {}
+                // Whoever removed it was faster than our look at the folder that we had just made.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => break other.map_err(Error::io("cannot lock", &path))?,
             }
+        };
+        let (namespace, id) = (self.namespace(), self.id());
+        if self.runtime.state().read(|c| ContainerRow::exact(c, namespace, id))?.is_none() {
+            // The folder is of our own making.
+            self.remove_state_folder()?;
+            return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         }
+        Ok(lock)
     }
 
     /// How its root file system is made.

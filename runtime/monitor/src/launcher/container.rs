@@ -14,16 +14,16 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, rootfs};
+use super::{Failure, Started, Stdio, fd_path, loopback};
 
 /// Runs `launch` up to the execution of its program.
 pub(super) fn start(
     launch: &Launch,
     hierarchies: &Hierarchies,
     cgroup: &Path,
+    owns_network: bool,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
-    rootfs::make(launch)?;
     hierarchies
         .create(cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", cgroup.display())))?;
@@ -50,6 +50,9 @@ pub(super) fn start(
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
+    if owns_network {
+        loopback::bring_up(pid).map_err(Failure::at("cannot bring up the loopback interface"))?;
+    }
     let terminal = console
         .map(|console| console.receive(stdio.size, stdio.uid))
         .transpose()

@@ -66,6 +66,7 @@ impl Monitor {
         size: Option<Size>,
     ) -> Result<(), Refusal> {
         let facts = self.facts.as_ref().expect("claim has just found that there are facts");
+        let (owns_network, working_dir) = (facts.owns_network, facts.working_dir.clone());
         let attached = attach.unwrap_or_default();
         let input_policy = match (self.launch.stdin_once, self.launch.open_stdin) {
             (true, _) => InputPolicy::Once,
@@ -98,7 +99,8 @@ impl Monitor {
             streams: Streamed::none(&self.poller),
         };
         self.guard = Some(guard.map_err(cannot("start a guard"))?);
-        self.begin(id, plan, attach, process, Job::Container)?;
+        let job = Job::Container { owns_network, working_dir: &working_dir };
+        self.begin(id, plan, attach, process, job)?;
         if let Some(guard) = &self.guard {
             guard.leave_nest().map_err(cannot("come back to the pid namespace"))?;
         }
@@ -303,7 +305,8 @@ impl Monitor {
             self.set_phase(Phase::Failed);
         }
         self.clients.refuse(client, kind, message);
-        self.launch.after_exit.clear();
+        // Whoever is told removes it too; if nobody can be told, the command that is to follow does.
+        self.is_followed = self.clients.get_mut(client).is_some();
         self.is_over = true;
     }
 }
