@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
@@ -148,6 +149,9 @@ fn refused(context: &TestContext, outcome: &Outcome) {
     assert_eq!(layers, 0, "no layer stays\n{outcome}");
 }
 
+/// In words, and the layers that make it.
+type Attack<'a> = (&'a str, Box<dyn Fn() -> Vec<Layer> + 'a>);
+
 #[test]
 fn layers_write_read_and_link_nothing_outside() {
     let canary = tempfile::tempdir().unwrap();
@@ -156,7 +160,6 @@ fn layers_write_read_and_link_nothing_outside() {
     let before = look(canary.path());
     let out = canary.path().to_str().unwrap();
     let climb = format!("../../../../../../../../../../../..{out}");
-    type Attack<'a> = (&'static str, Box<dyn Fn() -> Vec<Layer> + 'a>);
     let attacks: Vec<Attack<'_>> = vec![
         (
             "a name that climbs",
@@ -356,6 +359,17 @@ fn bytes_that_are_not_what_they_are_named_by_are_refused() {
 fn hybrid_documents_are_refused() {
     both(
         || {
+            let mut documents = documents(vec![Layer::new().folder("a")]).edit(|manifest| {
+                manifest.as_object_mut().unwrap().remove("mediaType");
+                manifest["manifests"] = json!([]);
+            });
+            documents.media_type = INDEX;
+            documents
+        },
+        refused,
+    );
+    both(
+        || {
             documents(vec![Layer::new().folder("a")])
                 .edit(|manifest| manifest["manifests"] = json!([]))
         },
@@ -408,4 +422,44 @@ fn documents_over_their_cap_are_refused() {
         },
         |context, outcome| refused(context, outcome),
     );
+}
+
+/// 2 GiB of zeros in a hundred kilobytes or so, as a file in a tar.
+fn bomb() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path("zeros").unwrap();
+    header.set_size(2 << 30);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let folder = tempfile::tempdir().unwrap();
+    let head = folder.path().join("head");
+    fs::write(&head, header.as_bytes()).unwrap();
+    let script = "(cat \"$1\"; head -c 2147484672 /dev/zero) | zstd -1 -q";
+    let made = Command::new("sh").args(["-c", script, "sh"]).arg(&head).output().unwrap();
+    assert!(made.status.success() && made.stdout.len() < 1 << 20, "{}", made.stdout.len());
+    made.stdout
+}
+
+#[test]
+fn a_bomb_of_zeros_is_refused_and_leaves_nothing() {
+    let bomb = bomb();
+    let make = || {
+        let mut all = documents(vec![Layer::new().folder("a")]).edit(|manifest| {
+            manifest["layers"][0] = json!({
+                "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd",
+                "digest": digest(&bomb), "size": bomb.len(),
+            });
+        });
+        all.blobs.insert(digest(&bomb), bomb.clone());
+        all
+    };
+    both(make, |context, outcome| {
+        assert_ne!(outcome.code, 0, "{outcome}");
+        outcome.complains_of("limit");
+        let left: u64 = look(&context.path("root"))
+            .keys()
+            .map(|path| fs::symlink_metadata(path).unwrap().blocks() * 512)
+            .sum();
+        assert!(left < 64 << 20, "{left} bytes are left");
+    });
 }

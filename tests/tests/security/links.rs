@@ -108,9 +108,16 @@ fn destinations_through_symlinks_lead_nowhere_on_the_host() {
     let given = given.path().to_str().unwrap();
     for target in [canary.path(""), format!("../../../../../../../../..{}", canary.path(""))] {
         let context = TestContext::without_registries();
+        // The image has the same path: mounts can be made there, inside.
+        let inside = canary.path("");
+        let inside = inside.trim_matches('/');
         let link = Layer::new()
+            .folder(inside)
+            .folder(&format!("{inside}/tmp"))
+            .folder(&format!("{inside}/data"))
             .symlink("link", target.trim_end_matches('/'))
             .symlink("data", "/link/data");
+        let mut ran = 0;
         Image::new().layer(link).says("Volumes", json!({"/link/data": {}})).import(&context, IMAGE);
         for mount in [
             format!("type=bind,source={given},target=/link/tmp"),
@@ -122,11 +129,13 @@ fn destinations_through_symlinks_lead_nowhere_on_the_host() {
             "type=volume,source=named,target=/link/other".to_owned(),
         ] {
             let run = ["run", "--rm", "--network", "none", "--mount", &mount, IMAGE];
-            let script = "touch /link/data/x /link/tmp/y; cat /link/data/kept /link/tmp/kept";
+            let script = "touch /link/data/x /link/tmp/y; cat /link/data/kept /link/tmp/kept; true";
             let outcome = context.isopod(run.iter().chain(&["sh", "-c", script]));
             outcome.never_mentions("the host's").never_mentions("panicked");
             canary.assert_untouched();
+            ran += u32::from(outcome.code == 0);
         }
+        assert!(ran >= 3, "what is there can be mounted on");
     }
 }
 
@@ -141,6 +150,16 @@ fn what_a_volume_is_filled_with_comes_from_the_image() {
         .symlink("climb", &format!("../../../../../../../../../..{}", canary.path("data")));
     let image = Image::new().layer(link);
     image.says("Volumes", json!({"/data": {}, "/more": {}, "/climb": {}})).import(&context, IMAGE);
+    let created = context.isopod(["create", "--network", "none", IMAGE, "true"]);
+    created.succeeds();
+    let volumes = fs::read_dir(context.path("root/volumes")).unwrap().map(Result::unwrap);
+    let filled: Vec<_> = volumes.map(|volume| Canary::look(&volume.path())).collect();
+    assert_eq!(filled.len(), 3, "{filled:?}");
+    for volume in &filled {
+        assert!(volume.values().all(|entry| !entry.contains("the host's")), "{volume:?}");
+    }
+    // What there is of the image's own is copied as it is.
+    assert!(filled.iter().any(|volume| volume.keys().any(|path| path.ends_with("/_data/file"))));
     let run = ["run", "--rm", "--network", "none", IMAGE, "sh", "-c"];
     let script = "cat /data/* /more/* /climb/*; echo x > /more/file; chmod 777 /more/file; true";
     let outcome = context.isopod(run.iter().chain(&[script]));
@@ -167,5 +186,58 @@ fn a_container_that_changes_its_root_gains_nothing_from_an_exec() {
     let outcome = context.isopod(exec);
     assert_ne!(outcome.code, 0, "{outcome}");
     outcome.never_mentions("the host's");
+    canary.assert_untouched();
+}
+
+/// Row 3: what masks a path, and the console, are looked at before they are mounted (CVE-2025-31133,
+/// CVE-2025-52565).
+#[test]
+fn a_fake_null_device_or_console_gives_no_way_to_kernel_files() {
+    let context = TestContext::without_registries();
+    Image::new().import(&context, IMAGE);
+    let canary = Canary::new();
+    let fill =
+        "cd /v && ln -s /proc/sys/kernel/core_pattern null && ln -s /proc/sysrq-trigger console
+        mkdir pts shm mqueue; ln -s pts/ptmx ptmx; true";
+    let run = ["run", "--rm", "--network", "none", "-v", "shared:/v", IMAGE, "sh", "-c", fill];
+    context.isopod(run).succeeds();
+    let secret = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    // Of what is masked, nothing may lead to the file that the links mean, or be open for writing.
+    let script = "for f in /proc/kcore /proc/keys /proc/timer_list /proc/sched_debug; do
+            head -c 64 $f 2>/dev/null; ( : >> $f ) 2>/dev/null && [ ! -c $f ] && echo $f is open
+        done; for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger; do ( : >> $f ) 2>/dev/null && echo $f is open; done; true";
+    for options in [&["-d"][..], &["-d", "-t"]] {
+        let name = format!("c{}", options.len());
+        let head = [
+            "run",
+            "--name",
+            &name,
+            "--network",
+            "none",
+            "-v",
+            "shared:/dev",
+            IMAGE,
+            "sleep",
+            "600",
+        ];
+        let outcome = context.isopod(head[..1].iter().chain(options).chain(&head[1..]));
+        outcome.never_mentions("panicked");
+        if outcome.code == 0 {
+            let seen = context.command(["exec", "-i", &name, "sh", "-c", script]).stdin("x").run();
+            seen.never_mentions("is open");
+            assert!(!seen.lines().contains(&secret.trim()), "{seen}");
+        }
+    }
+    // From an image, whose folder a tmpfs hides.
+    let fake = Layer::new()
+        .folder("dev")
+        .symlink("dev/null", "/proc/sys/kernel/core_pattern")
+        .symlink("dev/console", &canary.path("file"));
+    Image::new().layer(fake).import(&context, "localhost/fake:latest");
+    let run =
+        ["run", "--rm", "-t", "--network", "none", "localhost/fake:latest", "sh", "-c", script];
+    let outcome = context.isopod(run);
+    outcome.succeeds().never_mentions("is open");
+    assert!(!outcome.lines().contains(&secret.trim()), "{outcome}");
     canary.assert_untouched();
 }

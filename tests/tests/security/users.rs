@@ -80,6 +80,30 @@ fn inheritable_capabilities_are_empty_in_run_and_exec() {
     assert_none(&context.isopod(ctr), "CapInh");
 }
 
+/// What runs the container may have inherited some itself.
+#[test]
+fn a_callers_inheritable_capabilities_go_no_further() {
+    let context = TestContext::without_registries();
+    Image::new().import(&context, IMAGE);
+    let as_heir = |args: &[&str]| {
+        let program = isopod_tests::binary::isopod();
+        let head = ["--inh-caps", "+net_admin,+sys_admin", program.to_str().unwrap()];
+        isopod_tests::Invocation::new("setpriv", head.iter().chain(args))
+            .env("ISOPOD_ROOT", context.path("root"))
+            .env("ISOPOD_STATE", context.path("state"))
+            .env("ISOPOD_CONFIG", context.path("config.toml"))
+            .env("HOME", context.path("home"))
+            .run()
+    };
+    let run = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    as_heir(&run).succeeds();
+    for pid in ["1", "self"] {
+        let status = format!("/proc/{pid}/status");
+        assert_none(&as_heir(&["exec", "c", "cat", &status]), "CapInh");
+        assert_none(&as_heir(&["exec", "--privileged", "c", "cat", &status]), "CapInh");
+    }
+}
+
 #[test]
 fn what_is_no_user_is_refused_in_run_and_exec() {
     let context = TestContext::without_registries();
