@@ -72,8 +72,6 @@ pub enum Interest {
     Read,
     /// Room.
     Write,
-    /// Either.
-    Both,
 }
 
 /// The set of descriptors waited for.
@@ -128,7 +126,6 @@ impl Watched {
             Interest::None => EventFlags::empty(),
             Interest::Read => EventFlags::IN,
             Interest::Write => EventFlags::OUT,
-            Interest::Both => EventFlags::IN | EventFlags::OUT,
         };
         let data = EventData::new_u64(self.token.pack());
         let set = &self.poller.epoll;

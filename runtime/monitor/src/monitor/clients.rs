@@ -17,9 +17,6 @@ use crate::poll::{Interest, Poller, Token, Watched};
 /// How many clients are served at a time; more wait in the socket's queue.
 pub const MAX_CLIENTS: usize = 256;
 
-/// What a client may leave unread before it is dropped, in bytes.
-const MAX_UNREAD: usize = 1 << 20;
-
 /// What a connection is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -120,16 +117,14 @@ impl Clients {
         self.all.len()
     }
 
-    /// Sends a message, later where the socket is full. A client that leaves too much unread, or
-    /// is gone, gets nothing: its connection says so when it is served next.
+    /// Sends a message, later where the socket is full: from then on nothing is read from this client
+    /// until it has read, so that at most a chunk's worth of replies waits. To a client that is gone
+    /// nothing is sent: its connection says so when it is served next.
     pub fn send(&mut self, id: u32, message: &FromMonitor, descriptors: Vec<OwnedFd>) {
         let Some(client) = self.all.get_mut(&id) else { return };
         // Our own messages are small and valid.
         let Ok(bytes) = encode(message) else { return };
-        let unread: usize = client.unsent.iter().map(|message| message.bytes.len()).sum();
-        if unread + bytes.len() <= MAX_UNREAD {
-            client.unsent.push_back(Message { bytes, sent: 0, descriptors });
-        }
+        client.unsent.push_back(Message { bytes, sent: 0, descriptors });
         client.flush();
     }
 
@@ -177,10 +172,11 @@ impl Client {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // Reading will tell that it is gone.
                 Err(_) => self.unsent.clear(),
             }
         }
-        let interest = if self.unsent.is_empty() { Interest::Read } else { Interest::Both };
+        let interest = if self.unsent.is_empty() { Interest::Read } else { Interest::Write };
         self.socket.set(interest).ok();
     }
 
@@ -220,16 +216,32 @@ impl Monitor {
         }
     }
 
-    /// Sends what waits and takes what came on a connection.
+    /// Sends what waits, and takes what came on a connection once nothing does.
     pub(super) fn serve(&mut self, id: u32) {
         let Some(client) = self.clients.get_mut(id) else { return };
         client.flush();
-        let is_open = client.receive();
+        // What came before the client stopped to read its replies is answered first.
+        self.answer_all(id);
+        let Some(client) = self.clients.get_mut(id) else { return };
+        if !client.unsent.is_empty() {
+            return;
+        }
+        if client.receive() {
+            self.answer_all(id);
+        } else {
+            self.drop_client(id);
+        }
+    }
+
+    fn answer_all(&mut self, id: u32) {
         loop {
             let Some(client) = self.clients.get_mut(id) else { return };
+            if !client.unsent.is_empty() {
+                return;
+            }
             match client.decoder.take_message::<Envelope>() {
                 Ok(Some(envelope)) => self.answer(id, envelope),
-                Ok(None) => break,
+                Ok(None) => return,
                 Err(error) => {
                     let message = match &error {
                         FrameError::Malformed(source) => format!("{error}: {source}"),
@@ -239,9 +251,6 @@ impl Monitor {
                     return self.drop_client(id);
                 }
             }
-        }
-        if !is_open {
-            self.drop_client(id);
         }
     }
 
