@@ -6,9 +6,11 @@
 //!
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
+//! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
 //! - [`program`]: finding that program.
 
+mod confinement;
 mod console;
 mod container;
 mod exec;
@@ -30,6 +32,8 @@ use isopod_sys::process;
 use oci_spec::runtime::Process;
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
+
+use crate::spec::Facts;
 
 /// The container's ends of its standard streams; with a terminal there are none yet.
 #[derive(Debug)]
@@ -120,15 +124,15 @@ pub struct Launcher {
 pub fn fork(
     launch: &Launch,
     hierarchies: &Hierarchies,
-    cgroup: &std::path::Path,
+    facts: &Facts,
     job: Job<'_>,
     stdio: Stdio,
 ) -> io::Result<Launcher> {
     let (ours, theirs) = UnixStream::pair()?;
     let pid = process::fork(|| {
         let result = isolate(&theirs, &stdio).and_then(|()| match job {
-            Job::Container => container::start(launch, hierarchies, cgroup, stdio),
-            Job::Exec(process) => exec::start(launch, process, stdio),
+            Job::Container => container::start(launch, hierarchies, facts, stdio),
+            Job::Exec(process) => exec::start(launch, facts, process, stdio),
         });
         let (report, terminal) = match result {
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),

@@ -184,7 +184,7 @@ impl Monitor {
         }
         process.streams = streams;
         let facts = self.facts.as_ref().ok_or((ErrorKind::WrongPhase, String::new()))?;
-        let launcher = launcher::fork(&self.launch, &self.hierarchies, &facts.cgroup, job, stdio)
+        let launcher = launcher::fork(&self.launch, &self.hierarchies, facts, job, stdio)
             .map_err(cannot("fork a launcher"))?;
         launcher.report.set_nonblocking(true).map_err(cannot("watch the launcher"))?;
         let mut report = Watched::new(&self.poller, launcher.report.into(), Token::Report(number));
