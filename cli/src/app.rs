@@ -255,7 +255,9 @@ pub fn full(program: &str, table: &'static [Entry]) -> Command {
         .iter()
         .filter(|entry| !entry.hidden)
         .map(|entry| entry.build(&format!("{program} {}", entry.name)).no_binary_name(false));
-    let command = GlobalArgs::augment_args(Command::new(program.to_owned()))
+    let name = program.rsplit(' ').next().unwrap_or(program).to_owned();
+    let command = GlobalArgs::augment_args(Command::new(name))
+        .bin_name(program)
         .about("Containers without a daemon, from one static binary")
         .override_usage(format!("{program} [OPTIONS] COMMAND"))
         .disable_help_flag(true)

@@ -3,6 +3,7 @@
 //! Precedence: flag, environment, file, default. A field that is not known here is refused.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -26,6 +27,8 @@ pub struct File {
     pub hosts_dirs: Option<Vec<PathBuf>>,
     /// How many layers are downloaded at once.
     pub max_concurrent_downloads: Option<usize>,
+    /// Seconds without a byte after which a download counts as stalled.
+    pub download_idle_timeout: Option<NonZeroU64>,
 }
 
 /// The file can't be used.

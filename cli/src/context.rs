@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use isopod_runtime::container::Containers;
 use isopod_runtime::{Config, MonitorProgram, Runtime};
@@ -46,6 +47,8 @@ pub struct Context {
     pub hosts_dirs: Option<Vec<PathBuf>>,
     /// How many layers are downloaded at once, where the file says so.
     pub max_concurrent_downloads: Option<usize>,
+    /// How long a download may stand still, where the configuration file says.
+    pub download_idle_timeout: Option<Duration>,
     root: PathBuf,
     state: PathBuf,
     cgroup_parent: String,
@@ -76,6 +79,9 @@ impl Context {
                 .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
             hosts_dirs: hosts_dirs.into_iter().flatten().next(),
             max_concurrent_downloads: file.max_concurrent_downloads,
+            download_idle_timeout: file
+                .download_idle_timeout
+                .map(|seconds| Duration::from_secs(seconds.get())),
             root: settled(globals.root, env::ROOT, file.root, DEFAULT_ROOT),
             state: settled(globals.state, env::STATE, file.state, DEFAULT_STATE),
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| DEFAULT_CGROUP_PARENT.to_owned()),
@@ -98,6 +104,13 @@ impl Context {
     /// Says on standard error what went wrong with one of several objects.
     pub fn report(&self, error: &Error) {
         report(self.printer, self.personality, error);
+    }
+
+    /// Says what is wrong with objects that are left out of a list, and the exit status of that.
+    #[must_use]
+    pub fn report_all(&self, errors: &[Error]) -> Status {
+        errors.iter().for_each(|error| self.report(error));
+        Status::from(!errors.is_empty())
     }
 
     /// Does the same to each of several objects; a failure is reported and the others go on.

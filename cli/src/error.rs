@@ -89,6 +89,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A check found bytes that are not what their digest says.
+    #[error("blob {digest} of image {image} is damaged: pull the image again")]
+    DamagedBlob {
+        /// Which.
+        digest: String,
+        /// Whose.
+        image: String,
+    },
     /// The session's reader was too slow, and the container was not held up for it.
     #[error("output of {0} is lost: it came faster than it was read, and the session was ended")]
     Lagged(String),

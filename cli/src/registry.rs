@@ -128,6 +128,9 @@ fn config(context: &Context) -> Result<Config, Error> {
     if let Some(dirs) = &context.hosts_dirs {
         config.hosts.roots.clone_from(dirs);
     }
+    if let Some(idle) = context.download_idle_timeout {
+        config.timeouts.idle = idle;
+    }
     Ok(config)
 }
 

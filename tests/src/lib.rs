@@ -6,6 +6,8 @@
 //! - [`Invocation`], [`Outcome`]: one command line, and what came of it.
 //! - [`Terminal`]: the same under a pseudo-terminal.
 //! - [`Fixtures`]: the registries that `scripts/registry` started, and their images.
+//! - [`Served`]: a registry inside the test, that counts requests and lies as it is told.
+//! - [`handmade`]: images written byte for byte.
 //! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
 //!
 //! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
@@ -15,13 +17,16 @@
 pub mod binary;
 mod context;
 mod fixtures;
+pub mod handmade;
 mod invocation;
 pub mod leftovers;
 mod outcome;
+pub mod served;
 mod terminal;
 
 pub use context::TestContext;
 pub use fixtures::{Fixtures, Registry};
 pub use invocation::{Invocation, Running};
 pub use outcome::Outcome;
+pub use served::{Reply, Request, Served};
 pub use terminal::Terminal;

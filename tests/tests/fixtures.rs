@@ -1,4 +1,8 @@
 //! The test registries are what they say they are, seen by a peer's eyes (skopeo).
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use isopod_tests::{Fixtures, Invocation, Outcome};
 

@@ -1,4 +1,8 @@
 //! The harness holds what it promises: it sees what is left behind, and waits no longer than said.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::path::Path;

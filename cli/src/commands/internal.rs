@@ -1,9 +1,11 @@
-//! `internal …`: what monitors start when a container has ended and something is to be done
-//! that needs the database. Not for people, and not in the help.
+//! `internal …`: what monitors and pulls start when something is left to do that nobody should wait
+//! for, or that needs the database. Not for people, and not in the help.
 
 mod after_exit;
+mod settle;
 
 use super::Entry;
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[Entry::verb::<after_exit::Args>("after-exit")];
+pub const TABLE: &[Entry] =
+    &[Entry::verb::<after_exit::Args>("after-exit"), Entry::verb::<settle::Args>("settle")];

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use super::table::printable;
+
 /// Writes data to standard output and notes to standard error.
 #[derive(Debug, Clone, Copy)]
 pub struct Printer {
@@ -35,16 +37,17 @@ impl Printer {
         self.data(format!("{text}\n").as_bytes())
     }
 
-    /// Tells a person something that is not data: no prefix, on standard error.
+    /// Tells a person something that is not data: one line without a prefix, on standard error.
     ///
-    /// A standard error that can't be written leaves nobody to tell.
+    /// What registries and images say ends up in such lines, so control characters don't. A
+    /// standard error that can't be written leaves nobody to tell.
     pub fn note(&self, text: impl Display) {
-        writeln!(io::stderr().lock(), "{text}").ok();
+        writeln!(io::stderr().lock(), "{}", printable(&text.to_string())).ok();
     }
 
     /// Warns, with the program's name before it.
     pub fn warn(&self, text: impl Display) {
-        writeln!(io::stderr().lock(), "{}: {text}", self.name).ok();
+        self.note(format_args!("{}: {text}", self.name));
     }
 }
 

@@ -40,9 +40,11 @@ impl Bars {
     fn layer(&self, digest: &Digest, event: &PullEvent<'_>) {
         let mut layers = self.layers();
         let layer = layers.entry(digest.to_string()).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::new(0));
-            bar.set_prefix(label(self.style, digest));
-            Layer { bar, arrived: Arrived::default() }
+            // Dressed before it is added: from then on it is drawn.
+            let bar = ProgressBar::new(0)
+                .with_style(still(self.style))
+                .with_prefix(short(self.style, digest));
+            Layer { bar: self.all.add(bar), arrived: Arrived::default() }
         });
         layer.arrived.take(event);
         match *event {
@@ -57,10 +59,11 @@ impl Bars {
         bar.set_message(word(self.style, state));
         bar.set_style(match state {
             LayerState::Downloading | LayerState::Resumed { .. } => moving(self.style),
-            LayerState::Waiting | LayerState::WaitingForOther | LayerState::Unpacking => {
-                still(self.style)
-            }
-            LayerState::Exists | LayerState::Done => still(self.style),
+            LayerState::Waiting
+            | LayerState::WaitingForOther
+            | LayerState::Unpacking
+            | LayerState::Exists
+            | LayerState::Done => still(self.style),
         });
         if let LayerState::Resumed { offset } = state {
             bar.set_position(offset);
@@ -103,6 +106,14 @@ impl Watch for Bars {
 
     fn progress(&self) -> &dyn PullProgress {
         self
+    }
+}
+
+/// A layer's name that leaves room for its bar.
+fn short(style: Style, digest: &Digest) -> String {
+    match style {
+        Style::Docker => label(style, digest),
+        Style::Ctr => format!("layer-{}:{}", digest.algorithm(), digest.short()),
     }
 }
 

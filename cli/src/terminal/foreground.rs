@@ -72,18 +72,19 @@ impl Foreground<'_> {
             terminal: self.terminal,
             interrupts: 0,
             status: 0,
+            end: None,
         };
         watch.resize();
         let stopped = pump::pump(local, remote, &mut watch, self.keys)?;
-        let status = watch.status;
+        let (status, end) = (watch.status, watch.end);
         drop(raw);
         match stopped {
             Stopped::Detached => Ok(Left::Detached),
             Stopped::Signalled => Ok(Left::Interrupted(status)),
-            Stopped::Ended => match session.wait()? {
-                SessionEnd::Exited(exit) => Ok(Left::Exited(exit)),
-                SessionEnd::Lagged => Err(Error::Lagged(self.name.to_owned())),
-                SessionEnd::MonitorDied => Err(isopod_runtime::Error::MonitorDied {
+            Stopped::Ended => match end.transpose()? {
+                Some(SessionEnd::Exited(exit)) => Ok(Left::Exited(exit)),
+                Some(SessionEnd::Lagged) => Err(Error::Lagged(self.name.to_owned())),
+                Some(SessionEnd::MonitorDied) | None => Err(isopod_runtime::Error::MonitorDied {
                     id: self.name.to_owned(),
                     detail: String::new(),
                 }
@@ -110,6 +111,7 @@ struct Watch<'a> {
     terminal: bool,
     interrupts: u32,
     status: u8,
+    end: Option<isopod_runtime::Result<SessionEnd>>,
 }
 
 impl Watch<'_> {
@@ -145,8 +147,13 @@ impl Watch<'_> {
 }
 
 impl Control for Watch<'_> {
-    fn end(&self) -> BorrowedFd<'_> {
+    fn news(&self) -> BorrowedFd<'_> {
         self.session.event_fd()
+    }
+
+    fn has_ended(&mut self) -> io::Result<bool> {
+        self.end = self.session.try_wait().transpose();
+        Ok(self.end.is_some())
     }
 
     fn signals(&self) -> Option<BorrowedFd<'_>> {

@@ -41,8 +41,13 @@ pub struct Remote {
 
 /// Who hears of what is not bytes.
 pub trait Control {
-    /// Readable once the session has ended and all its output is in the pipes.
-    fn end(&self) -> BorrowedFd<'_>;
+    /// Readable when there is news of the session.
+    fn news(&self) -> BorrowedFd<'_>;
+    /// Whether it has ended, and all its output is in the pipes.
+    ///
+    /// # Errors
+    /// The news can't be understood.
+    fn has_ended(&mut self) -> io::Result<bool>;
     /// Readable when a signal has arrived.
     fn signals(&self) -> Option<BorrowedFd<'_>>;
     /// Takes the signals that have arrived; `Break` ends the pump.
@@ -101,7 +106,7 @@ pub fn pump(
         if ended && !moved && idle {
             return Ok(Stopped::Ended);
         }
-        ended |= ready.end;
+        ended = ended || ready.end && control.has_ended()?;
     }
 }
 
@@ -119,7 +124,7 @@ fn wait(
     control: &dyn Control,
     ended: bool,
 ) -> io::Result<Ready> {
-    let end = control.end();
+    let end = control.news();
     let mut polled = vec![(Slot::End, PollFd::from_borrowed_fd(end, PollFlags::IN))];
     if ended {
         // It stays readable for ever; only what is left in the pipes matters now.

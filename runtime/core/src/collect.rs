@@ -52,6 +52,7 @@ impl Runtime {
         // A pull that waits for its lease until we are done must find what it saw before.
         let removed_blobs = self.content().retain(&blobs, now)?;
         self.content().remove_partials(now - GRACE)?;
+        self.content().remove_temporaries(now - GRACE)?;
         // A pull's layers are not in its lease, which names blobs: while one runs, none goes.
         let before = if leased.is_empty() { now } else { now - GRACE };
         let removed_layers = self.layers().retain(&layers, before)?;
@@ -153,6 +154,13 @@ impl Lease {
     }
 }
 
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Of a command that failed; after a release it is not there any more.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
 fn folder(runtime: &Runtime) -> PathBuf {
     runtime.layout().root().join("leases")
 }
@@ -197,6 +205,8 @@ fn mark(
             Ok(Document::Index(index)) => index.manifests,
             // What is missing can't be collected; what it led to is not known.
             Err(Error::MissingBlob { .. }) => continue,
+            // What can't be understood leads nowhere; it is kept itself.
+            Err(Error::Document { .. }) => continue,
             Err(error) => return Err(error),
         };
         for manifest in manifests {
@@ -225,7 +235,7 @@ fn mark_manifest(
 ) -> Result<()> {
     let document = match read_document(runtime, manifest, owner) {
         // Another platform's, not fetched.
-        Err(Error::MissingBlob { .. }) => return Ok(()),
+        Err(Error::MissingBlob { .. } | Error::Document { .. }) => return Ok(()),
         other => other?,
     };
     let Document::Manifest(parsed) = document else { return Ok(()) };
@@ -235,7 +245,7 @@ fn mark_manifest(
         return Ok(());
     }
     let details = match details_of(runtime, manifest, owner) {
-        Err(Error::MissingBlob { .. }) => return Ok(()),
+        Err(Error::MissingBlob { .. } | Error::Config { .. }) => return Ok(()),
         other => other?,
     };
     let ids = details.config.rootfs.diff_ids.iter().zip(&details.chain_ids);

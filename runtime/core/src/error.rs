@@ -141,6 +141,9 @@ pub enum Error {
         /// As computed.
         actual: Digest,
     },
+    /// What an image says about itself can't be true.
+    #[error("{0}")]
+    Untrusted(String),
     /// The process could not be started because there is no such program: status 127.
     #[error("{0}")]
     CommandNotFound(String),
@@ -251,9 +254,10 @@ impl Error {
                 ErrorKind::Invalid
             }
             Self::Unsupported(_) => ErrorKind::Unsupported,
-            Self::Digest { .. } | Self::Document { .. } | Self::Config { .. } => {
-                ErrorKind::Untrusted
-            }
+            Self::Digest { .. }
+            | Self::Document { .. }
+            | Self::Config { .. }
+            | Self::Untrusted(_) => ErrorKind::Untrusted,
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
             Self::Monitor(_) | Self::MonitorDied { .. } | Self::Host(_) => ErrorKind::Failed,

@@ -48,6 +48,7 @@ impl Runtime {
             prepare(&layout, &content)?;
         }
         private_folder(layout.state()).map_err(Error::io("cannot make", layout.state()))?;
+        crate::reserve::keep(layout.root());
         let state = State::open(&layout.database())?;
         let layers = Layers::new(&layout, &boot_id);
         Ok(Self { config, layout, state, content, layers, boot_id })

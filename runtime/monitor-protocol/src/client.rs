@@ -10,7 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use crate::frame::{Decoder, FrameError, encode, send};
 use crate::message::{Envelope, Event, FromMonitor, Reply, Request};
@@ -27,6 +29,17 @@ impl From<UnixStream> for Connection {
     fn from(stream: UnixStream) -> Self {
         Self { stream, decoder: Decoder::default() }
     }
+}
+
+/// What [`Connection::try_event`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Nothing yet.
+    None,
+    /// This happened.
+    Event(Event),
+    /// The monitor has closed the connection.
+    Closed,
 }
 
 /// Why a conversation failed.
@@ -74,7 +87,7 @@ impl Connection {
     /// The connection broke, or a message is malformed.
     pub fn receive(&mut self) -> Result<Option<FromMonitor>, FrameError> {
         loop {
-            if let Some(message) = self.decoder.take_message()? {
+            if let Some(message) = self.decoder.next_message()? {
                 return Ok(Some(message));
             }
             if self.decoder.receive(&self.stream)? == 0 {
@@ -111,6 +124,28 @@ impl Connection {
                 Some(FromMonitor::Event(event)) => return Ok(Some(event)),
                 Some(FromMonitor::Reply(_)) => {}
                 None => return Ok(None),
+            }
+        }
+    }
+
+    /// As [`Connection::event`] for whoever polls the socket: readable may mean no more than the
+    /// reply to a [`Request::Resize`]. Never blocks.
+    ///
+    /// # Errors
+    /// The connection broke, or a message is malformed.
+    pub fn try_event(&mut self) -> Result<News, FrameError> {
+        loop {
+            match self.decoder.next_message()? {
+                Some(FromMonitor::Event(event)) => return Ok(News::Event(event)),
+                Some(FromMonitor::Reply(_)) => continue,
+                None => {}
+            }
+            let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
+            match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+                Ok(0) => return Ok(News::None),
+                Ok(_) if self.decoder.receive(&self.stream)? == 0 => return Ok(News::Closed),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(FrameError::from(io::Error::from(errno))),
             }
         }
     }

@@ -114,7 +114,7 @@ impl Decoder {
     ///
     /// # Errors
     /// A message that is too large or malformed; the connection is then of no more use.
-    pub fn take_message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn next_message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let Some((header, rest)) = self.bytes.split_first_chunk::<HEADER>() else {
             return Ok(None);
         };
@@ -169,7 +169,7 @@ mod tests {
                 sender.write_all(part).unwrap();
                 rest = later;
                 decoder.receive(&receiver).unwrap();
-                while let Some(message) = decoder.take_message().unwrap() {
+                while let Some(message) = decoder.next_message().unwrap() {
                     arrived.push(message);
                 }
             }
@@ -184,7 +184,7 @@ mod tests {
             drop(sender);
             let mut decoder = Decoder::default();
             while decoder.receive(&receiver).unwrap() > 0 {}
-            while let Ok(Some(_)) = decoder.take_message::<crate::message::Envelope>() {}
+            while let Ok(Some(_)) = decoder.next_message::<crate::message::Envelope>() {}
         }
     }
 
@@ -197,7 +197,7 @@ mod tests {
         drop(write);
         let mut decoder = Decoder::default();
         decoder.receive(&receiver).unwrap();
-        assert_eq!(decoder.take_message::<String>().unwrap().unwrap(), "take this");
+        assert_eq!(decoder.next_message::<String>().unwrap().unwrap(), "take this");
         let mut write = std::fs::File::from(decoder.take_descriptors().remove(0));
         write.write_all(b"x").unwrap();
         drop(write);
@@ -212,6 +212,6 @@ mod tests {
         sender.write_all(&u32::MAX.to_le_bytes()).unwrap();
         let mut decoder = Decoder::default();
         decoder.receive(&receiver).unwrap();
-        assert!(matches!(decoder.take_message::<String>(), Err(FrameError::TooLarge(_))));
+        assert!(matches!(decoder.next_message::<String>(), Err(FrameError::TooLarge(_))));
     }
 }

@@ -6,8 +6,10 @@
 //!
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
+//! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
+//! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program.
 
 mod confinement;
@@ -15,6 +17,8 @@ mod console;
 mod container;
 mod exec;
 mod executor;
+mod loopback;
+mod null;
 mod program;
 mod rootfs;
 
@@ -131,7 +135,10 @@ pub fn fork(
     let (ours, theirs) = UnixStream::pair()?;
     let pid = process::fork(|| {
         let result = isolate(&theirs, &stdio).and_then(|()| match job {
-            Job::Container => container::start(launch, hierarchies, facts, stdio),
+            Job::Container => {
+                rootfs::make(launch, &facts.working_dir)?;
+                container::start(launch, hierarchies, facts, stdio)
+            }
             Job::Exec(process) => exec::start(launch, facts, process, stdio),
         });
         let (report, terminal) = match result {

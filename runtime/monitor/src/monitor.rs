@@ -11,7 +11,7 @@ mod requests;
 mod starting;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::Instant;
@@ -30,7 +30,7 @@ use rustix::process::WaitStatus;
 
 use crate::guard::Guard;
 use crate::poll::{Interest, Poller, Token, Watched};
-use crate::spec::{self, Facts};
+use crate::spec::{Facts, SpecError};
 use crate::start;
 use clients::Clients;
 use starting::Starting;
@@ -53,6 +53,10 @@ pub struct Monitor {
     launch: Launch,
     hierarchies: Hierarchies,
     facts: Option<Facts>,
+    /// Why there are no facts.
+    spec_error: Option<SpecError>,
+    /// Closed when the container has started or failed to: nothing needs to be kept ready for it.
+    starter: Option<PipeWriter>,
     guard: Option<Guard>,
     /// Held for as long as we live; `None` until `Run`.
     lock: Option<Lock>,
@@ -72,6 +76,8 @@ pub struct Monitor {
     has_strays: bool,
     /// Set when there is nothing left to monitor.
     is_over: bool,
+    /// Whether who started the container was attached to it up to its end.
+    is_followed: bool,
 }
 
 /// A process that runs, or has ended with output still to be handed over.
@@ -90,7 +96,9 @@ impl Monitor {
     pub fn new(
         hierarchies: Hierarchies,
         launch: Launch,
+        facts: Result<Facts, SpecError>,
         control: UnixStream,
+        starter: PipeWriter,
     ) -> Result<Self, MonitorError> {
         let poller = Poller::new().map_err(failed("make an event queue"))?;
         let signals = watch_signals().map_err(failed("watch signals"))?;
@@ -112,10 +120,16 @@ impl Monitor {
             exit: None,
             restarts: 0,
         };
+        let (facts, spec_error) = match facts {
+            Ok(facts) => (Some(facts), None),
+            Err(error) => (None, Some(error)),
+        };
         Ok(Self {
             launch,
             hierarchies,
-            facts: None,
+            facts,
+            spec_error,
+            starter: Some(starter),
             guard: None,
             lock: None,
             listener: None,
@@ -131,6 +145,7 @@ impl Monitor {
             status,
             has_strays: false,
             is_over: false,
+            is_followed: false,
         })
     }
 
@@ -193,11 +208,12 @@ impl Monitor {
                 return Err(format!("cannot take {}: {error}", self.launch.state.display()));
             }
         }
-        let facts = spec::read(&self.launch.data).map_err(|error| error.to_string())?;
-        if facts.terminal != self.launch.terminal {
+        if let Some(error) = self.spec_error.take() {
+            return Err(error.to_string());
+        }
+        if self.facts.as_ref().is_some_and(|facts| facts.terminal != self.launch.terminal) {
             return Err("launch.json and config.json disagree about the terminal".to_owned());
         }
-        self.facts = Some(facts);
         Ok(())
     }
 

@@ -37,6 +37,7 @@ struct Document {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Process {
+    cwd: PathBuf,
     env: Vec<String>,
     user: User,
     capabilities: Option<Capabilities>,
@@ -99,6 +100,10 @@ pub struct Facts {
     pub can_nest_pids: bool,
     /// Whether it has a pid namespace of its own, so that none of it outlives its first process.
     pub owns_pids: bool,
+    /// Where its process starts.
+    pub working_dir: PathBuf,
+    /// Whether it has a network namespace of its own.
+    pub owns_network: bool,
     /// Whether more than files and cgroups is to be undone when it has ended.
     pub has_epilogue: bool,
 }
@@ -138,8 +143,11 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         return refuse("linux.cgroupsPath must be an absolute path below the root");
     }
     let namespace = |kind| linux.namespaces.iter().find(|namespace| namespace.kind == kind);
-    let owns_pids = namespace(LinuxNamespaceType::Pid)
-        .is_some_and(|pid| pid.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()));
+    let owns = |kind| {
+        namespace(kind)
+            .is_some_and(|own| own.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()))
+    };
+    let owns_pids = owns(LinuxNamespaceType::Pid);
     // libcontainer writes /proc/<pid>/uid_map and hands process ids to these hooks: both take
     // ids of the host's pid namespace.
     let needs_host_pids = namespace(LinuxNamespaceType::User).is_some()
@@ -153,6 +161,8 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         has_seccomp: linux.seccomp.is_some(),
         can_nest_pids: owns_pids && !needs_host_pids,
         owns_pids,
+        working_dir: process.cwd,
+        owns_network: owns(LinuxNamespaceType::Network),
         has_epilogue: !hooks.poststop.is_empty() || linux.intel_rdt.is_some(),
     })
 }
@@ -187,6 +197,7 @@ pub fn check_exec(process: &oci_spec::runtime::Process) -> Result<(), SpecError>
     };
     let capabilities = process.capabilities().as_ref();
     check(&Process {
+        cwd: process.cwd().clone(),
         env: process.env().clone().unwrap_or_default(),
         user: User { uid: process.user().uid() },
         capabilities: capabilities.map(|_| Capabilities::default()),

@@ -2,20 +2,23 @@
 //! neither lose nor keep waiting for.
 
 use std::fs::{DirBuilder, File};
-use std::io;
-use std::os::fd::AsRawFd;
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::{VERSION, data, state};
 use isopod_sys::cgroup::{self, Hierarchies};
 use isopod_sys::lock::Lock;
 use isopod_sys::process;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::monitor::{Monitor, MonitorError};
+use crate::spec::{self, Facts, SpecError};
 
 /// Why a monitor didn't come to be.
 #[derive(Debug, thiserror::Error)]
@@ -50,46 +53,84 @@ pub fn read_launch(folder: &Path) -> Result<Launch, StartError> {
     Ok(launch)
 }
 
+/// How often, and for how long at most, the kernel is kept from forgetting its grace period.
+const REPRIME: Duration = Duration::from_millis(8);
+const PRIMED: Duration = Duration::from_millis(60);
+
 /// Forks the monitor of the container whose data folder this is, and returns.
 pub fn start(folder: &Path) -> Result<(), StartError> {
     process::close_descriptors_except(&[]).map_err(system("close inherited descriptors"))?;
     process::clear_environment().map_err(system("clear the environment"))?;
     let launch = read_launch(folder)?;
+    let facts = spec::read(&launch.data);
     let hierarchies = Hierarchies::find().map_err(system("find control groups"))?;
-    fork(&hierarchies, &launch)?;
-    // The monitor is at work; meanwhile this process waits, in its place, for the grace period that
-    // the first migration between control groups takes.
-    cgroup::prime();
+    // Control groups are made and joined before `prime`, which holds all that up. What fails here
+    // (rootless, nothing may be delegated) is tried again, and reported, by those who need it.
+    hierarchies.leave_session(&launch.monitor_cgroup).ok();
+    if let Ok(facts) = &facts {
+        hierarchies.create(&facts.cgroup).ok();
+    }
+    let (starting, started) = io::pipe().map_err(system("make a pipe"))?;
+    fork(Body { hierarchies, launch, facts, started })?;
+    keep_primed(&starting);
     Ok(())
 }
 
-/// Forks the monitor, into its own v2 cgroup where that can be.
-fn fork(hierarchies: &Hierarchies, launch: &Launch) -> Result<(), StartError> {
-    let own_group = hierarchies.v2_group(&launch.monitor_cgroup).ok().flatten();
-    let forked = own_group.map(|group| {
-        process::fork_into_cgroup(std::os::fd::AsFd::as_fd(&group), || {
-            become_monitor(hierarchies, launch)
-        })
-    });
-    match forked {
-        Some(Ok(_)) => Ok(()),
-        // Rootless without delegation: it stays in our session.
-        _ => {
-            process::fork(|| become_monitor(hierarchies, launch)).map(drop).map_err(system("fork"))
+/// What the monitor is made of.
+struct Body {
+    hierarchies: Hierarchies,
+    launch: Launch,
+    facts: Result<Facts, SpecError>,
+    /// Closed when the container has started.
+    started: PipeWriter,
+}
+
+/// The monitor is at work; meanwhile this process waits, in its place, for the grace period that the
+/// first migration between control groups takes.
+fn keep_primed(starting: &PipeReader) {
+    let end = Instant::now() + PRIMED;
+    let pause = Timespec { tv_sec: 0, tv_nsec: REPRIME.subsec_nanos().into() };
+    while Instant::now() < end {
+        cgroup::prime();
+        let mut ended = [PollFd::new(starting, PollFlags::IN)];
+        if poll(&mut ended, Some(&pause)).is_ok_and(|ready| ready > 0) {
+            return;
         }
     }
 }
 
-fn become_monitor(hierarchies: &Hierarchies, launch: &Launch) -> i32 {
-    let monitor = detach(hierarchies, launch)
-        .and_then(|control| Ok(Monitor::new(hierarchies.clone(), launch.clone(), control)?));
+/// Forks the monitor, into its own v2 cgroup where that can be.
+fn fork(body: Body) -> Result<(), StartError> {
+    const ATTEMPTS: usize = 8;
+    let (hierarchies, path) = (body.hierarchies.clone(), body.launch.monitor_cgroup.clone());
+    let mut body = Some(body);
+    for _ in 0..ATTEMPTS {
+        let Ok(Some(group)) = hierarchies.v2_group(&path) else { break };
+        let run = || body.take().map_or(1, become_monitor);
+        match process::fork_into_cgroup(group.as_fd(), run) {
+            Ok(_) => return Ok(()),
+            // Whoever removed the last container has just removed the group too.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+            Err(_) => break,
+        }
+    }
+    // Without v2, or rootless without delegation: it stays in our group.
+    let run = || body.take().map_or(1, become_monitor);
+    process::fork(run).map(drop).map_err(system("fork"))
+}
+
+fn become_monitor(body: Body) -> i32 {
+    let id = body.launch.id.clone();
+    let monitor = detach().and_then(|control| {
+        Ok(Monitor::new(body.hierarchies, body.launch, body.facts, control, body.started)?)
+    });
     match monitor.and_then(|monitor| Ok(monitor.run()?)) {
         Ok(()) => 0,
         Err(error) => {
             // Standard error is the log that the client gave us, or nothing.
             #[allow(clippy::print_stderr)]
             {
-                eprintln!("isopod-monitor: container {}: {error}", launch.id);
+                eprintln!("isopod-monitor: container {id}: {error}");
             }
             1
         }
@@ -103,8 +144,8 @@ impl From<MonitorError> for StartError {
     }
 }
 
-/// Leaves the caller's session, folder, groups and standard input, which is returned.
-fn detach(hierarchies: &Hierarchies, launch: &Launch) -> Result<UnixStream, StartError> {
+/// Leaves the caller's session, folder and standard input, which is returned.
+fn detach() -> Result<UnixStream, StartError> {
     process::tune_allocator();
     // Executed through a descriptor, it would be called by its number.
     rustix::thread::set_name(c"isopod-monitor").ok();
@@ -113,8 +154,6 @@ fn detach(hierarchies: &Hierarchies, launch: &Launch) -> Result<UnixStream, Star
     rustix::process::setsid().map_err(|error| system("leave the session")(error.into()))?;
     std::env::set_current_dir("/").map_err(system("leave the folder"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    // Not permitted rootless; then the container shares its caller's session, as all do there.
-    hierarchies.leave_session(&launch.monitor_cgroup).ok();
     let control = process::take_stdin().map_err(StartError::Control)?;
     let null = File::open("/dev/null").map_err(system("open /dev/null"))?;
     process::replace_stdio(&null, 0).map_err(system("replace standard input"))?;

@@ -1,8 +1,5 @@
 //! What happens when a process is killed that shouldn't be.
-#![allow(
-    clippy::unwrap_used,
-    reason = "tests may panic; clippy only knows functions marked as tests"
-)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,8 +1,5 @@
 //! Further processes in a container.
-#![allow(
-    clippy::unwrap_used,
-    reason = "tests may panic; clippy only knows functions marked as tests"
-)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

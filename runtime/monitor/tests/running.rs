@@ -1,4 +1,5 @@
 //! Running a container to its end: output, exit status, failures to start, what is left.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

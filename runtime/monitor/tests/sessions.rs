@@ -1,4 +1,5 @@
 //! Sessions: attaching, standard input, terminals, back-pressure.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

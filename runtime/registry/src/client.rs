@@ -1,6 +1,6 @@
 //! The client: one for a process, shared by all its pulls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -109,6 +109,9 @@ impl Inner {
     ) -> Result<Vec<Endpoint>, Error> {
         let mut endpoints = self.all_endpoints(reference)?;
         endpoints.retain(|endpoint| operation.is_within(endpoint.capabilities));
+        // `hosts.toml` usually names the server as a host too, and with more about it there.
+        let mut known = HashSet::new();
+        endpoints.retain(|endpoint| known.insert((endpoint.origin(), endpoint.repository.clone())));
         if endpoints.is_empty() {
             let registry = reference.registry().to_owned();
             return Err(Error::NoEndpoint { registry, operation: operation.as_str() });

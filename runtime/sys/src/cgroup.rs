@@ -112,18 +112,27 @@ impl Hierarchies {
                 result = result.and(Err(error));
             }
         }
+        path.parent().map_or(Ok(()), |parent| self.prune(parent))?;
+        result
+    }
+
+    /// Removes the group if nothing is in it, and then those parents that have become empty. One in
+    /// use stays, which is no error.
+    ///
+    /// # Errors
+    /// The hierarchies can't be locked.
+    pub fn prune(&self, path: &Path) -> io::Result<()> {
         let _lock = self.lock(FlockOperation::LockExclusive)?;
         for root in self.v1.iter().chain(&self.v2) {
-            let parents = path.ancestors().skip(1).filter(|p| p.parent().is_some());
-            for parent in parents {
-                let parent = root.join(parent.strip_prefix("/").unwrap_or(parent));
-                match fs::remove_dir(&parent) {
+            for group in path.ancestors().filter(|group| group.parent().is_some()) {
+                let folder = root.join(group.strip_prefix("/").unwrap_or(group));
+                match fs::remove_dir(&folder) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => break,
                     _ => {}
                 }
             }
         }
-        result
+        Ok(())
     }
 
     /// Creating groups and removing empty parents exclude each other, among processes.
@@ -288,9 +297,10 @@ impl Hierarchies {
 /// Makes migrations of the next milliseconds cheap, by a migration that changes nothing.
 ///
 /// The first write to any `cgroup.procs` after a pause waits for an RCU grace period (10 to 13 ms
-/// measured, more than everything else in starting a container); while the kernel remembers it, others
-/// don't. Called early and in a process or thread that has nothing else to do, it moves that
-/// wait beside other work. Failing, it has no effect: there is nothing to report.
+/// measured, more than everything else in starting a container); for about as long again the kernel
+/// remembers it, and others don't wait. Called early and in a process or thread that has nothing else
+/// to do, it moves that wait beside other work. Until it returns, control groups can be neither made
+/// nor joined by anybody: do that before. Failing, it has no effect: there is nothing to report.
 pub fn prime() {
     let Ok(groups) = fs::read_to_string("/proc/thread-self/cgroup") else { return };
     for line in groups.lines() {

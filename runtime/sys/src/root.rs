@@ -5,9 +5,9 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 
 /// A root file system seen from outside.
 #[derive(Debug)]
@@ -52,6 +52,37 @@ impl Root {
             }
         }
         Err(rustix::io::Errno::AGAIN.into())
+    }
+
+    /// Makes the folder at `path` and its missing parents, all inside, with mode 0755.
+    ///
+    /// # Errors
+    /// Something on the way is no folder, or none can be made there.
+    pub fn make_folders(&self, path: &Path) -> io::Result<()> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let mut reached = PathBuf::from("/");
+        for component in path.components() {
+            match component {
+                Component::Normal(name) => reached.push(name),
+                // As a specification's path is read: by its words alone.
+                Component::ParentDir => drop(reached.pop()),
+                _ => {}
+            }
+        }
+        let ancestors: Vec<&Path> = reached.ancestors().collect();
+        for folder in ancestors.into_iter().rev() {
+            let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+                continue;
+            };
+            match self.open_path(folder, flags, Mode::empty()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let parent = self.open_path(parent, flags, Mode::empty())?;
+                    mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
+                }
+                other => drop(other?),
+            }
+        }
+        Ok(())
     }
 
     /// Reads the regular file at `path`, at most `cap` bytes of it.
@@ -100,6 +131,25 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         std::fs::write(inner.join("secret"), "image").unwrap();
         assert_eq!(root.read(Path::new("/etc/passwd"), 100).unwrap(), b"image");
+    }
+
+    #[test]
+    fn folders_are_made_inside_the_root_only() {
+        let outer = tempfile::tempdir().unwrap();
+        let inner = outer.path().join("root");
+        std::fs::create_dir_all(&inner).unwrap();
+        symlink("../..", inner.join("up")).unwrap();
+        symlink("/nowhere", inner.join("dangling")).unwrap();
+        std::fs::write(inner.join("file"), "").unwrap();
+        let root = Root::open(&inner).unwrap();
+        root.make_folders(Path::new("/a/../../b/c")).unwrap();
+        root.make_folders(Path::new("/b/c/d")).unwrap();
+        root.make_folders(Path::new("up/e")).unwrap();
+        assert!(inner.join("b/c/d").is_dir() && !inner.join("a").exists());
+        assert!(inner.join("e").is_dir() && !outer.path().join("e").exists());
+        for wrong in ["file", "file/x", "dangling", "dangling/x"] {
+            assert!(root.make_folders(Path::new(wrong)).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -49,11 +49,14 @@ impl Verb for Args {
         let run = self
             .started(&container, || Ok(container.start(Some(streams), session::size(terminal))?))?;
         self.write_pid(run.pid)?;
-        let left = session::show(&container, run.session, signals)?;
-        if self.rm && matches!(left, Left::Exited(_)) {
-            remove(&container)?;
+        let left = session::show(&container, run.session, signals);
+        match &left {
+            Ok(Left::Exited(_)) if self.rm => remove(&container)?,
+            // The error to report is this one; if the container runs on, its monitor removes it.
+            Err(_) if self.rm => drop(remove(&container)),
+            _ => {}
         }
-        Ok(session::status(&left))
+        Ok(session::status(&left?))
     }
 }
 

@@ -401,3 +401,87 @@ fn mode(namespace: &Namespace, private: &str) -> String {
 fn list(words: &[String]) -> Json {
     if words.is_empty() { Json::Null } else { json!(words) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use isopod_runtime::container::{Phase, Resources};
+
+    fn shown(settings: Settings, log: LogConfig) -> Json {
+        let record = Record {
+            version: 1,
+            image: None,
+            rootfs: None,
+            layers: Vec::new(),
+            snapshot: None,
+            settings,
+            volumes: Vec::new(),
+            log,
+            auto_remove: false,
+        };
+        let status = ContainerStatus {
+            phase: Phase::Created,
+            pid: 0,
+            started_at: None,
+            exit: None,
+            restarts: 0,
+        };
+        json(&Subject {
+            id: &"4c01db0b339c1f2a".repeat(4),
+            name: "box",
+            created: DateTime::UNIX_EPOCH,
+            command: vec!["sh".into(), "-c".into(), "true".into()],
+            state: State::Created,
+            status: &status,
+            record: &record,
+            labels: &BTreeMap::new(),
+            data: PathBuf::from("/data"),
+            log_path: None,
+            size: None,
+        })
+    }
+
+    /// The paths that scripts read most, from docker's reference of `inspect`.
+    #[test]
+    fn the_fields_that_scripts_read_are_where_docker_has_them() {
+        let settings = Settings {
+            hostname: Some("inner".into()),
+            env: vec!["A=1".into(), "GONE".into()],
+            mounts: vec![
+                Mount::Bind {
+                    source: "/src".into(),
+                    destination: "/dst".into(),
+                    options: vec!["ro".into(), "rslave".into()],
+                    create_source: false,
+                },
+                Mount::Tmpfs { destination: "/t".into(), options: vec!["size=1m".into()] },
+            ],
+            resources: Resources { memory: Some(64 << 20), ..Resources::default() },
+            ulimits: vec!["nofile=1:2".into()],
+            ..Settings::default()
+        };
+        let log = LogConfig::JsonFile { max_size: Some(10), max_files: 3 };
+        let shown = shown(settings, log);
+        for (path, expected) in [
+            ("/Name", json!("/box")),
+            ("/Path", json!("sh")),
+            ("/Args", json!(["-c", "true"])),
+            ("/State/Status", json!("created")),
+            ("/State/StartedAt", json!("0001-01-01T00:00:00Z")),
+            ("/Config/Hostname", json!("inner")),
+            ("/Config/Env", json!(["A=1"])),
+            ("/HostConfig/Memory", json!(67_108_864)),
+            ("/HostConfig/NetworkMode", json!("none")),
+            ("/HostConfig/Binds", json!(["/src:/dst:ro,rslave"])),
+            ("/HostConfig/Tmpfs", json!({ "/t": "size=1m" })),
+            ("/HostConfig/Ulimits/0", json!({ "Name": "nofile", "Soft": 1, "Hard": 2 })),
+            ("/HostConfig/LogConfig/Config/max-file", json!("3")),
+            ("/Mounts/0/Type", json!("bind")),
+            ("/Mounts/0/RW", json!(false)),
+            ("/Mounts/0/Propagation", json!("rslave")),
+            ("/NetworkSettings/Networks/none/IPAddress", json!("")),
+        ] {
+            assert_eq!(shown.pointer(path), Some(&expected), "{path}");
+        }
+    }
+}

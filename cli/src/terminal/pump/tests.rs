@@ -10,8 +10,13 @@ use super::*;
 struct Quiet(OwnedFd);
 
 impl Control for Quiet {
-    fn end(&self) -> BorrowedFd<'_> {
+    fn news(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+
+    /// A byte is news of something else, the end of the pipe that of the session.
+    fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(rustix::io::read(&self.0, &mut [0])? == 0)
     }
 
     fn signals(&self) -> Option<BorrowedFd<'_>> {
@@ -98,12 +103,34 @@ fn every_byte_arrives_on_the_stream_it_was_written_to() {
 
 #[test]
 fn what_is_in_the_pipes_when_the_session_ends_is_still_written() {
-    let mut rig = rig(None);
-    rig.process_stdout.as_mut().unwrap().write_all(b"last words").unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let (from_process, mut process_stdout) = pipe().unwrap();
+    let (ends, end) = pipe().unwrap();
+    // More than one read's worth, all there before the end is.
+    process_stdout.write_all(&vec![b'x'; 60_000]).unwrap();
+    drop(end);
+    let local = Local { stdin: null.as_fd(), stdout: file.as_fd(), stderr: null.as_fd() };
+    let remote = Remote { stdout: Some(from_process.into()), ..Remote::default() };
     // The pipe stays open, as if a grandchild held it: the end alone must do.
-    rig.end = None;
+    let stopped = pump(local, remote, &mut Quiet(ends.into()), None).unwrap();
+    assert_eq!(stopped, Stopped::Ended);
+    assert_eq!(rustix::fs::fstat(&file).unwrap().st_size, 60_000);
+    drop(process_stdout);
+}
+
+#[test]
+fn news_that_is_not_the_end_does_not_end_the_pump() {
+    let mut rig = rig(None);
+    rig.end.as_mut().unwrap().write_all(b"resized").unwrap();
+    // Long enough for a pump that took it for the end to leave.
+    thread::sleep(std::time::Duration::from_millis(100));
+    rig.process_stdout.as_mut().unwrap().write_all(b"still here").unwrap();
+    let mut buffer = [0; 10];
+    rig.stdout.as_mut().unwrap().read_exact(&mut buffer).unwrap();
+    assert_eq!(&buffer, b"still here");
+    rig.end();
     assert_eq!(rig.pump.join().unwrap().unwrap(), Stopped::Ended);
-    assert_eq!(all(rig.stdout), b"last words");
 }
 
 #[test]

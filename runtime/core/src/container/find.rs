@@ -16,18 +16,34 @@ pub struct Containers<'a> {
     pub(super) namespace: String,
 }
 
+/// The containers of a namespace, as far as their records can be read.
+#[derive(Debug)]
+pub struct Listing<'a> {
+    /// Newest first.
+    pub containers: Vec<Container<'a>>,
+    /// What is wrong with the others; each error names its container.
+    pub damaged: Vec<Error>,
+}
+
 impl<'a> Containers<'a> {
     pub(crate) fn new(runtime: &'a Runtime, namespace: &str) -> Self {
         Self { runtime, namespace: namespace.to_owned() }
     }
 
-    /// All, newest first.
+    /// All, newest first. One whose record can't be read does not hide the others.
     ///
     /// # Errors
-    /// The database failed or a record is damaged.
-    pub fn list(&self) -> Result<Vec<Container<'a>>> {
+    /// The database failed.
+    pub fn list(&self) -> Result<Listing<'a>> {
         let rows = self.runtime.state().read(|c| ContainerRow::list(c, &self.namespace))?;
-        rows.into_iter().map(|row| Container::from_row(self.runtime, row)).collect()
+        let mut listing = Listing { containers: Vec::new(), damaged: Vec::new() };
+        for row in rows {
+            match Container::from_row(self.runtime, row) {
+                Ok(container) => listing.containers.push(container),
+                Err(error) => listing.damaged.push(error),
+            }
+        }
+        Ok(listing)
     }
 
     /// Removes those that were to go when they ended and whose remover died first. Ones that ended a
@@ -37,8 +53,10 @@ impl<'a> Containers<'a> {
     /// The database failed or a folder can't be removed.
     pub fn remove_ended(&self) -> Result<()> {
         const PATIENCE: TimeDelta = TimeDelta::seconds(10);
-        for container in self.list()?.into_iter().filter(|c| c.record.auto_remove) {
-            let status = container.status()?;
+        let containers = self.list()?.containers;
+        for container in containers.into_iter().filter(|c| c.record.auto_remove) {
+            // One that can't say what it does is left to who asks for it by name.
+            let Ok(status) = container.status() else { continue };
             let ended_before = status.finished_at().is_some_and(|at| at < Utc::now() - PATIENCE);
             if status.phase.is_alive() || !ended_before {
                 continue;
@@ -57,10 +75,14 @@ impl<'a> Containers<'a> {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Ambiguous`].
     pub fn find(&self, text: &str) -> Result<Container<'a>> {
+        Container::from_row(self.runtime, self.find_row(text)?)
+    }
+
+    pub(super) fn find_row(&self, text: &str) -> Result<ContainerRow> {
         let namespace = &self.namespace;
         let exact = self.runtime.state().read(|c| ContainerRow::exact(c, namespace, text))?;
         if let Some(row) = exact {
-            return Container::from_row(self.runtime, row);
+            return Ok(row);
         }
         let mut rows = match text {
             "" => Vec::new(),
@@ -68,7 +90,7 @@ impl<'a> Containers<'a> {
         };
         match rows.len() {
             0 => Err(Error::NotFound { what: "container", name: text.to_owned() }),
-            1 => Container::from_row(self.runtime, rows.remove(0)),
+            1 => Ok(rows.remove(0)),
             _ => {
                 let ids = rows.iter().map(|row| row.id.get(..12).unwrap_or(&row.id));
                 Err(Error::Ambiguous {

@@ -85,10 +85,7 @@ impl Container<'_> {
             open_stdin: settings.open_stdin,
             stdin_once: settings.stdin_once,
             terminal: settings.terminal,
-            monitor_cgroup: PathBuf::from(format!(
-                "{}/monitors",
-                self.runtime.config().cgroup_parent
-            )),
+            monitor_cgroup: self.monitor_cgroup(),
             after_exit,
         };
         let path = data_folder.join(data::LAUNCH);

@@ -25,7 +25,7 @@ mod task;
 
 pub use create::{CreateOptions, ImageSource};
 pub use exec::ExecOptions;
-pub use find::Containers;
+pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
 pub use isopod_monitor_protocol::status::Exit;
 pub use logs::{LogLine, LogOptions, Stream};
@@ -131,6 +131,11 @@ impl<'a> Container<'a> {
                 Some(self.data().join(format!("{}-json.log", self.row.id)))
             }
         }
+    }
+
+    /// The cgroup of its monitor, and of all others, absolute in every hierarchy.
+    fn monitor_cgroup(&self) -> PathBuf {
+        PathBuf::from(format!("{}/monitors", self.runtime.config().cgroup_parent))
     }
 
     /// Its cgroup, absolute in every hierarchy.

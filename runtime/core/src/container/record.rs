@@ -87,6 +87,21 @@ impl Record {
         serde_json::from_str(&row.record).map_err(corrupt)
     }
 
+    /// What must be known to remove a container whose own record can't be read.
+    pub(super) fn unreadable(row: &ContainerRow, volumes: Vec<VolumeUse>) -> Self {
+        Self {
+            version: VERSION,
+            image: None,
+            rootfs: None,
+            layers: Vec::new(),
+            snapshot: Some(format!("{}/{}", row.namespace, row.id)),
+            settings: Settings::default(),
+            volumes,
+            log: LogConfig::None,
+            auto_remove: false,
+        }
+    }
+
     /// As the database keeps it.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -3,13 +3,28 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::Container;
+use isopod_monitor_protocol::data;
+use isopod_monitor_protocol::launch::Launch;
+use isopod_monitor_protocol::message::Request;
+use isopod_sys::cgroup::Hierarchies;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::record::{Record, VolumeUse};
+use super::{Container, Containers};
 use crate::state::{ContainerRow, Durability, VolumeRow};
 use crate::{Error, Result};
 
 const SIGKILL: i32 = 9;
+
+/// How long killed processes may take to go.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a monitor whose container has ended may take to end itself.
+const LAST_ACTS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// How thoroughly to remove.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +37,32 @@ pub struct RemoveOptions {
     pub keep_snapshot: bool,
 }
 
+impl Containers<'_> {
+    /// Removes the one that `text` names; with `force` also one whose record or status is damaged.
+    ///
+    /// # Errors
+    /// As [`Containers::find`] and [`Container::remove`].
+    pub fn remove(&self, text: &str, options: RemoveOptions) -> Result<()> {
+        let row = self.find_row(text)?;
+        match Container::from_row(self.runtime, row.clone()) {
+            Err(Error::Corrupt { .. }) if options.force => {
+                let state = self.runtime.state();
+                let of_it = |c: &_| VolumeRow::of_container(c, &row.namespace, &row.id);
+                let volumes = state.read(of_it)?.into_iter().map(|volume| VolumeUse {
+                    name: volume.name,
+                    destination: String::new(),
+                    options: Vec::new(),
+                    copy: false,
+                    anonymous: volume.anonymous,
+                });
+                let record = Record::unreadable(&row, volumes.collect());
+                Container { runtime: self.runtime, row, record }.remove(options)
+            }
+            other => other?.remove(options),
+        }
+    }
+}
+
 impl Container<'_> {
     /// Removes it.
     ///
@@ -31,16 +72,23 @@ impl Container<'_> {
     pub fn remove(&self, options: RemoveOptions) -> Result<()> {
         let operation = self.lock_operation()?;
         self.end(options.force)?;
+        let monitor = self.last_monitor();
         if !self.delete_rows(options)? {
+            // Asking for the lock made the folder anew.
+            remove_folder(&self.state())?;
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         }
         self.remove_folders(options)?;
         drop(operation);
+        prune_cgroups(monitor);
         Ok(())
     }
 
     fn end(&self, force: bool) -> Result<()> {
-        let status = self.status()?;
+        let status = match self.status() {
+            Err(_) if force => return self.end_unseen(),
+            other => other?,
+        };
         if !status.phase.is_alive() {
             return Ok(());
         }
@@ -56,6 +104,41 @@ impl Container<'_> {
             Err(Error::MonitorDied { .. }) => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    /// Ends it where nobody can tell what it does.
+    fn end_unseen(&self) -> Result<()> {
+        if self.has_monitor()? {
+            let mut watch = match self.watch() {
+                Err(Error::State { .. }) => return Ok(()),
+                other => other?,
+            };
+            let request = Request::Kill { exec_id: None, signal: SIGKILL, all: true };
+            // It may end of itself between the two.
+            self.ask(request).ok();
+            return watch.wait().map(drop);
+        }
+        if self.clean_up_after_monitor().is_err() {
+            // What the monitor was told is damaged too, but the cgroup is known without it.
+            let cgroup = PathBuf::from(self.cgroup());
+            Hierarchies::find()
+                .and_then(|hierarchies| {
+                    hierarchies.kill(&cgroup, PATIENCE)?;
+                    hierarchies.remove(&cgroup)
+                })
+                .map_err(Error::io("cannot empty the cgroup", &cgroup))?;
+        }
+        Ok(())
+    }
+
+    /// Its last monitor's process id, and the cgroup that this one was put into; `None` if there was none.
+    fn last_monitor(&self) -> Option<(i32, PathBuf)> {
+        let status = self.read_status().ok().flatten()?;
+        // As it was then: the instance may be configured otherwise by now.
+        let launch = fs::read(self.data().join(data::LAUNCH)).ok();
+        let launch = launch.and_then(|bytes| serde_json::from_slice::<Launch>(&bytes).ok());
+        let group = launch.map_or_else(|| self.monitor_cgroup(), |launch| launch.monitor_cgroup);
+        Some((status.monitor, group))
     }
 
     fn delete_rows(&self, options: RemoveOptions) -> Result<bool> {
@@ -95,12 +178,18 @@ impl Container<'_> {
             }
         }
         remove_folder(&self.data())?;
-        remove_folder(&self.state())?;
-        // The last of a namespace takes the namespace's folders along; a full one stays.
-        for folder in [self.data(), self.state()] {
-            if let Some(parent) = folder.parent() {
-                fs::remove_dir(parent).ok();
-            }
+        // The last of a namespace takes the namespace's folder along; a full one stays.
+        if let Some(parent) = self.data().parent() {
+            fs::remove_dir(parent).ok();
+        }
+        self.remove_state_folder()
+    }
+
+    pub(super) fn remove_state_folder(&self) -> Result<()> {
+        let folder = self.state();
+        remove_folder(&folder)?;
+        if let Some(parent) = folder.parent() {
+            fs::remove_dir(parent).ok();
         }
         Ok(())
     }
@@ -111,6 +200,19 @@ impl Container<'_> {
         self.delete_rows(options)?;
         self.remove_folders(options)
     }
+}
+
+/// Removes the cgroup of monitors if this was the last of them, which may still be about to leave.
+/// Where another one's is in there, its remover comes later. Should this fail, a folder is left that
+/// holds nothing, and the next removal tries again.
+fn prune_cgroups(monitor: Option<(i32, PathBuf)>) {
+    let (Some((pid, group)), Ok(hierarchies)) = (monitor, Hierarchies::find()) else { return };
+    let is_there = hierarchies.processes(&group).is_ok_and(|processes| processes.contains(&pid));
+    let pid = Pid::from_raw(pid).filter(|_| is_there);
+    if let Some(handle) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {
+        poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&LAST_ACTS)).ok();
+    }
+    hierarchies.prune(&group).ok();
 }
 
 /// Removes a folder and all in it; one that is not there is none of our concern.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use isopod_monitor_protocol::client::Connection;
+use isopod_monitor_protocol::client::{Connection, News};
 use isopod_monitor_protocol::message::{Event, Request, Size, Streams};
 use isopod_monitor_protocol::status::Exit;
 
@@ -70,7 +70,8 @@ impl Session {
         self.exec_id.as_deref()
     }
 
-    /// Readable when the session ended: to be polled beside the pipes.
+    /// Readable when there is news of the session, its end among them: to be polled beside the
+    /// pipes, and then asked with [`Session::try_wait`].
     #[must_use]
     pub fn event_fd(&self) -> BorrowedFd<'_> {
         self.connection.as_fd()
@@ -85,6 +86,21 @@ impl Session {
         self.connection
             .send(request)
             .map_err(|error| Error::Monitor(format!("cannot resize the terminal: {error}")))
+    }
+
+    /// How the session ended, if it did; never blocks. For whoever polls [`Session::event_fd`], which
+    /// is readable for other news too.
+    ///
+    /// # Errors
+    /// As [`Session::wait`].
+    pub fn try_wait(&mut self) -> Result<Option<SessionEnd>> {
+        match self.connection.try_event() {
+            Ok(News::None) => Ok(None),
+            Ok(News::Event(Event::Exited { exit })) => Ok(Some(SessionEnd::Exited(exit))),
+            Ok(News::Event(Event::Lagged)) => Ok(Some(SessionEnd::Lagged)),
+            Ok(News::Closed) => Ok(Some(SessionEnd::MonitorDied)),
+            Err(error) => Err(Error::Monitor(format!("cannot hear from the monitor: {error}"))),
+        }
     }
 
     /// Blocks until the session ends.

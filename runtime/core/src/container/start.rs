@@ -13,6 +13,7 @@ use oci_spec::runtime::Spec;
 use super::{Container, Phase, Session};
 use crate::layout::private_folder;
 use crate::snapshot::view;
+use crate::state::ContainerRow;
 use crate::{Error, Result};
 
 /// A started container.
@@ -75,11 +76,27 @@ impl Container<'_> {
     }
 
     /// Keeps other commands from starting or removing it at the same time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was removed since it was looked up.
     pub(super) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
         let path = folder.join("operation.lock");
-        Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
+        let lock = loop {
+            private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+            match Lock::exclusive(&path) {
+                // Whoever removed it was faster than our look at the folder that we had just made.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => break other.map_err(Error::io("cannot lock", &path))?,
+            }
+        };
+        let (namespace, id) = (self.namespace(), self.id());
+        if self.runtime.state().read(|c| ContainerRow::exact(c, namespace, id))?.is_none() {
+            // The folder is of our own making.
+            self.remove_state_folder()?;
+            return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
+        }
+        Ok(lock)
     }
 
     /// How its root file system is made.

@@ -123,14 +123,16 @@ impl Container<'_> {
         if !claims_life {
             return Ok(status.into());
         }
-        if status.boot_id != self.runtime.boot_id() {
-            return self.record_loss(status, "the machine was started anew");
+        if self.has_monitor()? {
+            return Ok(status.into());
         }
-        let Some(_ours) = self.try_monitor_lock()? else { return Ok(status.into()) };
+        let is_of_this_boot = status.boot_id == self.runtime.boot_id();
         // The monitor may have ended in order between our two looks.
         match self.read_status()? {
             Some(again) if ContainerStatus::from(again.clone()).phase.is_alive() => {
-                drop(_ours);
+                if !is_of_this_boot && !self.state().exists() {
+                    return self.record_loss(again, "the machine was started anew");
+                }
                 self.clean_up_after_monitor()?;
                 match self.read_status()? {
                     Some(last) if !ContainerStatus::from(last.clone()).phase.is_alive() => {
@@ -158,14 +160,15 @@ impl Container<'_> {
         Ok(Some(status))
     }
 
-    /// The monitor's lock, if no monitor holds it.
-    fn try_monitor_lock(&self) -> Result<Option<Lock>> {
+    /// Whether a monitor lives: it holds a lock in the state folder.
+    pub(super) fn has_monitor(&self) -> Result<bool> {
         let path = self.state().join(state::LOCK);
-        if !self.state().exists() {
-            crate::layout::private_folder(&self.state())
-                .map_err(Error::io("cannot make", &self.state()))?;
+        match Lock::try_exclusive(&path) {
+            Ok(lock) => Ok(lock.is_none()),
+            // A boot or a removal took the folder away. Nobody may make it again just by looking.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("cannot lock", &path)(error)),
         }
-        Lock::try_exclusive(&path).map_err(Error::io("cannot lock", &path))
     }
 
     fn record_loss(&self, mut status: Status, why: &str) -> Result<ContainerStatus> {

@@ -25,6 +25,8 @@ pub struct Ingest {
     lock_path: PathBuf,
     file: File,
     offset: u64,
+    /// Committed or discarded: its files are not ours any more.
+    ended: bool,
     _lock: Lock,
 }
 
@@ -88,6 +90,7 @@ impl Content {
             lock_path,
             file,
             offset,
+            ended: false,
             _lock: lock,
         })))
     }
@@ -128,6 +131,7 @@ impl Content {
             }
         }
         self.remove_spools(before)?;
+        self.remove_locks()?;
         Ok(removed)
     }
 }
@@ -144,6 +148,24 @@ impl Content {
                 .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
             if is_old && entry.file_name().to_string_lossy().starts_with(SPOOL) {
                 let path = entry.path();
+                fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    /// Removes locks that nobody holds: of transfers that were killed just after their end.
+    fn remove_locks(&self) -> Result<()> {
+        let folder = self.ingest_folder();
+        for entry in fs::read_dir(&folder).map_err(Error::io("cannot list", &folder))? {
+            let path = entry.map_err(Error::io("cannot list", &folder))?.path();
+            if path.extension().is_none_or(|extension| extension != "lock") {
+                continue;
+            }
+            let lock = Lock::try_exclusive(&path).map_err(Error::io("cannot lock", &path))?;
+            if lock.is_some() {
                 fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
             }
         }
@@ -245,9 +267,10 @@ impl Ingest {
     ///
     /// # Errors
     /// Syncing or renaming failed.
-    pub fn commit(self) -> Result<()> {
+    pub fn commit(mut self) -> Result<()> {
         self.file.sync_data().map_err(Error::io("cannot sync", &self.partial))?;
         place(&self.partial, &self.content.path(&self.digest))?;
+        self.ended = true;
         fs::remove_file(&self.lock_path).map_err(Error::io("cannot remove", &self.lock_path))
     }
 
@@ -255,7 +278,8 @@ impl Ingest {
     ///
     /// # Errors
     /// The files can't be removed.
-    pub fn discard(self) -> Result<()> {
+    pub fn discard(mut self) -> Result<()> {
+        self.ended = true;
         for path in [&self.partial, &self.lock_path] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -265,6 +289,19 @@ impl Ingest {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Ingest {
+    /// What arrived stays for the next transfer, which makes a lock of its own.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if self.offset == 0 {
+            fs::remove_file(&self.partial).ok();
+        }
+        fs::remove_file(&self.lock_path).ok();
     }
 }
 

@@ -10,10 +10,11 @@ pub mod ingest;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use isopod_image::digest::{Algorithm, Digest};
+use isopod_image::digest::{Algorithm, Digest, Digester};
 use isopod_sys::atomic::{self, Durability};
 
 use crate::layout::{Layout, private_folder};
@@ -117,10 +118,73 @@ impl Content {
         } else if Digest::compute(digest.algorithm(), &bytes) == *digest {
             return Ok(bytes);
         } else {
-            "its bytes do not have the digest that it is named by; remove it and pull again"
-                .to_owned()
+            "its bytes do not have the digest that it is named by; pull the image again".to_owned()
         };
         Err(Error::Corrupt { path, detail })
+    }
+
+    /// Whether its bytes have the digest that it is named by.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; or it can't be read.
+    pub fn is_whole(&self, digest: &Digest) -> Result<bool> {
+        self.has_digest(&mut self.open(digest)?, digest)
+    }
+
+    fn has_digest(&self, file: &mut File, digest: &Digest) -> Result<bool> {
+        let mut digester = Digester::new(digest.algorithm());
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(digester.finish() == *digest),
+                Ok(read) => digester.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("cannot read", &self.path(digest))(error)),
+            }
+        }
+    }
+
+    /// Removes it if its bytes are not what its name says, so that the next pull brings it in
+    /// again; whether it did.
+    ///
+    /// # Errors
+    /// It can't be read or removed.
+    pub(crate) fn remove_if_damaged(&self, digest: &Digest) -> Result<bool> {
+        let mut file = match self.open(digest) {
+            Err(Error::NotFound { .. }) => return Ok(true),
+            other => other?,
+        };
+        if self.has_digest(&mut file, digest)? {
+            return Ok(false);
+        }
+        let path = self.path(digest);
+        let read = file.metadata().map_err(Error::io("cannot look at", &path))?;
+        // Somebody may have put a good one there meanwhile.
+        let is_same = fs::metadata(&path).is_ok_and(|now| now.ino() == read.ino());
+        if is_same {
+            tracing::warn!(%digest, "a damaged blob is removed");
+            self.remove(digest)?;
+        }
+        Ok(true)
+    }
+
+    /// Removes temporary files that killed writers of documents left before `before`.
+    pub(crate) fn remove_temporaries(&self, before: DateTime<Utc>) -> Result<()> {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let folder = self.folder.join("blobs").join(algorithm.as_str());
+            for entry in fs::read_dir(&folder).map_err(Error::io("cannot list", &folder))? {
+                let entry = entry.map_err(Error::io("cannot list", &folder))?;
+                let is_old = entry
+                    .metadata()
+                    .and_then(|metadata| metadata.modified())
+                    .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
+                if is_old && entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    let path = entry.path();
+                    fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Stores a small document that the caller holds in memory and has verified.
@@ -129,7 +193,10 @@ impl Content {
     /// It can't be written.
     pub fn store(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
         let path = self.path(digest);
-        if path.exists() {
+        // One that is there may have been damaged since.
+        if self.size(digest)? == Some(bytes.len() as u64)
+            && fs::read(&path).is_ok_and(|there| there == bytes)
+        {
             return Ok(());
         }
         atomic::write(&path, bytes, 0o600, Durability::Power)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use isopod_image::{Descriptor, Digest, Platform, Reference};
+use isopod_sys::lock::Lock;
 
 use super::Images;
 use super::documents::{details_of, manifest_for};
@@ -209,6 +210,9 @@ impl Images<'_> {
     }
 
     pub(crate) fn write_index(&self) -> Result<()> {
+        // Whoever writes last must have read last.
+        let path = self.runtime.layout().root().join("index.lock");
+        let _alone = Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))?;
         let rows = self.runtime.state().read(ImageRow::list)?;
         self.runtime.content().write_index(&rows)
     }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use isopod_image::document::{Document, MAX_CONFIG};
+use isopod_image::document::{Document, MAX_CONFIG, MAX_MANIFEST};
 use isopod_image::{Descriptor, Digest, Platform, Reference};
 use isopod_registry::Client;
 
@@ -128,11 +128,21 @@ impl Pull<'_> {
         chosen
             .into_iter()
             .map(|descriptor| {
+                if let Some(bytes) = self.stored(descriptor, MAX_MANIFEST) {
+                    return Ok((descriptor.clone(), bytes));
+                }
                 let bytes =
                     self.network.block_on(self.client.manifest(self.reference, descriptor))?;
                 Ok((descriptor.clone(), bytes.to_vec()))
             })
             .collect()
+    }
+
+    /// A document that is in the store and whole; a damaged one is fetched and replaced.
+    fn stored(&self, descriptor: &Descriptor, cap: u64) -> Option<Vec<u8>> {
+        let content = self.images.runtime.content();
+        let bytes = content.document(&descriptor.digest, cap, "an image").ok()?;
+        (bytes.len() as u64 == descriptor.size).then_some(bytes)
     }
 
     /// A manifest with its config. An artifact beside the images of an index (an attestation)
@@ -144,15 +154,18 @@ impl Pull<'_> {
                 descriptor.digest
             )));
         };
-        let is_entry = descriptor.platform.is_some();
-        if is_entry && !manifest.is_image() {
+        // Attestations have a config of an image's type, and layers that are none.
+        let is_for_none = descriptor.platform.as_ref().is_some_and(Platform::is_unknown);
+        if descriptor.platform.is_some() && (is_for_none || !manifest.is_image()) {
             return Ok(None);
         }
-        let config_bytes = self.network.block_on(self.client.blob_bytes(
-            self.reference,
-            &manifest.config,
-            MAX_CONFIG,
-        ))?;
+        let config_bytes = match self.stored(&manifest.config, MAX_CONFIG) {
+            Some(bytes) => bytes,
+            None => {
+                let blob = self.client.blob_bytes(self.reference, &manifest.config, MAX_CONFIG);
+                self.network.block_on(blob)?.to_vec()
+            }
+        };
         let config = parse_config(&config_bytes, &manifest)?;
         let chain_ids = isopod_image::chain_ids(&config.rootfs.diff_ids);
         let runs_here = self.options.platform.matches(&config.platform())
@@ -161,7 +174,7 @@ impl Pull<'_> {
             manifest,
             manifest_descriptor: descriptor,
             config,
-            config_bytes: config_bytes.to_vec(),
+            config_bytes,
             chain_ids,
         };
         let unpack = self.options.unpack && (runs_here || !self.options.all_platforms);

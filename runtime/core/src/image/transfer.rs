@@ -16,7 +16,7 @@ use super::documents::ImageDetails;
 use super::progress::{LayerState, PullEvent, PullProgress};
 use super::unpack;
 use crate::content::ingest::{Begin, Ingest};
-use crate::{Error, Result, Runtime};
+use crate::{Error, ErrorKind, Result, Runtime};
 
 /// A layer to be had.
 #[derive(Debug, Clone)]
@@ -75,6 +75,7 @@ impl Transfer<'_> {
     /// Brings one layer in.
     pub fn fetch(&self, plan: &LayerPlan) -> Result<Fetched> {
         let content = self.runtime.content();
+        self.remove_of_wrong_size(plan)?;
         let mut begin = content.begin(&plan.descriptor.digest, false)?;
         if matches!(begin, Begin::Busy) {
             self.report(plan, LayerState::WaitingForOther);
@@ -84,6 +85,21 @@ impl Transfer<'_> {
             Begin::Ours(ingest) => self.download(plan, *ingest),
             Begin::Exists | Begin::Busy => self.unpack_existing(plan),
         }
+    }
+
+    /// A blob that is there has another size than the manifest says: one of them is wrong.
+    fn remove_of_wrong_size(&self, plan: &LayerPlan) -> Result<()> {
+        let Descriptor { digest, size, .. } = &plan.descriptor;
+        match self.runtime.content().size(digest)? {
+            Some(there) if there != *size => {}
+            _ => return Ok(()),
+        }
+        if self.runtime.content().remove_if_damaged(digest)? {
+            return Ok(());
+        }
+        Err(Error::Untrusted(format!(
+            "the manifest says that layer {digest} has {size} bytes, and it has others"
+        )))
     }
 
     fn report(&self, plan: &LayerPlan, state: LayerState) {
@@ -97,8 +113,21 @@ impl Transfer<'_> {
             return Ok(Fetched::Ready);
         }
         self.report(plan, LayerState::Unpacking);
-        let fetched = unpack::alone(self.runtime, plan)?;
-        self.report(plan, LayerState::Done);
+        match unpack::alone(self.runtime, plan) {
+            Err(Error::Corrupt { .. })
+                if self.runtime.content().remove_if_damaged(&plan.descriptor.digest)? =>
+            {
+                self.fetch(plan)
+            }
+            unpacked => self.finish(plan, unpacked?),
+        }
+    }
+
+    /// A layer that needs those below it is not done yet.
+    fn finish(&self, plan: &LayerPlan, fetched: Fetched) -> Result<Fetched> {
+        if fetched == Fetched::Ready {
+            self.report(plan, LayerState::Done);
+        }
         Ok(fetched)
     }
 
@@ -141,7 +170,12 @@ impl Transfer<'_> {
         let Feed { ingest, error, .. } = feed;
         let unpacked = match (error, unpacked) {
             // The reader's own error says more than what unpacking makes of it.
-            (Some(error), _) => return Err(error),
+            (Some(error), _) => {
+                if error.kind() == ErrorKind::Untrusted {
+                    ingest.discard()?;
+                }
+                return Err(error);
+            }
             (None, Err(source)) => {
                 let digest = plan.descriptor.digest.clone();
                 return Err(unpack::layer_error(digest, source, ingest)?);
@@ -165,8 +199,7 @@ impl Transfer<'_> {
                 Fetched::Ready
             }
         };
-        self.report(plan, LayerState::Done);
-        Ok(fetched)
+        self.finish(plan, fetched)
     }
 }
 

@@ -166,7 +166,7 @@ fn from_blob(
     let kind = layer_kind(descriptor)?;
     let damaged = || Error::Corrupt {
         path: runtime.content().path(&descriptor.digest),
-        detail: "its bytes do not have the digest that it is named by; remove it and pull again"
+        detail: "its bytes do not have the digest that it is named by; pull the image again"
             .to_owned(),
     };
     match isopod_layer::unpack(file, kind, algorithms, target, &limits(descriptor), &()) {

@@ -16,7 +16,7 @@ use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, rootfs};
+use super::{Failure, Started, Stdio, fd_path, loopback};
 use crate::spec::Facts;
 
 /// Runs `launch` up to the execution of its program.
@@ -26,7 +26,6 @@ pub(super) fn start(
     facts: &Facts,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
-    rootfs::make(launch)?;
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
@@ -50,11 +49,16 @@ pub(super) fn start(
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
+    if facts.owns_network {
+        loopback::bring_up(pid).map_err(Failure::at("cannot bring up the loopback interface"))?;
+    }
     let terminal = console
         .map(|console| console.receive(stdio.size, stdio.uid))
         .transpose()
         .map_err(Failure::at("cannot get the container's terminal"))?;
     container.start().map_err(Failure::at(format!("cannot start container {}", launch.id)))?;
+    // It has done its work, and others may write to it.
+    fs::remove_file(oci.join(&launch.id).join("notify.sock")).ok();
     match read_verdict(verdict) {
         Some(failure) => Err(failure),
         None => Ok(Started { pid, terminal }),

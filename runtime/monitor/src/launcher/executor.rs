@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::confinement::Confinement;
+use super::null;
 use super::program::{self, ProgramError};
 
 /// Our executor: finds the program early, reports why it can't be executed, and executes it.
@@ -67,6 +68,13 @@ impl Runner {
 
     /// What is left to give up; the program is all that runs after it.
     fn confine(&self, name: &str) -> Result<(), ProgramError> {
+        let failed = |reason: String| ProgramError {
+            name: name.to_owned(),
+            reason,
+            kind: ErrorKind::Failed,
+        };
+        null::reopen()
+            .map_err(|error| failed(format!("cannot use the container's /dev/null: {error}")))?;
         // libcontainer leaves what our caller had where the specification names no set.
         let mut sets = capabilities(None).map_err(|e| ProgramError::from_errno(name, e))?;
         if !sets.inheritable.is_empty() {
@@ -75,9 +83,7 @@ impl Runner {
         }
         process::reset_signals();
         // Last: what follows, the filter must allow.
-        self.confinement.as_ref().map_or(Ok(()), |confinement| confinement.apply()).map_err(
-            |reason| ProgramError { name: name.to_owned(), reason, kind: ErrorKind::Failed },
-        )
+        self.confinement.as_ref().map_or(Ok(()), |confinement| confinement.apply()).map_err(failed)
     }
 }
 

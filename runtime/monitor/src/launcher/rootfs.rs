@@ -6,14 +6,17 @@
 use isopod_monitor_protocol::launch::{Launch, Rootfs};
 use isopod_monitor_protocol::state;
 use isopod_sys::mount::{self, OverlayOptions};
+use isopod_sys::root::Root;
 use isopod_sys::tree;
 use nix::sched::{CloneFlags, unshare};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use super::Failure;
 
-/// Mounts what `launch` says at `<state>/rootfs`.
-pub fn make(launch: &Launch) -> Result<(), Failure> {
+/// Mounts what `launch` says at `<state>/rootfs`, and makes the folder in there that the process starts in,
+/// as every runtime does but libcontainer.
+pub fn make(launch: &Launch, working_dir: &Path) -> Result<(), Failure> {
     let target = launch.state.join(state::ROOTFS);
     unshare(CloneFlags::CLONE_NEWNS).map_err(Failure::at("cannot make a mount namespace"))?;
     let at = || format!("cannot mount the root file system at {}", target.display());
@@ -27,5 +30,8 @@ pub fn make(launch: &Launch) -> Result<(), Failure> {
             .map_err(Failure::at(format!("cannot use the root file system {}", path.display())))?,
     };
     tree::make_holder_private(&target).map_err(Failure::at(at()))?;
-    tree::attach(mount.as_fd(), &target).map_err(Failure::at(at()))
+    tree::attach(mount.as_fd(), &target).map_err(Failure::at(at()))?;
+    Root::open(&target)
+        .and_then(|root| root.make_folders(working_dir))
+        .map_err(Failure::at(format!("cannot use working directory {}", working_dir.display())))
 }

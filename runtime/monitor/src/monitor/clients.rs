@@ -65,17 +65,20 @@ pub struct Clients {
     poller: Rc<Poller>,
     next: u32,
     all: BTreeMap<u32, Client>,
+    /// The one that the monitor was started with.
+    first: Option<u32>,
 }
 
 impl Clients {
     /// None yet.
     pub fn new(poller: &Rc<Poller>) -> Self {
-        Self { poller: Rc::clone(poller), next: 0, all: BTreeMap::new() }
+        Self { poller: Rc::clone(poller), next: 0, all: BTreeMap::new(), first: None }
     }
 
     /// Adds the connection that the monitor was started with.
     pub fn add_first(&mut self, socket: UnixStream) -> io::Result<()> {
         let id = self.add(socket)?;
+        self.first = Some(id);
         if let Some(client) = self.all.get_mut(&id) {
             client.role = Role::First;
         }
@@ -104,12 +107,19 @@ impl Clients {
 
     /// Ends one.
     pub fn remove(&mut self, id: u32) -> Option<Client> {
+        self.first = self.first.filter(|first| *first != id);
         self.all.remove(&id)
     }
 
     /// Which ones a test holds for.
     pub fn which(&self, test: impl Fn(Role) -> bool) -> Vec<u32> {
         self.all.iter().filter(|(_, client)| test(client.role)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether the one that the monitor was started with is still there, with a session.
+    pub fn has_attached_first(&self) -> bool {
+        let first = self.first.and_then(|first| self.all.get(&first));
+        first.is_some_and(|client| matches!(client.role, Role::Session { .. }))
     }
 
     /// How many there are.
@@ -239,7 +249,7 @@ impl Monitor {
             if !client.unsent.is_empty() {
                 return;
             }
-            match client.decoder.take_message::<Envelope>() {
+            match client.decoder.next_message::<Envelope>() {
                 Ok(Some(envelope)) => self.answer(id, envelope),
                 Ok(None) => return,
                 Err(error) => {

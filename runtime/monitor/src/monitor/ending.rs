@@ -1,16 +1,20 @@
 //! Ends: of processes, of the container, of the monitor.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use isopod_monitor_protocol::state;
 use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
+use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
-use super::{CONTAINER, Monitor, MonitorError};
+use super::{CONTAINER, Monitor, MonitorError, failed};
 use crate::cleanup;
 
 impl Monitor {
@@ -101,6 +105,7 @@ impl Monitor {
     /// waits is told, and the monitor has nothing more to do.
     fn conclude(&mut self, exit: &Exit) {
         self.undo();
+        self.is_followed = self.clients.has_attached_first();
         self.processes.remove(&CONTAINER);
         self.tell_exited(CONTAINER, exit);
         self.is_over = true;
@@ -161,17 +166,39 @@ impl Monitor {
         }
     }
 
-    /// The last act: gives up the socket and the lock; becomes the command that is to follow.
+    /// The last act: gives up the socket and the lock, and starts the command that is to follow, unless
+    /// who started the container is still attached: then what is to be done is theirs.
     pub(super) fn leave(mut self) -> Result<(), MonitorError> {
         if self.lock.is_some() {
             // Gone already where the container has ended in order.
             std::fs::remove_file(self.launch.state.join(state::SOCKET)).ok();
         }
         let command = std::mem::take(&mut self.launch.after_exit);
+        let (hierarchies, is_followed) = (self.hierarchies.clone(), self.is_followed);
         drop(self);
-        let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+        match command.split_first() {
+            Some((program, arguments)) if !is_followed => follow(&hierarchies, program, arguments)
+                .map_err(failed("run the command that is to follow")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Starts `program` outside the monitors' control groups, which it may be about to remove.
+fn follow(hierarchies: &Hierarchies, program: &str, arguments: &[String]) -> io::Result<()> {
+    let top = Path::new("/");
+    let body = || {
+        hierarchies.leave_session(top).ok();
         process::reset_signals();
-        let error = Command::new(program).args(arguments).env_clear().exec();
-        Err(MonitorError("run the command that is to follow", error))
+        let _error = Command::new(program).args(arguments).env_clear().exec();
+        // Nobody is left to tell; the next command does what this one should have done.
+        1
+    };
+    let group = hierarchies.v2_group(top).ok().flatten();
+    let forked = group.map(|group| process::fork_into_cgroup(group.as_fd(), body));
+    match forked {
+        Some(Ok(_)) => Ok(()),
+        // Rootless without delegation.
+        _ => process::fork(body).map(drop),
     }
 }

@@ -65,7 +65,7 @@ impl Monitor {
         attach: Option<Streams>,
         size: Option<Size>,
     ) -> Result<(), Refusal> {
-        let facts = self.facts.as_ref().expect("claim has just set it");
+        let facts = self.facts.as_ref().expect("claim has just found that there are facts");
         let attached = attach.unwrap_or_default();
         let input_policy = match (self.launch.stdin_once, self.launch.open_stdin) {
             (true, _) => InputPolicy::Once,
@@ -200,7 +200,7 @@ impl Monitor {
     pub(super) fn read_report(&mut self, number: u32) {
         let Some(starting) = self.starting.get_mut(&number) else { return };
         let Ok(length) = starting.decoder.receive(starting.report.as_fd()) else { return };
-        match starting.decoder.take_message::<Report>() {
+        match starting.decoder.next_message::<Report>() {
             Ok(Some(report)) => self.resolve(number, report),
             Ok(None) if length > 0 => {}
             // Its end is reported when it is reaped; the end of the stream would be all the time.
@@ -230,6 +230,7 @@ impl Monitor {
 
     fn resolve(&mut self, number: u32, report: Report) {
         let Some(mut starting) = self.starting.remove(&number) else { return };
+        self.starter = None;
         let terminal = starting.decoder.take_descriptors().pop();
         match report {
             Report::Failed { kind, message } if number == CONTAINER => {
@@ -302,7 +303,8 @@ impl Monitor {
             self.set_phase(Phase::Failed);
         }
         self.clients.refuse(client, kind, message);
-        self.launch.after_exit.clear();
+        // Whoever is told removes it too; if nobody can be told, the command that is to follow does.
+        self.is_followed = self.clients.get_mut(client).is_some();
         self.is_over = true;
     }
 }

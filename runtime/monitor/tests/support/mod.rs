@@ -1,9 +1,5 @@
 //! A container to try things on: busybox in a temporary folder, under the real monitor.
-#![allow(dead_code)]
-#![allow(
-    clippy::unwrap_used,
-    reason = "tests may panic; clippy only knows functions marked as tests"
-)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

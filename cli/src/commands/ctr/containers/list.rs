@@ -23,7 +23,9 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let filters = filter::parse(&self.filters, &["id", "image"])?;
-        let mut all = context.containers()?.list()?;
+        let listing = context.containers()?.list()?;
+        let damaged: Vec<Error> = listing.damaged.into_iter().map(Error::from).collect();
+        let mut all = listing.containers;
         all.sort_by(|a, b| a.id().cmp(b.id()));
         let mut table = Table::new(CTR_WIDE, &["CONTAINER", "IMAGE", "RUNTIME", ""]);
         for container in &all {
@@ -45,6 +47,6 @@ impl Verb for Args {
         if !self.quiet {
             context.printer.data(table.render().as_bytes())?;
         }
-        Ok(0)
+        Ok(context.report_all(&damaged))
     }
 }

@@ -1,4 +1,4 @@
-//! `ctr images check`: whether everything of an image is here.
+//! `ctr images check`: whether everything of an image is here, and is what it should be.
 
 use isopod_image::Platform;
 use isopod_runtime::image::Check;
@@ -43,7 +43,16 @@ impl Verb for Args {
                 continue;
             }
             let (word, size, unpacked) = match check {
-                Ok(check) => cells(&check),
+                Ok(check) => {
+                    for blob in &check.damaged {
+                        context.report(&Error::DamagedBlob {
+                            digest: blob.digest.to_string(),
+                            image: image.name.clone(),
+                        });
+                        status = 1;
+                    }
+                    cells(&check)
+                }
                 Err(error) => {
                     context.report(&error.into());
                     status = 1;
@@ -68,7 +77,11 @@ impl Verb for Args {
 }
 
 fn cells(check: &Check) -> (String, String, bool) {
-    let word = if check.is_complete() { "complete" } else { "incomplete" };
+    let word = match (check.is_complete(), check.damaged.is_empty()) {
+        (true, _) => "complete",
+        (false, true) => "incomplete",
+        (false, false) => "damaged",
+    };
     let status = format!("{word} ({}/{})", check.present, check.total);
     let size = format!("{}/{}", units::ctr(check.size_present), units::ctr(check.size_total));
     (status, size, check.unpacked)

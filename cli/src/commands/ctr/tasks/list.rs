@@ -19,11 +19,19 @@ impl Verb for Args {
     const USAGE: &'static str = "[flags]";
 
     fn run(self, context: &Context) -> Result<Status, Error> {
-        let mut all = context.containers()?.list()?;
+        let listing = context.containers()?.list()?;
+        let mut damaged: Vec<Error> = listing.damaged.into_iter().map(Error::from).collect();
+        let mut all = listing.containers;
         all.sort_by(|a, b| a.id().cmp(b.id()));
         let mut table = Table::new(CTR_WIDE, &["TASK", "PID", "STATUS", ""]);
         for container in &all {
-            let status = container.status()?;
+            let status = match container.status() {
+                Ok(status) => status,
+                Err(error) => {
+                    damaged.push(error.into());
+                    continue;
+                }
+            };
             let state = state::of(&status);
             // A container that was never started, or whose task was deleted, has none.
             if matches!(state, State::Created) {
@@ -39,6 +47,6 @@ impl Verb for Args {
         if !self.quiet {
             context.printer.data(table.render().as_bytes())?;
         }
-        Ok(0)
+        Ok(context.report_all(&damaged))
     }
 }

@@ -47,6 +47,7 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let containers = context.containers()?;
+        containers.remove_ended()?;
         let filters =
             self.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let filters = filters
@@ -57,8 +58,16 @@ impl Verb for Args {
             self.all || self.limit().is_some() || filters.iter().any(Filter::is_about_the_ended);
         let images = context.runtime()?.images();
         let mut rows = Vec::new();
-        for container in containers.list()? {
-            let row = self.row(&container, images)?;
+        let listing = containers.list()?;
+        let mut damaged: Vec<Error> = listing.damaged.into_iter().map(Error::from).collect();
+        for container in listing.containers {
+            let row = match self.row(&container, images) {
+                Ok(row) => row,
+                Err(error) => {
+                    damaged.push(error);
+                    continue;
+                }
+            };
             let shown = everything || row.state.is_alive();
             if shown && Filter::all_match(&filters, &container, &row) {
                 rows.push(row);
@@ -68,7 +77,7 @@ impl Verb for Args {
         let now = Utc::now();
         let rows: Vec<_> = rows.iter().map(|row| view::fields(row, !self.no_trunc, now)).collect();
         context.printer.data(self.rendered(&rows)?.as_bytes())?;
-        Ok(0)
+        Ok(context.report_all(&damaged))
     }
 }
 

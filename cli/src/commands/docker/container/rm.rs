@@ -29,8 +29,7 @@ impl Verb for Args {
         let options =
             RemoveOptions { force: self.force, volumes: self.volumes, keep_snapshot: false };
         context.each(&self.containers, |name| {
-            let removed = containers.find(name).and_then(|container| container.remove(options));
-            match removed {
+            match containers.remove(name, options) {
                 Err(error) if self.force && error.kind() == ErrorKind::NotFound => return Ok(()),
                 other => other?,
             }

@@ -10,7 +10,7 @@ use super::{create, session, settings};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
-use crate::terminal::foreground::{Left, catch_signals};
+use crate::terminal::foreground::catch_signals;
 use crate::terminal::{self, detach};
 
 /// Make a container from an image and start it
@@ -53,11 +53,9 @@ impl Verb for Args {
         let signals = catch_signals(self.sig_proxy, self.options.tty)?;
         let size = if self.options.tty { terminal::size() } else { None };
         let run = started(&container, || Ok(container.start(Some(streams), size)?))?;
-        let left = session::show(&container, run.session, signals, self.sig_proxy, keys)?;
-        if self.options.rm && matches!(left, Left::Exited(_)) {
-            session::remove_after(&container)?;
-        }
-        Ok(session::status(&left))
+        let left = session::show(&container, run.session, signals, self.sig_proxy, keys);
+        session::remove_if_over(&container, &left)?;
+        Ok(session::status(&left?))
     }
 }
 

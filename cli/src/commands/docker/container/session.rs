@@ -69,6 +69,26 @@ pub fn status(left: &Left) -> Status {
     }
 }
 
+/// Removes a container that was to go when it ended, if it has. The monitor leaves that to a client that
+/// was attached from the start to the end, even one that then could not write what it was shown.
+///
+/// # Errors
+/// It has ended, and is still there.
+pub fn remove_if_over(container: &Container<'_>, left: &Result<Left, Error>) -> Result<(), Error> {
+    if !container.record().auto_remove {
+        return Ok(());
+    }
+    match left {
+        Ok(Left::Exited(_)) => remove_after(container),
+        Ok(Left::Detached | Left::Interrupted(_)) => Ok(()),
+        // The error to report is this one.
+        Err(_) => {
+            drop(remove_after(container));
+            Ok(())
+        }
+    }
+}
+
 /// Removes a container that was to go when it ended; the monitor may have been faster.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use super::session;
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
-use crate::terminal::foreground::{Left, catch_signals};
+use crate::terminal::foreground::catch_signals;
 use crate::terminal::{self, detach};
 
 /// Start one or more containers
@@ -49,10 +49,8 @@ impl Verb for Args {
         let streams = Streams { stdin, stdout: true, stderr: !tty };
         let size = if tty { terminal::size() } else { None };
         let run = container.start(Some(streams), size)?;
-        let left = session::show(&container, run.session, signals, !tty, keys)?;
-        if container.record().auto_remove && matches!(left, Left::Exited(_)) {
-            session::remove_after(&container)?;
-        }
-        Ok(session::status(&left))
+        let left = session::show(&container, run.session, signals, !tty, keys);
+        session::remove_if_over(&container, &left)?;
+        Ok(session::status(&left?))
     }
 }

@@ -60,11 +60,14 @@ fn gather(context: &Context) -> Result<Info, Error> {
 
 fn counts(context: &Context) -> Result<Counts, Error> {
     let mut counts = Counts::default();
-    for container in context.containers()?.list()? {
-        match container.status()?.phase {
-            Phase::Running | Phase::Starting => counts.running += 1,
-            Phase::Paused => counts.paused += 1,
-            Phase::Created | Phase::Exited | Phase::Failed => counts.stopped += 1,
+    let listing = context.containers()?.list()?;
+    // What can't be read does not run; `ps -a` says what is wrong with it.
+    counts.stopped += listing.damaged.len();
+    for container in listing.containers {
+        match container.status().map(|status| status.phase) {
+            Ok(Phase::Running | Phase::Starting) => counts.running += 1,
+            Ok(Phase::Paused) => counts.paused += 1,
+            Ok(Phase::Created | Phase::Exited | Phase::Failed) | Err(_) => counts.stopped += 1,
         }
     }
     Ok(counts)

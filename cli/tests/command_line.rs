@@ -1,0 +1,167 @@
+//! The built binary from outside: names, refusals, statuses. No container is started.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod harness;
+
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use harness::{Done, Instance};
+
+fn run(program: &std::path::Path, arguments: &[&str]) -> Done {
+    Command::new(program).args(arguments).output().unwrap().into()
+}
+
+#[test]
+fn a_link_s_name_is_a_personality() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = |name: &str| {
+        let path = folder.path().join(name);
+        symlink(env!("CARGO_BIN_EXE_isopod"), &path).unwrap();
+        path
+    };
+    let ctr = link("ctr");
+    assert!(
+        run(&ctr, &["images", "pull", "--help"])
+            .out
+            .contains("Usage: ctr images pull [flags] <ref>")
+    );
+    let nerdctl = link("nerdctl");
+    assert!(run(&nerdctl, &["run", "--help"]).out.contains("Usage: nerdctl run [OPTIONS] IMAGE"));
+    for name in ["crictl", "kubectl", "kind", "runc"] {
+        let done = run(&link(name), &["ps"]);
+        assert_eq!(done.status, 125, "{name}");
+        assert!(
+            done.err.starts_with(&format!("{name}: the {name} command line is not part")),
+            "{done:?}"
+        );
+        assert!(done.err.contains("isopod ctr"), "{done:?}");
+    }
+}
+
+#[test]
+fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
+    let instance = Instance::new();
+    for (arguments, status, text) in [
+        (
+            &["run", "--gpus", "all", "x"] as &[&str],
+            125,
+            "isopod: `isopod run --gpus` is not supported: ",
+        ),
+        (&["compose", "up"], 125, "isopod: `isopod compose` is not supported: "),
+        (&["ps", "--frobnicate"], 125, "isopod: unknown flag: --frobnicate\n"),
+        (&["ctr", "images", "push", "x"], 1, "ctr: `ctr images push` is not supported: "),
+        (&["ctr", "--address", "/x", "c", "ls"], 1, "ctr: `ctr --address` is not supported: "),
+        (
+            &["run", "x"],
+            125,
+            "isopod: the default bridge network is not part of this release: say --network none or --network host\n",
+        ),
+        (
+            &["run", "--network", "none", "-m", "lots", "x"],
+            125,
+            "isopod: invalid --memory \"lots\": ",
+        ),
+        (&["stop", "nobody"], 1, "isopod: no such container: nobody\n"),
+        (&["rmi", "nothing"], 1, "isopod: no such image: nothing\n"),
+        (
+            &["run", "--network", "none", "--pull", "never", "nothing"],
+            125,
+            "isopod: no such image: nothing\n",
+        ),
+    ] {
+        let done = instance.run(arguments);
+        assert_eq!(done.status, status, "{arguments:?}: {done:?}");
+        assert!(done.err.starts_with(text), "{arguments:?}: {done:?}");
+        assert_eq!(done.out, "", "{arguments:?}");
+        assert!(done.err.lines().count() <= 2, "{arguments:?}: {done:?}");
+    }
+}
+
+#[test]
+fn without_root_nothing_is_touched_and_help_still_works() {
+    let folder = tempfile::tempdir().unwrap();
+    // The build's folder may not be reachable for others.
+    let program = folder.path().join("isopod");
+    std::fs::copy(env!("CARGO_BIN_EXE_isopod"), &program).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let root = folder.path().join("root");
+    let as_nobody = |arguments: &[&str]| -> Done {
+        let mut command = Command::new(&program);
+        command.args(arguments).env("ISOPOD_ROOT", &root).uid(65534).gid(65534);
+        command.output().unwrap().into()
+    };
+    let done = as_nobody(&["ps"]);
+    assert_eq!(done.status, 1);
+    assert_eq!(
+        done.err,
+        "isopod: this needs root, and the effective user id is 65534\nhint: try it with sudo\n"
+    );
+    assert!(!root.exists());
+    assert_eq!(as_nobody(&["run", "--network", "none", "x"]).status, 125);
+    assert_eq!(as_nobody(&["version"]).status, 0);
+    assert_eq!(as_nobody(&["run", "--help"]).status, 0);
+}
+
+#[test]
+fn completion_is_made_for_three_shells() {
+    let instance = Instance::new();
+    for (shell, mark) in [
+        ("bash", "complete -F _isopod"),
+        ("zsh", "#compdef isopod"),
+        ("fish", "complete -c isopod"),
+    ] {
+        let script = instance.ok(&["completion", shell]);
+        assert!(script.contains(mark), "{shell}");
+        assert!(script.contains("pids-limit"), "{shell}");
+    }
+}
+
+#[test]
+fn an_unknown_field_of_the_configuration_is_refused() {
+    let instance = Instance::new();
+    std::fs::write(instance.path("config.toml"), "rooot = \"/x\"\n").unwrap();
+    let done = instance.run(&["ps"]);
+    assert_eq!(done.status, 125);
+    assert!(done.err.contains("rooot") && done.err.contains("config.toml"), "{done:?}");
+}
+
+#[test]
+fn images_are_listed_tagged_exported_and_removed() {
+    let instance = Instance::with_image();
+    assert_eq!(instance.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}"]), "box:latest");
+    instance.ok(&["tag", "box", "other/box:1"]);
+    assert_eq!(
+        instance.ok(&["ctr", "i", "ls", "-q"]),
+        format!("{}\ndocker.io/other/box:1", harness::IMAGE)
+    );
+    let archive = instance.path("out.tar");
+    instance.ok(&["ctr", "i", "export", archive.to_str().unwrap(), harness::IMAGE]);
+    // A peer reads what we wrote.
+    let reference = format!("oci-archive:{}", archive.display());
+    let inspected = Command::new("skopeo").args(["inspect", "--raw", &reference]).output().unwrap();
+    let digest = instance.ok(&["image", "inspect", "-f", "{{.Descriptor.digest}}", "box"]);
+    assert!(inspected.status.success(), "{inspected:?}");
+    let raw = String::from_utf8(inspected.stdout).unwrap();
+    let stored = instance.ok(&["ctr", "content", "get", &digest]);
+    assert_eq!(raw.trim(), stored.trim());
+    assert_eq!(instance.ok(&["rmi", "other/box:1"]), "Untagged: other/box:1");
+    assert!(instance.ok(&["rmi", "box"]).contains("Deleted: sha256:"));
+    assert_eq!(instance.ok(&["images", "-q"]), "");
+    instance.ok(&["ctr", "i", "import", archive.to_str().unwrap()]);
+    assert!(instance.ok(&["ctr", "i", "check"]).contains("complete (3/3)"));
+    let archive = instance.path("saved.tar");
+    let archive = archive.to_str().unwrap();
+    instance.ok(&["save", "-o", archive, "box"]);
+    instance.ok(&["rmi", "box"]);
+    assert_eq!(instance.ok(&["load", "-i", archive]), "Loaded image: box:latest");
+    // docker's own part of the archive, read by a peer.
+    let docker = Command::new("skopeo")
+        .args(["inspect", &format!("docker-archive:{archive}")])
+        .output()
+        .unwrap();
+    assert!(docker.status.success(), "{docker:?}");
+}
