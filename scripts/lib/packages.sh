@@ -2,8 +2,8 @@
 # go into images or serve the tests, so that no service of theirs ever runs here.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# The link step, and the archive of libseccomp that goes into the static binary.
-build_packages=(gcc libc6-dev libseccomp-dev pkg-config)
+# The link step, and the C that some crates bundle.
+build_packages=(gcc libc6-dev)
 # What builds and serves the images of a loopback mirror.
 mirror_packages=(binutils openssl python3 skopeo)
 # The peers whose results the tests expect, and what the tests look with.

@@ -1,4 +1,8 @@
 //! `attach`: several at once, and one that does not read.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::process::Stdio;
 use std::time::Duration;

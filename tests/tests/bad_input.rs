@@ -1,4 +1,8 @@
 //! What can't be: one clear error, its exit status, and nothing left behind.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,8 @@
 //! `ctr run`, `ctr tasks` and `ctr containers`, under the name `ctr` too.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,9 @@
 //! kill -9 of each part in turn: the client, the launcher, the monitor, the container's own process.
 //! Whatever dies, the next command knows what became of the container, and nothing is left.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::path::PathBuf;

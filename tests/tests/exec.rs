@@ -1,4 +1,8 @@
 //! `exec`: other processes in a running container.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use isopod_tests::{TestContext, until};
 

@@ -1,4 +1,8 @@
 //! `logs`: all of it, the end of it, what comes, and what rotation keeps.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 

@@ -1,4 +1,8 @@
 //! `run` in the foreground: streams, exit codes, terminals, signals, and what is left afterwards.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,8 @@
 //! What `run` is told, read back inside the container and from the kernel.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,8 @@
 //! What a container sees of an image: the same as a peer unpacks, and only what its own layers say.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
 
 use std::fs;
 use std::path::PathBuf;

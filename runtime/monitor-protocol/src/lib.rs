@@ -1,6 +1,7 @@
 //! What monitors and their clients say to each other.
 //!
 //! - [`launch`]: the file a monitor is started with;
+//! - [`filter`]: the system call filter, ready for the kernel;
 //! - [`status`]: the file it keeps, which commands read without asking it;
 //! - [`message`]: requests, replies and events on its socket;
 //! - [`frame`]: how a message and its descriptors travel;
@@ -10,6 +11,7 @@
 //! this one started. A field may be added with a default; a changed meaning is a new version.
 
 pub mod client;
+pub mod filter;
 pub mod frame;
 pub mod launch;
 pub mod message;
@@ -23,6 +25,8 @@ pub const VERSION: u32 = 1;
 pub mod data {
     /// The OCI runtime specification, written before every start.
     pub const SPEC: &str = "config.json";
+    /// [`crate::filter::Filter`], written with [`SPEC`]; absent where that has no `linux.seccomp`.
+    pub const FILTER: &str = "seccomp.bpf";
     /// [`crate::launch::Launch`].
     pub const LAUNCH: &str = "launch.json";
     /// [`crate::status::Status`].
@@ -37,6 +41,8 @@ pub mod state {
     pub const LOCK: &str = "monitor.lock";
     /// The folder over which the launcher mounts the root file system, in its own mount namespace.
     pub const ROOTFS: &str = "rootfs";
+    /// The folder with the document that libcontainer reads in the place of `config.json`.
+    pub const BUNDLE: &str = "bundle";
     /// libcontainer's own state.
     pub const OCI: &str = "oci";
 }

@@ -7,10 +7,12 @@
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
 //! - [`loopback`]: the one network interface that a new network namespace has;
+//! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program.
 
+mod confinement;
 mod console;
 mod container;
 mod exec;
@@ -35,6 +37,8 @@ use oci_spec::runtime::Process;
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::spec::Facts;
+
 /// The container's ends of its standard streams; with a terminal there are none yet.
 #[derive(Debug)]
 pub struct Stdio {
@@ -50,12 +54,7 @@ pub struct Stdio {
 #[derive(Debug, Clone, Copy)]
 pub enum Job<'a> {
     /// The container.
-    Container {
-        /// Whether its network namespace is new.
-        owns_network: bool,
-        /// Where its process starts.
-        working_dir: &'a std::path::Path,
-    },
+    Container,
     /// This process in it.
     Exec(&'a Process),
 }
@@ -129,18 +128,18 @@ pub struct Launcher {
 pub fn fork(
     launch: &Launch,
     hierarchies: &Hierarchies,
-    cgroup: &std::path::Path,
+    facts: &Facts,
     job: Job<'_>,
     stdio: Stdio,
 ) -> io::Result<Launcher> {
     let (ours, theirs) = UnixStream::pair()?;
     let pid = process::fork(|| {
         let result = isolate(&theirs, &stdio).and_then(|()| match job {
-            Job::Container { owns_network, working_dir } => {
-                rootfs::make(launch, working_dir)?;
-                container::start(launch, hierarchies, cgroup, owns_network, stdio)
+            Job::Container => {
+                rootfs::make(launch, &facts.working_dir)?;
+                container::start(launch, hierarchies, facts, stdio)
             }
-            Job::Exec(process) => exec::start(launch, process, stdio),
+            Job::Exec(process) => exec::start(launch, facts, process, stdio),
         });
         let (report, terminal) = match result {
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),

@@ -3,8 +3,7 @@
 //! libcontainer reads the whole file in the launcher; here only some fields are, for a
 //! decoded specification with its seccomp profile would stay in the monitor's memory.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use isopod_monitor_protocol::data;
@@ -82,6 +81,7 @@ struct Namespace {
 struct Hooks {
     prestart: Vec<serde::de::IgnoredAny>,
     create_runtime: Vec<serde::de::IgnoredAny>,
+    start_container: Vec<serde::de::IgnoredAny>,
     poststop: Vec<serde::de::IgnoredAny>,
 }
 
@@ -94,6 +94,8 @@ pub struct Facts {
     pub terminal: bool,
     /// Whose pipes its standard streams are.
     pub uid: u32,
+    /// Whether a system call filter is to be loaded into each of its processes.
+    pub has_seccomp: bool,
     /// See [`crate::guard`].
     pub can_nest_pids: bool,
     /// Whether it has a pid namespace of its own, so that none of it outlives its first process.
@@ -109,9 +111,9 @@ pub struct Facts {
 /// Reads and checks the `config.json` in `folder`.
 pub fn read(folder: &Path) -> Result<Facts, SpecError> {
     let path = folder.join(data::SPEC);
-    let file = File::open(&path).map_err(|error| SpecError::Read(path.clone(), error))?;
-    let document: Document = serde_json::from_reader(BufReader::new(file))
-        .map_err(|error| SpecError::Malformed(path, error))?;
+    let bytes = fs::read(&path).map_err(|error| SpecError::Read(path.clone(), error))?;
+    let document: Document =
+        serde_json::from_slice(&bytes).map_err(|error| SpecError::Malformed(path, error))?;
     facts(document)
 }
 
@@ -124,9 +126,15 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         return refuse("config.json has no linux section");
     };
     check(&process)?;
-    if linux.seccomp.is_some() && process.no_new_privileges == Some(false) {
-        // libcontainer would load the filter after it has given up the right to.
-        return refuse("process.noNewPrivileges must be true or absent beside a seccomp profile");
+    let hooks = document.hooks.unwrap_or_default();
+    if linux.seccomp.is_some()
+        && process.no_new_privileges != Some(true)
+        && !hooks.start_container.is_empty()
+    {
+        // They run between libcontainer's last step and ours, with capabilities the process won't have.
+        return refuse(
+            "startContainer hooks beside a seccomp profile need process.noNewPrivileges",
+        );
     }
     if linux.mount_label.is_some_and(|label| !label.is_empty()) {
         return refuse("linux.mountLabel is not supported");
@@ -140,7 +148,6 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
             .is_some_and(|own| own.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()))
     };
     let owns_pids = owns(LinuxNamespaceType::Pid);
-    let hooks = document.hooks.unwrap_or_default();
     // libcontainer writes /proc/<pid>/uid_map and hands process ids to these hooks: both take
     // ids of the host's pid namespace.
     let needs_host_pids = namespace(LinuxNamespaceType::User).is_some()
@@ -151,6 +158,7 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         cgroup: linux.cgroups_path,
         terminal: process.terminal,
         uid: process.user.uid,
+        has_seccomp: linux.seccomp.is_some(),
         can_nest_pids: owns_pids && !needs_host_pids,
         owns_pids,
         working_dir: process.cwd,
@@ -245,9 +253,13 @@ mod tests {
             assert!(read_with(pointer, key, value.clone()).is_err(), "{key} {value}");
         }
         let mut both = document();
-        both["process"]["noNewPrivileges"] = json!(false);
         both["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"});
-        assert!(facts(serde_json::from_value(both).unwrap()).is_err());
+        let read = |document: &Value| facts(serde_json::from_value(document.clone()).unwrap());
+        assert!(read(&both).unwrap().has_seccomp);
+        both["hooks"] = json!({"startContainer": [{"path": "/x"}]});
+        assert!(read(&both).is_err());
+        both["process"]["noNewPrivileges"] = json!(true);
+        assert!(read(&both).is_ok());
     }
 
     #[test]

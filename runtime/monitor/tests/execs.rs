@@ -180,13 +180,8 @@ fn ten_execs_at_once_do_not_disturb_each_other() {
 
 #[test]
 fn an_exec_has_the_containers_seccomp_filter_and_no_capability_more_than_asked_for() {
-    let container = Container::shell("grep -E 'Seccomp:|Cap' /proc/self/status; sleep 1000").with(|_, spec| {
-        spec["linux"]["seccomp"] = json!({
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "architectures": ["SCMP_ARCH_X86_64"],
-            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 99}],
-        });
-    });
+    let container =
+        Container::shell("grep -E 'Seccomp:|Cap' /proc/self/status; sleep 1000").with_filter();
     let mut running = container.run(Some(OUT));
     let own = read_until(&mut running.streams[0], "Seccomp:\t2\n");
     for no_new_privileges in [None, Some(true)] {

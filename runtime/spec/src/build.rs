@@ -1,7 +1,7 @@
 //! The builder: one specification from one request.
 //!
 //! Whatever libcontainer 0.7 would drop or misread is refused here, so that no option is
-//! accepted and ignored; see also [`crate::libcontainer`].
+//! accepted and ignored.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! From an image config and a request to an OCI runtime specification.
 //!
 //! [`build()`] makes the document of a container, [`exec_process`] the process of an exec
-//! into one, [`libcontainer::adapt`] fits a document to the runtime that executes it. The
-//! rest are the parts of a request, each with the reader of its command line values.
+//! into one, [`seccomp::bpf::assemble`] the filter of a document for the kernel. The rest
+//! are the parts of a request, each with the reader of its command line values.
 
 mod build;
 pub mod capabilities;
@@ -12,7 +12,6 @@ mod exec;
 pub mod flags;
 pub mod host;
 pub mod image_claims;
-pub mod libcontainer;
 pub mod mounts;
 pub mod namespaces;
 pub mod paths;

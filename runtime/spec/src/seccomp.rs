@@ -46,9 +46,8 @@ impl Machine {
 
     /// The names filters use for the native architecture and the one of 32-bit programs.
     ///
-    /// x32 is left out: distributions boot with it off, and with libseccomp one architecture
-    /// less makes the filter several milliseconds cheaper. Its calls then end the program;
-    /// with [`bpf`] they get ENOSYS, as on a kernel without them.
+    /// x32 is left out: distributions boot with it off. With libseccomp its calls would end
+    /// the program; with [`bpf`] they get ENOSYS, as on a kernel without them.
     fn architectures(self) -> Vec<Arch> {
         match self {
             Self::X86_64 => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86],

@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use isopod_image::config::ContainerConfig;
+use isopod_monitor_protocol::filter::{Filter, Instruction};
 use isopod_spec::devices::{self, DeviceRequest};
 use isopod_spec::mounts::{self, Access, MountKind, Propagation};
 use isopod_spec::paths::{SystemPaths, clean};
 use isopod_spec::request::{ProcessRequest, Security};
 use isopod_spec::resources::Swap;
+use isopod_spec::seccomp::{Machine, bpf};
 use isopod_spec::signal;
 use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
@@ -40,8 +42,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     request.process.group_add.clear();
     request.hostname = record.settings.hostname.clone();
     request.cgroups_path = Some(PathBuf::from(format!("/check/{id}")));
-    isopod_spec::build(&request)?;
-    Ok(())
+    filter(&isopod_spec::build(&request)?).map(drop)
 }
 
 /// The specification of the next start; `root` is the root file system to look users up in.
@@ -66,9 +67,22 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
         let kind = MountKind::Bind { source: folder, recursive: true };
         request.mounts.push(mount(kind, &volume.destination, &volume.options)?);
     }
-    let mut spec = isopod_spec::build(&request)?;
-    isopod_spec::libcontainer::adapt(&mut spec);
-    Ok(spec)
+    Ok(isopod_spec::build(&request)?)
+}
+
+/// The filter of `spec`, ready for the kernel.
+pub(super) fn filter(spec: &Spec) -> Result<Option<Filter>> {
+    let filter = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    let Some(filter) = filter else { return Ok(None) };
+    let program = bpf::assemble(filter, Machine::BUILT_FOR).map_err(invalid)?;
+    let instruction = |i: &isopod_sys::seccomp::Instruction| Instruction {
+        code: i.code,
+        jt: i.jt,
+        jf: i.jf,
+        k: i.k,
+    };
+    let instructions = program.instructions.iter().map(instruction).collect();
+    Ok(Some(Filter { flags: program.flags, instructions }))
 }
 
 /// The process of an exec into a running container, whose own root is looked into.

@@ -1,5 +1,6 @@
 //! Starting: the specification is written anew, a monitor is started, and it starts the process.
 
+use std::fs;
 use std::io;
 
 use isopod_monitor_protocol::data;
@@ -7,6 +8,7 @@ use isopod_monitor_protocol::launch::Rootfs;
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::lock::Lock;
+use oci_spec::runtime::Spec;
 
 use super::{Container, Phase, Session};
 use crate::layout::private_folder;
@@ -38,10 +40,7 @@ impl Container<'_> {
         let root = view::open(&rootfs)?;
         let spec = super::spec::build(self, &root)?;
         drop(root);
-        let bytes = serde_json::to_vec(&spec).expect("a specification is JSON");
-        let path = self.data().join(data::SPEC);
-        atomic::write(&path, &bytes, 0o600, Durability::Process)
-            .map_err(Error::io("cannot write", &path))?;
+        self.write_spec(&spec)?;
         self.write_launch(rootfs)?;
         let mut connection = self.spawn_monitor()?;
         match self.ask_on(&mut connection, Request::Run { attach, size })? {
@@ -52,6 +51,28 @@ impl Container<'_> {
             }
             other => Err(self.unexpected(&other)),
         }
+    }
+
+    /// Writes the specification, and its filter as the monitor loads it.
+    fn write_spec(&self, spec: &Spec) -> Result<()> {
+        let write = |name: &str, bytes: &[u8]| {
+            let path = self.data().join(name);
+            atomic::write(&path, bytes, 0o600, Durability::Process)
+                .map_err(Error::io("cannot write", &path))
+        };
+        match super::spec::filter(spec)? {
+            Some(filter) => write(data::FILTER, &filter.to_bytes())?,
+            None => {
+                let path = self.data().join(data::FILTER);
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(Error::io("cannot remove", &path)(error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        write(data::SPEC, &serde_json::to_vec(spec).expect("a specification is JSON"))
     }
 
     /// Keeps other commands from starting or removing it at the same time.

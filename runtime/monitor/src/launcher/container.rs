@@ -2,47 +2,46 @@
 
 use std::fs;
 use std::io::{self, PipeReader, Read};
-use std::path::Path;
+use std::path::PathBuf;
 
 use isopod_monitor_protocol::launch::Launch;
-use isopod_monitor_protocol::state;
+use isopod_monitor_protocol::{data, state};
 use isopod_sys::cgroup::Hierarchies;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
+use oci_spec::runtime::Spec;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
 use super::{Failure, Started, Stdio, fd_path, loopback};
+use crate::spec::Facts;
 
 /// Runs `launch` up to the execution of its program.
 pub(super) fn start(
     launch: &Launch,
     hierarchies: &Hierarchies,
-    cgroup: &Path,
-    owns_network: bool,
+    facts: &Facts,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
     hierarchies
-        .create(cgroup)
-        .map_err(Failure::at(format!("cannot make cgroup {}", cgroup.display())))?;
+        .create(&facts.cgroup)
+        .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
+    let (bundle, confinement) = bundle(launch, facts)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
     let (verdict, verdict_writer) = io::pipe().map_err(Failure::at("cannot make a pipe"))?;
     let at = || format!("cannot create container {}", launch.id);
     let builder = ContainerBuilder::new(launch.id.clone(), SyscallType::default())
-        .with_executor(Runner::new(verdict_writer, None))
+        .with_executor(Runner::new(verdict_writer, confinement))
         .with_root_path(&oci)
         .map_err(Failure::at(at()))?;
     let (builder, console) = connect(builder, launch, stdio.streams)?;
-    let built = builder
-        .as_init(&launch.data)
-        .with_systemd(false)
-        .with_detach(true)
-        .as_sibling(true)
-        .build();
+    let built =
+        builder.as_init(&bundle).with_systemd(false).with_detach(true).as_sibling(true).build();
     let mut container = match built {
         Ok(container) => container,
         Err(error) => return Err(read_verdict(verdict).unwrap_or_else(|| Failure::at(at())(error))),
@@ -50,7 +49,7 @@ pub(super) fn start(
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
-    if owns_network {
+    if facts.owns_network {
         loopback::bring_up(pid).map_err(Failure::at("cannot bring up the loopback interface"))?;
     }
     let terminal = console
@@ -64,6 +63,31 @@ pub(super) fn start(
         Some(failure) => Err(failure),
         None => Ok(Started { pid, terminal }),
     }
+}
+
+/// Writes the specification as libcontainer is to have it: without the filter that we load. The
+/// container's own `config.json` stays as it is, for people and for the hooks that read it.
+fn bundle(launch: &Launch, facts: &Facts) -> Result<(PathBuf, Option<Confinement>), Failure> {
+    let path = launch.data.join(data::SPEC);
+    let at = || format!("cannot use {}", path.display());
+    let mut spec = Spec::load(&path).map_err(Failure::at(at()))?;
+    spec.canonicalize_rootfs(&launch.data).map_err(Failure::at(at()))?;
+    let mut confinement = None;
+    if let Some(mut process) = spec.process().clone() {
+        confinement = Confinement::prepare(launch, facts, &mut process)?;
+        spec.set_process(Some(process));
+    }
+    if let Some(mut linux) = spec.linux().clone() {
+        linux.set_seccomp(None);
+        spec.set_linux(Some(linux));
+    }
+    let folder = launch.state.join(state::BUNDLE);
+    let path = folder.join(data::SPEC);
+    let bytes = serde_json::to_vec(&spec).map_err(Failure::at(at()))?;
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&path, bytes))
+        .map_err(Failure::at(format!("cannot write {}", path.display())))?;
+    Ok((folder, confinement))
 }
 
 /// Gives the process its standard streams, or a socket for its terminal.

@@ -7,24 +7,30 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use isopod_monitor_protocol::launch::Launch;
-use isopod_monitor_protocol::message::ErrorKind;
-use isopod_monitor_protocol::{data, state};
+use isopod_monitor_protocol::state;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::Process;
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::confinement::Confinement;
 use super::container::{connect, read_verdict};
-use super::executor::{Confinement, Runner};
+use super::executor::Runner;
 use super::{Failure, Started, Stdio, fd_path};
+use crate::spec::Facts;
 
 /// Folder of the execs that are being started, in the state folder.
 pub const EXECS: &str = "execs";
 
 /// Starts `process` in the container of `launch`.
-pub(super) fn start(launch: &Launch, process: &Process, stdio: Stdio) -> Result<Started, Failure> {
+pub(super) fn start(
+    launch: &Launch,
+    facts: &Facts,
+    process: &Process,
+    stdio: Stdio,
+) -> Result<Started, Failure> {
     let mut process = process.clone();
-    let confinement = confinement(launch, &mut process)?;
+    let confinement = Confinement::prepare(launch, facts, &mut process)?;
     let document = document(&process).map_err(Failure::at("cannot pass the process on"))?;
 
     let workspace = Workspace::make(launch)
@@ -53,20 +59,6 @@ pub(super) fn start(launch: &Launch, process: &Process, stdio: Stdio) -> Result<
         .transpose()
         .map_err(Failure::at("cannot get the process's terminal"))?;
     Ok(Started { pid, terminal })
-}
-
-/// Prepares for the container's seccomp filter, which libcontainer would leave out.
-fn confinement(launch: &Launch, process: &mut Process) -> Result<Option<Confinement>, Failure> {
-    let path = launch.data.join(data::SPEC);
-    let spec = Spec::load(&path).map_err(Failure::at(format!("cannot read {}", path.display())))?;
-    let seccomp = spec.linux().as_ref().and_then(|linux| linux.seccomp().clone());
-    let Some(seccomp) = seccomp else { return Ok(None) };
-    let capabilities = process
-        .capabilities()
-        .clone()
-        .ok_or_else(|| Failure::new(ErrorKind::Invalid, "process.capabilities must be given"))?;
-    process.set_capabilities(Some(Confinement::provisional(&capabilities)));
-    Ok(Some(Confinement { seccomp, capabilities }))
 }
 
 /// The process as a file, for that is how libcontainer takes it.

@@ -8,50 +8,17 @@ use std::rc::Rc;
 
 use isopod_monitor_protocol::message::ErrorKind;
 use isopod_sys::process;
-use libcontainer::capabilities::drop_privileges;
-use libcontainer::seccomp::initialize_seccomp;
-use libcontainer::syscall::syscall::create_syscall;
 use libcontainer::workload::{
     Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
 };
 use nix::unistd::execve;
-use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, LinuxSeccomp, Spec};
+use oci_spec::runtime::Spec;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
+use super::confinement::Confinement;
 use super::null;
 use super::program::{self, ProgramError};
-
-/// What libcontainer leaves out when it starts a further process in a container: the seccomp filter.
-///
-/// Loading one takes CAP_SYS_ADMIN, which the process has given up when it reaches us. So
-/// libcontainer is told to leave it the capabilities of [`Confinement::provisional`], and the
-/// process's own are set here, after the filter.
-#[derive(Debug)]
-pub struct Confinement {
-    /// The container's filter.
-    pub seccomp: LinuxSeccomp,
-    /// The process's own capabilities.
-    pub capabilities: LinuxCapabilities,
-}
-
-impl Confinement {
-    /// The process's capabilities and those that are needed to load the filter and then to give
-    /// the others up.
-    pub fn provisional(capabilities: &LinuxCapabilities) -> LinuxCapabilities {
-        let with = |set: &Option<Capabilities>| {
-            let mut set = set.clone().unwrap_or_default();
-            set.extend([Capability::SysAdmin, Capability::Setpcap]);
-            Some(set)
-        };
-        let mut provisional = capabilities.clone();
-        provisional
-            .set_bounding(with(capabilities.bounding()))
-            .set_permitted(with(capabilities.permitted()))
-            .set_effective(with(capabilities.effective()));
-        provisional
-    }
-}
 
 /// Our executor: finds the program early, reports why it can't be executed, and executes it.
 #[derive(Debug, Clone)]
@@ -108,15 +75,6 @@ impl Runner {
         };
         null::reopen()
             .map_err(|error| failed(format!("cannot use the container's /dev/null: {error}")))?;
-        if let Some(confinement) = &self.confinement {
-            let filter = initialize_seccomp(&confinement.seccomp)
-                .map_err(|error| failed(format!("cannot load the seccomp filter: {error}")))?;
-            if filter.is_some() {
-                return Err(failed("seccomp listeners are not supported by exec".to_owned()));
-            }
-            drop_privileges(&confinement.capabilities, create_syscall().as_ref())
-                .map_err(|error| failed(format!("cannot drop capabilities: {error}")))?;
-        }
         // libcontainer leaves what our caller had where the specification names no set.
         let mut sets = capabilities(None).map_err(|e| ProgramError::from_errno(name, e))?;
         if !sets.inheritable.is_empty() {
@@ -124,7 +82,8 @@ impl Runner {
             set_capabilities(None, sets).map_err(|e| ProgramError::from_errno(name, e))?;
         }
         process::reset_signals();
-        Ok(())
+        // Last: what follows, the filter must allow.
+        self.confinement.as_ref().map_or(Ok(()), |confinement| confinement.apply()).map_err(failed)
     }
 }
 

@@ -66,7 +66,6 @@ impl Monitor {
         size: Option<Size>,
     ) -> Result<(), Refusal> {
         let facts = self.facts.as_ref().expect("claim has just found that there are facts");
-        let (owns_network, working_dir) = (facts.owns_network, facts.working_dir.clone());
         let attached = attach.unwrap_or_default();
         let input_policy = match (self.launch.stdin_once, self.launch.open_stdin) {
             (true, _) => InputPolicy::Once,
@@ -99,8 +98,7 @@ impl Monitor {
             streams: Streamed::none(&self.poller),
         };
         self.guard = Some(guard.map_err(cannot("start a guard"))?);
-        let job = Job::Container { owns_network, working_dir: &working_dir };
-        self.begin(id, plan, attach, process, job)?;
+        self.begin(id, plan, attach, process, Job::Container)?;
         if let Some(guard) = &self.guard {
             guard.leave_nest().map_err(cannot("come back to the pid namespace"))?;
         }
@@ -186,7 +184,7 @@ impl Monitor {
         }
         process.streams = streams;
         let facts = self.facts.as_ref().ok_or((ErrorKind::WrongPhase, String::new()))?;
-        let launcher = launcher::fork(&self.launch, &self.hierarchies, &facts.cgroup, job, stdio)
+        let launcher = launcher::fork(&self.launch, &self.hierarchies, facts, job, stdio)
             .map_err(cannot("fork a launcher"))?;
         launcher.report.set_nonblocking(true).map_err(cannot("watch the launcher"))?;
         let mut report = Watched::new(&self.poller, launcher.report.into(), Token::Report(number));

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::client::{self, Connection};
+use isopod_monitor_protocol::filter::{Filter, Instruction};
 use isopod_monitor_protocol::launch::{Launch, Log, Rootfs};
 use isopod_monitor_protocol::message::{ErrorKind, Event, Reply, Request, Size, Streams};
 use isopod_monitor_protocol::status::{Exit, Status};
@@ -29,6 +30,7 @@ pub struct Container {
     folder: TempDir,
     pub launch: Launch,
     pub spec: Value,
+    pub filter: Option<Filter>,
     binary: OwnedFd,
 }
 
@@ -89,7 +91,7 @@ impl Container {
         };
         let spec = spec(&path("state/rootfs"), &cgroup, args);
         let binary = tree::readonly_clone(Path::new(MONITOR)).unwrap();
-        Self { folder, launch, spec, binary }
+        Self { folder, launch, spec, filter: None, binary }
     }
 
     pub fn shell(script: &str) -> Self {
@@ -102,6 +104,24 @@ impl Container {
 
     pub fn with(mut self, change: impl FnOnce(&mut Launch, &mut Value)) -> Self {
         change(&mut self.launch, &mut self.spec);
+        self
+    }
+
+    /// No folder can be made in it: mkdir(2) and mkdirat(2) of x86_64 fail with error 99.
+    pub fn with_filter(mut self) -> Self {
+        self.spec["linux"]["seccomp"] = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 99}],
+        });
+        let one = |code, jt, k| Instruction { code, jt, jf: 0, k };
+        let instructions = vec![
+            one(0x20, 0, 0),
+            one(0x15, 2, 83),
+            one(0x15, 1, 258),
+            one(0x06, 0, 0x7fff_0000),
+            one(0x06, 0, 0x0005_0000 | 99),
+        ];
+        self.filter = Some(Filter { flags: 0, instructions });
         self
     }
 
@@ -125,6 +145,9 @@ impl Container {
         let write = |name, bytes: Vec<u8>| fs::write(self.launch.data.join(name), bytes).unwrap();
         write(data::LAUNCH, serde_json::to_vec(&self.launch).unwrap());
         write(data::SPEC, serde_json::to_vec(&self.spec).unwrap());
+        if let Some(filter) = &self.filter {
+            write(data::FILTER, filter.to_bytes());
+        }
     }
 
     /// Starts a monitor and sends `Run`, without waiting for an answer.

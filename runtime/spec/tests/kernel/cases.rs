@@ -5,10 +5,7 @@ use isopod_spec::mounts::Mount;
 use isopod_spec::namespaces::Namespace;
 use isopod_spec::seccomp::Seccomp;
 
-use crate::rig::{RUNTIMES, Rig, Runtime};
-
-/// With the filter assembled by this project too.
-const FILTERS: [Runtime; 3] = [Runtime::Libcontainer, Runtime::Assembled, Runtime::Runc];
+use crate::rig::{RUNTIMES, Rig};
 
 /// A case by the sentence it holds.
 pub const ALL: &[(&str, fn())] = &[
@@ -130,7 +127,7 @@ fn cgroups_cannot_be_written() {
 
 fn namespaces_cannot_be_made_inside() {
     let rig = Rig::new();
-    for runtime in FILTERS {
+    for runtime in RUNTIMES {
         for flag in ["-U", "-m", "-n"] {
             let script = format!("unshare {flag} true 2>/dev/null && echo made; true");
             let seen = rig.output(runtime, &script, |request| {
@@ -153,7 +150,7 @@ fn namespaces_cannot_be_made_inside() {
 fn clone_cannot_make_namespaces_but_processes() {
     let rig = Rig::new();
     let number = if cfg!(target_arch = "aarch64") { 220 } else { 56 };
-    for runtime in FILTERS {
+    for runtime in RUNTIMES {
         for (flags, expected) in [("0", "made"), ("0x10000000", "refused")] {
             // Debian's perl, from the host: the shell's applets call clone without flags.
             let script = format!(
@@ -251,7 +248,7 @@ fn an_own_profile_filters() {
     let published = std::fs::read("/usr/share/containers/seccomp.json").unwrap();
     let closed = br#"{"defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}"#;
-    for runtime in FILTERS {
+    for runtime in RUNTIMES {
         for (profile, expected) in [(&published[..], "made\n"), (&closed[..], "refused\n")] {
             let script = "mkdir /tmp/$$ 2>/dev/null && echo made || echo refused";
             let seen = rig.output(runtime, script, |request| {

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use isopod_spec::seccomp::Machine;
 use isopod_spec::seccomp::bpf::{Program, assemble};
+use libcontainer::capabilities::drop_privileges;
 use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::syscall::syscall::{SyscallType, create_syscall};
 use libcontainer::workload::default::DefaultExecutor;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
-use oci_spec::runtime::{LinuxSeccomp, Spec};
+use oci_spec::runtime::{LinuxCapabilities, LinuxSeccomp, Spec};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 /// Creates, starts, awaits and deletes the container; its exit status is ours.
@@ -24,7 +25,7 @@ pub fn run(bundle: &Path, state: &Path, id: &str) -> ExitCode {
 }
 
 fn attempt(bundle: &Path, state: &Path, id: &str) -> Result<u8, Box<dyn std::error::Error>> {
-    let executor = Filtering { program: own_filter(bundle)?, inner: DefaultExecutor {} };
+    let executor = Filtering { confinement: confinement(bundle)?, inner: DefaultExecutor {} };
     let mut container = ContainerBuilder::new(id.to_owned(), SyscallType::default())
         .with_root_path(state)?
         .with_executor(executor)
@@ -49,31 +50,40 @@ fn await_exit(pid: Option<Pid>) -> Result<u8, Box<dyn std::error::Error>> {
     }
 }
 
-/// The file a filter lies in that libcontainer shall not load.
-pub const OWN_FILTER: &str = "filter.json";
+/// The file with what libcontainer shall not load: the filter, and the capabilities that are left
+/// after that.
+pub const CONFINEMENT: &str = "confinement.json";
 
-fn own_filter(bundle: &Path) -> Result<Option<Program>, Box<dyn std::error::Error>> {
-    match std::fs::read(bundle.join(OWN_FILTER)) {
+#[derive(Clone)]
+struct Confinement {
+    program: Program,
+    capabilities: LinuxCapabilities,
+}
+
+fn confinement(bundle: &Path) -> Result<Option<Confinement>, Box<dyn std::error::Error>> {
+    match std::fs::read(bundle.join(CONFINEMENT)) {
         Ok(document) => {
-            let filter: LinuxSeccomp = serde_json::from_slice(&document)?;
-            Ok(Some(assemble(&filter, Machine::BUILT_FOR)?))
+            let (filter, capabilities): (LinuxSeccomp, _) = serde_json::from_slice(&document)?;
+            let program = assemble(&filter, Machine::BUILT_FOR)?;
+            Ok(Some(Confinement { program, capabilities }))
         }
         Err(_) => Ok(None),
     }
 }
 
-/// Loads an assembled filter last of all. The process must not gain privileges: by now it
-/// has given up those that loading would otherwise take.
+/// Loads an assembled filter last of all, as the monitor does.
 #[derive(Clone)]
 struct Filtering {
-    program: Option<Program>,
+    confinement: Option<Confinement>,
     inner: DefaultExecutor,
 }
 
 impl Executor for Filtering {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        if let Some(program) = &self.program {
+        if let Some(Confinement { program, capabilities }) = &self.confinement {
             isopod_sys::seccomp::load(program.flags, &program.instructions)
+                .map_err(|error| ExecutorError::Other(error.to_string()))?;
+            drop_privileges(capabilities, create_syscall().as_ref())
                 .map_err(|error| ExecutorError::Other(error.to_string()))?;
         }
         self.inner.exec(spec)

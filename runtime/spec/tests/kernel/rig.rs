@@ -7,23 +7,22 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use isopod_image::config::ContainerConfig;
-use isopod_spec::{Host, Profile, SpecRequest, libcontainer};
+use isopod_spec::{Host, Profile, SpecRequest};
 use isopod_sys::root::Root;
+use oci_spec::runtime::{Capability, LinuxCapabilities, LinuxSeccomp, Spec};
 use tempfile::TempDir;
 
-use crate::launch::OWN_FILTER;
+use crate::launch::CONFINEMENT;
 
 /// Which runtime executes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
+    /// With the filter assembled by this project.
     Libcontainer,
-    /// libcontainer, with the filter assembled and loaded by this project. Such a process
-    /// cannot gain privileges.
-    Assembled,
     Runc,
 }
 
-/// The two that read the whole document.
+/// All.
 pub const RUNTIMES: [Runtime; 2] = [Runtime::Libcontainer, Runtime::Runc];
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -77,18 +76,15 @@ impl Rig {
             SpecRequest::new(&self.image, &root, "rootfs", &self.host, Profile::Docker);
         request.process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
         request.cgroups_path = Some(format!("/{}", self.id).into());
-        request.security.no_new_privileges = runtime == Runtime::Assembled;
         change(&mut request);
         let mut spec = isopod_spec::build(&request).unwrap();
-        let own_filter = self.folder.path().join(OWN_FILTER);
-        fs::remove_file(&own_filter).ok();
-        if runtime == Runtime::Assembled {
-            let filter = libcontainer::take_filter(&mut spec).unwrap();
-            fs::write(own_filter, serde_json::to_vec(&filter).unwrap()).unwrap();
-        }
+        let confinement = self.folder.path().join(CONFINEMENT);
+        fs::remove_file(&confinement).ok();
         let mut command = match runtime {
-            Runtime::Libcontainer | Runtime::Assembled => {
-                libcontainer::adapt(&mut spec);
+            Runtime::Libcontainer => {
+                if let Some(own) = take_confinement(&mut spec) {
+                    fs::write(confinement, serde_json::to_vec(&own).unwrap()).unwrap();
+                }
                 let mut command = Command::new(std::env::current_exe().unwrap());
                 command.arg("launch").arg(self.folder.path());
                 command.arg(self.folder.path().join("state")).arg(&self.id);
@@ -117,6 +113,29 @@ impl Rig {
         assert!(output.status.success(), "{runtime:?} {}: {out}{err}", output.status);
         out
     }
+}
+
+/// Takes the filter out, and leaves the process what it takes to load it and give that up again.
+fn take_confinement(spec: &mut Spec) -> Option<(LinuxSeccomp, LinuxCapabilities)> {
+    let mut linux = spec.linux().clone()?;
+    let filter = linux.seccomp().clone()?;
+    linux.set_seccomp(None);
+    spec.set_linux(Some(linux));
+    let mut process = spec.process().clone()?;
+    let own = process.capabilities().clone()?;
+    let with = |set: &Option<std::collections::HashSet<Capability>>| {
+        let mut set = set.clone().unwrap();
+        set.extend([Capability::SysAdmin, Capability::Setpcap]);
+        Some(set)
+    };
+    let mut provisional = own.clone();
+    provisional
+        .set_bounding(with(own.bounding()))
+        .set_permitted(with(own.permitted()))
+        .set_effective(with(own.effective()));
+    process.set_capabilities(Some(provisional));
+    spec.set_process(Some(process));
+    Some((filter, own))
 }
 
 /// A container that failed half-way leaves its cgroup, and one that should not have been
