@@ -1,6 +1,6 @@
 //! One instance of Isopod for one test.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,15 @@ impl TestContext {
         (context, fixtures)
     }
 
+    /// With these images of `docker.io` in its store.
+    pub fn with<const N: usize>(images: [&str; N]) -> Self {
+        let (context, _) = Self::new();
+        for image in images {
+            context.pull(image);
+        }
+        context
+    }
+
     /// A file or folder of this instance: `root`, `state`, `home`, or the test's own.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -85,6 +94,15 @@ impl TestContext {
         self.within(Invocation::new(&self.binary, args))
     }
 
+    /// Another program with this instance's environment; for what only a shell can say.
+    pub fn command_of<A: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Invocation {
+        self.within(Invocation::new(program, args))
+    }
+
     /// The same binary under the name of one of its personalities, by a symbolic link.
     pub fn personality<A: AsRef<OsStr>>(
         &self,
@@ -104,15 +122,21 @@ impl TestContext {
     }
 
     fn within(&self, invocation: Invocation) -> Invocation {
+        let with = |invocation: Invocation, (name, value): (_, _)| invocation.env(name, value);
+        self.environment().into_iter().fold(invocation, with).current_dir(self.path("home"))
+    }
+
+    /// The variables by which a command finds this instance.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let hosts = std::env::join_paths(&self.hosts).expect("temporary paths hold no colon");
-        invocation
-            .env("ISOPOD_ROOT", self.path("root"))
-            .env("ISOPOD_STATE", self.path("state"))
-            .env("ISOPOD_HOSTS_DIR", hosts)
-            .env("ISOPOD_CONFIG", self.path("config.toml"))
-            .env("HOME", self.path("home"))
-            .env("TMPDIR", self.folder())
-            .current_dir(self.path("home"))
+        vec![
+            ("ISOPOD_ROOT", self.path("root").into()),
+            ("ISOPOD_STATE", self.path("state").into()),
+            ("ISOPOD_HOSTS_DIR", hosts),
+            ("ISOPOD_CONFIG", self.path("config.toml").into()),
+            ("HOME", self.path("home").into()),
+            ("TMPDIR", self.folder().into()),
+        ]
     }
 
     #[track_caller]

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy)]
 pub enum Entry<'a> {
     Folder(&'a str),
+    /// Of this mode.
+    FolderOf(&'a str, u32),
     File(&'a str, &'a [u8]),
     /// Path, and the path in the image that it is another name of.
     HardLink(&'a str, &'a str),
@@ -127,6 +129,7 @@ pub fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
     for entry in entries {
         let (path, kind, mode, link, content): (_, _, _, _, &[u8]) = match entry {
             Entry::Folder(path) => (path, b'5', 0o755, "", &[]),
+            Entry::FolderOf(path, mode) => (path, b'5', *mode, "", &[]),
             Entry::File(path, content) => (path, b'0', 0o755, "", content),
             Entry::HardLink(path, target) => (path, b'1', 0o755, *target, &[]),
         };

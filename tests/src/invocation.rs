@@ -140,6 +140,18 @@ impl Running {
         Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are small"))
     }
 
+    /// Waits for its end so long, and kills it then: for one that has no reason to end.
+    #[track_caller]
+    pub fn outcome_or_kill(mut self, patience: Duration) -> Outcome {
+        while self.is_running() && self.since.elapsed() < patience {
+            thread::sleep(Duration::from_millis(2));
+        }
+        if self.is_running() {
+            killpg(self.process(), Signal::SIGKILL).ok();
+        }
+        self.outcome()
+    }
+
     /// Waits for its end and for the end of its output.
     #[track_caller]
     pub fn outcome(mut self) -> Outcome {

@@ -77,6 +77,11 @@ pub fn cgroups_below(name: &str) -> Vec<PathBuf> {
     found
 }
 
+/// The cgroups of this name itself, in any hierarchy.
+pub fn cgroups_called(name: &str) -> Vec<PathBuf> {
+    hierarchies(name)
+}
+
 /// Removes the empty cgroup of this name from every hierarchy; those it could not remove.
 pub fn remove_cgroup(name: &str) -> Vec<PathBuf> {
     hierarchies(name).into_iter().filter(|cgroup| fs::remove_dir(cgroup).is_err()).collect()

@@ -8,6 +8,8 @@
 //! - [`Fixtures`]: the registries that `scripts/registry` started, and their images.
 //! - [`Served`]: a registry inside the test, that counts requests and lies as it is told.
 //! - [`handmade`]: images written byte for byte.
+//! - [`tree`]: what a root file system looks like, to be compared with a peer's.
+//! - [`until`]: patience with what takes a moment.
 //! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
 //!
 //! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
@@ -21,12 +23,15 @@ pub mod handmade;
 mod invocation;
 pub mod leftovers;
 mod outcome;
+mod patience;
 pub mod served;
 mod terminal;
+pub mod tree;
 
 pub use context::TestContext;
 pub use fixtures::{Fixtures, Registry};
 pub use invocation::{Invocation, Running};
 pub use outcome::Outcome;
+pub use patience::until;
 pub use served::{Reply, Request, Served};
 pub use terminal::Terminal;

@@ -59,6 +59,14 @@ impl Terminal {
         self
     }
 
+    /// Makes the window another size, of which the command is told.
+    pub fn resizes(&mut self, rows: u16, columns: u16) -> &mut Self {
+        let size =
+            rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.keyboard, size).expect("the terminal is open");
+        self
+    }
+
     /// Waits until this appears after what was expected before.
     #[track_caller]
     pub fn expects(&mut self, part: &str) -> &mut Self {

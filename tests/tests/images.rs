@@ -7,9 +7,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use isopod_tests::handmade::flip_a_byte;
-use isopod_tests::{Fixtures, Invocation, Outcome, Reply, Served, TestContext};
+use isopod_tests::handmade::{Entry, Handmade, flip_a_byte};
+use isopod_tests::{Fixtures, Invocation, Outcome, Reply, Served, TestContext, leftovers};
 use serde_json::Value;
 
 const BUSYBOX: &str = "docker.io/library/busybox:latest";
@@ -21,6 +23,14 @@ fn ctr<const N: usize>(context: &TestContext, args: [&str; N]) -> Outcome {
 fn skopeo<const N: usize>(context: &TestContext, args: [&str; N]) -> Outcome {
     let skopeo = Invocation::new("skopeo", ["--insecure-policy"].into_iter().chain(args));
     skopeo.env("HOME", context.path("home")).env("TMPDIR", context.folder()).run()
+}
+
+/// podman with storage of its own.
+fn podman(context: &TestContext, args: &[&str]) -> Outcome {
+    let (storage, run) = (context.path("podman"), context.path("podman-run"));
+    let head = ["--root", storage.to_str().unwrap(), "--runroot", run.to_str().unwrap()];
+    let all = head.iter().chain(&["--storage-driver", "vfs"]).chain(args);
+    Invocation::new("podman", all).env("HOME", context.path("home")).run()
 }
 
 fn blob(context: &TestContext, digest: &str) -> PathBuf {
@@ -184,10 +194,20 @@ fn a_missing_blob_is_incomplete_and_comes_back_by_a_pull() {
     ctr(&context, ["check"]).succeeds().mentions("complete (3/3)");
 }
 
+/// Waits for what a command left running, which syncs layers and has the database open.
+fn at_rest(context: &TestContext) {
+    let since = Instant::now();
+    while !leftovers::processes_that_hold(context.folder()).is_empty() {
+        assert!(since.elapsed() < Duration::from_secs(20), "something does not end");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_damaged_database_is_named_and_left_alone() {
     let (context, _) = TestContext::new();
     context.pull("busybox");
+    at_rest(&context);
     let path = context.path("root/state.db");
     let good = fs::read(&path).unwrap();
     fs::write(&path, vec![b'x'; good.len()]).unwrap();
@@ -201,6 +221,30 @@ fn a_damaged_database_is_named_and_left_alone() {
     assert_eq!(fs::read(&path).unwrap(), vec![b'x'; good.len()], "nobody writes over it");
     fs::write(&path, good).unwrap();
     runs(&context, "busybox");
+}
+
+#[test]
+fn a_database_that_is_gone_is_no_new_beginning() {
+    let (context, _) = TestContext::new();
+    context.pull("busybox");
+    at_rest(&context);
+    let path = context.path("root/state.db");
+    let good = fs::read(&path).unwrap();
+    let blobs = count(&context.path("root/content/blobs/sha256"));
+    for how in [|path: &Path| fs::remove_file(path), |path: &Path| fs::write(path, b"")] {
+        how(&path).unwrap();
+        for args in [&["images"][..], &["ps", "-a"], &["pull", "-q", "alpine"]] {
+            context.isopod(args).fails_with(1).prints_nothing().complains_of("state.db is damaged");
+        }
+        fs::write(&path, &good).unwrap();
+        runs(&context, "busybox");
+        at_rest(&context);
+    }
+    // Where somebody wants to begin anew, the message says how.
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(context.path("root/layout")).unwrap();
+    context.isopod(["images", "-q"]).succeeds().prints_nothing();
+    assert_eq!(count(&context.path("root/content/blobs/sha256")), blobs);
 }
 
 #[test]
@@ -238,23 +282,6 @@ fn an_export_is_read_by_peers_and_comes_back_the_same() {
     let ours: Value = skopeo(&context, ["inspect", "--config", &oci]).json();
     assert_eq!(peer, ours);
 
-    let storage = context.path("podman");
-    let run = context.path("podman-run");
-    let podman = [
-        "--root",
-        storage.to_str().unwrap(),
-        "--runroot",
-        run.to_str().unwrap(),
-        "--storage-driver",
-        "vfs",
-        "load",
-        "-q",
-        "-i",
-        archive.to_str().unwrap(),
-    ];
-    let loaded = Invocation::new("podman", podman).env("HOME", context.path("home")).run();
-    loaded.succeeds().mentions("redis");
-
     let other = TestContext::without_registries();
     let imported = ctr(&other, ["import", archive.to_str().unwrap()]);
     imported.succeeds();
@@ -264,11 +291,28 @@ fn an_export_is_read_by_peers_and_comes_back_the_same() {
 }
 
 #[test]
+fn podman_loads_an_export() {
+    let (context, _) = TestContext::new();
+    context.pull("busybox").pull("alpine");
+    let archive = context.path("two.tar");
+    let names = [BUSYBOX, "docker.io/library/alpine:latest"];
+    ctr(&context, ["export", archive.to_str().unwrap(), names[0], names[1]]).succeeds();
+    for name in names {
+        let docker = format!("docker-archive:{}:{name}", archive.display());
+        skopeo(&context, ["inspect", &docker]).succeeds();
+    }
+    let one = context.path("one.tar");
+    ctr(&context, ["export", one.to_str().unwrap(), BUSYBOX]).succeeds();
+    let loaded = podman(&context, &["load", "-q", "-i", one.to_str().unwrap()]);
+    loaded.succeeds().mentions("docker.io/library/busybox:latest");
+}
+
+#[test]
 fn an_export_by_pipe_is_the_same() {
     let (context, _) = TestContext::new();
     context.pull("busybox");
     let script = format!(
-        "set -e; {0} ctr images export - {BUSYBOX} | {0} --root {1} --state {2} ctr images import -",
+        "set -e; {0} ctr images export - {BUSYBOX} | {0} ctr --root {1} --state {2} images import -",
         isopod_tests::binary::isopod().display(),
         context.path("other").display(),
         context.path("other-state").display()
@@ -311,19 +355,7 @@ fn what_peers_write_is_imported_and_runs() {
 fn what_podman_saves_is_imported_in_both_forms() {
     let fixtures = Fixtures::load();
     let context = TestContext::without_registries();
-    let (storage, run) = (context.path("podman"), context.path("podman-run"));
-    let podman = |args: &[&str]| {
-        let head = [
-            "--root",
-            storage.to_str().unwrap(),
-            "--runroot",
-            run.to_str().unwrap(),
-            "--storage-driver",
-            "vfs",
-        ];
-        let all = head.iter().chain(args).copied().collect::<Vec<_>>();
-        Invocation::new("podman", all).env("HOME", context.path("home")).run()
-    };
+    let podman = |args: &[&str]| podman(&context, args);
     let source = fixtures.plain().reference("library/busybox:latest");
     podman(&["pull", "-q", "--tls-verify=false", &source]).succeeds();
     podman(&["tag", &source, "example.com/saved:v1"]).succeeds();
@@ -366,6 +398,55 @@ fn an_archive_that_lies_or_ends_early_names_nothing() {
         assert_eq!(count(&other.path("root/content/ingest")), 0, "{name}");
     }
     ctr(&context, ["import", "/nonexistent.tar"]).fails_with(1).complains_of("/nonexistent.tar");
+}
+
+/// A layout as an archive.
+fn archive(context: &TestContext, images: &Handmade) -> String {
+    let file = context.path("handmade.tar").display().to_string();
+    let folder = images.folder.display().to_string();
+    Invocation::new("tar", ["-cf", &file, "-C", &folder, "."]).run().succeeds();
+    file
+}
+
+#[test]
+fn an_archive_without_one_of_its_blobs_names_nothing() {
+    for missing in ["layer", "config"] {
+        let context = TestContext::without_registries();
+        let mut images = Handmade::new(context.path("images"));
+        let layer = images.layer(&[Entry::File("a", b"a")]);
+        let manifest = images.image("example.com/half:v1", &[&layer]);
+        let path = |digest: &str| images.folder.join("blobs").join(digest.replacen(':', "/", 1));
+        let parsed: Value = serde_json::from_slice(&fs::read(path(&manifest)).unwrap()).unwrap();
+        let gone = match missing {
+            "layer" => layer.blob.clone(),
+            _ => parsed["config"]["digest"].as_str().unwrap().to_owned(),
+        };
+        fs::remove_file(path(&gone)).unwrap();
+        let refused = ctr(&context, ["import", &archive(&context, &images)]);
+        refused.fails_with(1).complains_of(&gone);
+        ctr(&context, ["ls", "-q"]).prints_nothing();
+    }
+}
+
+#[test]
+fn an_image_that_makes_no_sense_keeps_others_from_nothing() {
+    let (context, _) = TestContext::new();
+    context.pull("busybox");
+    let mut images = Handmade::new(context.path("images"));
+    let config = images.blob(b"{\"rootfs\": 7}");
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 13},
+        "layers": [],
+    });
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    images.name("example.com/nonsense:v1", kind, manifest.to_string().as_bytes());
+    let imported = ctr(&context, ["import", &archive(&context, &images)]);
+    imported.fails_with(1).complains_of("config sha256:");
+    context.isopod(["rmi", "busybox"]).succeeds();
+    assert_eq!(count(&context.path("root/layers")), 0);
+    context.isopod(["images"]).succeeds();
 }
 
 #[test]

@@ -44,12 +44,19 @@ impl Runtime {
         let boot_id = fs::read_to_string(path).map_err(Error::io("cannot read", path))?;
         let boot_id = boot_id.trim().to_owned();
         let content = Content::new(&layout);
-        if !is_current(&layout)? {
+        let is_new = !is_current(&layout)?;
+        if is_new {
             prepare(&layout, &content)?;
         }
         private_folder(layout.state()).map_err(Error::io("cannot make", layout.state()))?;
         crate::reserve::keep(layout.root());
-        let state = State::open(&layout.database())?;
+        let state = match is_new {
+            true => State::create(&layout.database())?,
+            false => State::open(&layout.database())?,
+        };
+        if is_new {
+            mark_as_current(&layout)?;
+        }
         let layers = Layers::new(&layout, &boot_id);
         Ok(Self { config, layout, state, content, layers, boot_id })
     }
@@ -164,7 +171,11 @@ fn prepare(layout: &Layout, content: &Content) -> Result<()> {
     for folder in &folders {
         private_folder(folder).map_err(Error::io("cannot make", folder))?;
     }
-    content.prepare()?;
+    content.prepare()
+}
+
+/// Last of all: only a tree that has its database is a tree.
+fn mark_as_current(layout: &Layout) -> Result<()> {
     let path = layout.version();
     atomic::write(&path, format!("{}\n", layout::VERSION).as_bytes(), 0o600, Durability::Power)
         .map_err(Error::io("cannot write", &path))

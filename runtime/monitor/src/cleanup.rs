@@ -9,7 +9,7 @@ use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::status::{Exit, Phase, Status};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_monitor_protocol::{data, state};
-use isopod_sys::atomic::{self, Durability};
+use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
 use libcontainer::container::Container;
@@ -175,5 +175,5 @@ fn record(launch: &Launch) -> Result<(), CleanupError> {
         at: Timestamp::now(),
     });
     let bytes = serde_json::to_vec(&status).map_err(|error| named(error.into()))?;
-    atomic::write(&path, &bytes, 0o600, Durability::Process).map_err(named)
+    atomic::write_even_if_full(&path, &bytes, 0o600).map_err(named)
 }

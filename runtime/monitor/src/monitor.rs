@@ -20,7 +20,7 @@ use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::status::{Exit, Phase, Status};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_monitor_protocol::{VERSION, data};
-use isopod_sys::atomic::{self, Durability};
+use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
 use isopod_sys::process;
@@ -230,7 +230,7 @@ impl Monitor {
     fn publish(&self) {
         let path = self.launch.data.join(data::STATUS);
         if let Ok(bytes) = serde_json::to_vec(&self.status) {
-            atomic::write(&path, &bytes, 0o600, Durability::Process).ok();
+            atomic::write_even_if_full(&path, &bytes, 0o600).ok();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// How much of a write must survive a power cut.
@@ -39,6 +39,36 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io
     Ok(())
 }
 
+/// As [`write`], for a small file that must be written though the disk is full: what is there is then
+/// overwritten where it lies, which takes no space, and filled up with blanks if it was longer. Only
+/// for formats that blanks at the end don't hurt; a reader may see a mixture for an instant.
+///
+/// # Errors
+/// The first failure, where there is no file to overwrite.
+pub fn write_even_if_full(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let result = write(path, bytes, mode, Durability::Process);
+    match &result {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ) =>
+        {
+            overwrite(path, bytes).or(result)
+        }
+        _ => result,
+    }
+}
+
+fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    let mut bytes = bytes.to_vec();
+    let before = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    bytes.resize(bytes.len().max(before), b' ');
+    // One call, so that readers see it whole where the file system promises that.
+    file.write_all_at(&bytes, 0)
+}
+
 fn fill(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
@@ -63,6 +93,18 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_overwritten_where_it_lies_and_blanks_take_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        std::fs::write(&path, "[1,2,3]").unwrap();
+        overwrite(&path, b"[4]").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"[4]    ");
+        overwrite(&path, b"[5,6,7,8,9]").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"[5,6,7,8,9]");
+        assert!(overwrite(&folder.path().join("missing"), b"x").is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ impl Container<'_> {
     /// [`crate::Error::State`] if it does not run.
     pub fn attach(&self, streams: Streams) -> Result<Session> {
         let mut connection = self.connect()?;
-        match self.ask_on(&mut connection, Request::Attach { streams })? {
+        match self.ask_running(&mut connection, Request::Attach { streams })? {
             Reply::Attached => Session::new(connection, streams, None, None),
             other => Err(self.unexpected(&other)),
         }
@@ -21,7 +21,7 @@ impl Container<'_> {
     /// Waits on its own process without any stream.
     pub(super) fn watch(&self) -> Result<Session> {
         let mut connection = self.connect()?;
-        match self.ask_on(&mut connection, Request::Wait { exec_id: None })? {
+        match self.ask_running(&mut connection, Request::Wait { exec_id: None })? {
             Reply::Ok => Session::new(connection, Streams::default(), None, None),
             other => Err(self.unexpected(&other)),
         }

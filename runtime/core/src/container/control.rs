@@ -1,6 +1,7 @@
 //! Talking to a container's monitor.
 
 use isopod_monitor_protocol::client::{ClientError, Connection};
+use isopod_monitor_protocol::frame::FrameError;
 use isopod_monitor_protocol::message::{ErrorKind, Reply, Request};
 
 use super::Container;
@@ -27,7 +28,23 @@ impl Container<'_> {
 
     /// Asks for something that is either done or refused.
     pub(super) fn ask(&self, request: Request) -> Result<Reply> {
-        self.ask_on(&mut self.connect()?, request)
+        self.ask_running(&mut self.connect()?, request)
+    }
+
+    /// As [`Self::ask_on`], of a monitor whose container may end meanwhile, and the monitor with it.
+    pub(super) fn ask_running(
+        &self,
+        connection: &mut Connection,
+        request: Request,
+    ) -> Result<Reply> {
+        self.ask_on(connection, request).map_err(|error| match (&error, self.status()) {
+            (Error::MonitorDied { .. }, Ok(status)) if !status.phase.is_alive() => Error::State {
+                id: self.name().to_owned(),
+                state: status.phase.as_str(),
+                hint: "start it first",
+            },
+            _ => error,
+        })
     }
 
     pub(super) fn ask_on(&self, connection: &mut Connection, request: Request) -> Result<Reply> {
@@ -43,7 +60,13 @@ impl Container<'_> {
     }
 
     pub(super) fn client_error(&self, error: ClientError) -> Error {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+        let is_broken =
+            |error: &std::io::Error| matches!(error.kind(), BrokenPipe | ConnectionReset);
         match error {
+            ClientError::Frame(FrameError::Io(error)) if is_broken(&error) => {
+                Error::MonitorDied { id: self.name().to_owned(), detail: String::new() }
+            }
             ClientError::Gone => {
                 Error::MonitorDied { id: self.name().to_owned(), detail: String::new() }
             }

@@ -48,7 +48,7 @@ impl Container<'_> {
             streams: options.streams,
             size: options.size,
         };
-        match self.ask_on(&mut connection, request)? {
+        match self.ask_running(&mut connection, request)? {
             Reply::Started { pid } => {
                 Session::new(connection, options.streams, Some(pid), Some(exec_id))
             }

@@ -133,12 +133,13 @@ impl Container<'_> {
 
     /// Its last monitor's process id, and the cgroup that this one was put into; `None` if there was none.
     fn last_monitor(&self) -> Option<(i32, PathBuf)> {
-        let status = self.read_status().ok().flatten()?;
+        let launch = fs::read(self.data().join(data::LAUNCH)).ok()?;
         // As it was then: the instance may be configured otherwise by now.
-        let launch = fs::read(self.data().join(data::LAUNCH)).ok();
-        let launch = launch.and_then(|bytes| serde_json::from_slice::<Launch>(&bytes).ok());
-        let group = launch.map_or_else(|| self.monitor_cgroup(), |launch| launch.monitor_cgroup);
-        Some((status.monitor, group))
+        let launch = serde_json::from_slice::<Launch>(&launch);
+        let group = launch.map_or_else(|_| self.monitor_cgroup(), |launch| launch.monitor_cgroup);
+        let status = self.read_status().ok().flatten();
+        // Of a run that was forgotten the monitor is long gone.
+        Some((status.map_or(0, |status| status.monitor), group))
     }
 
     fn delete_rows(&self, options: RemoveOptions) -> Result<bool> {

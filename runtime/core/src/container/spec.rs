@@ -9,11 +9,13 @@ use isopod_spec::mounts::{self, Access, MountKind, Propagation};
 use isopod_spec::paths::{SystemPaths, clean};
 use isopod_spec::request::{ProcessRequest, Security};
 use isopod_spec::resources::Swap;
+use isopod_spec::signal;
 use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
 use isopod_sys::root::Root;
 use oci_spec::runtime::{Process, Spec};
+use rustix::fs::{Mode, OFlags};
 
 use super::exec::ExecOptions;
 use super::files::FILES;
@@ -27,6 +29,9 @@ use crate::{Error, Result};
 pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     let root = Root::open(Path::new("/proc/self/fdinfo"))
         .map_err(Error::io("cannot open", Path::new("/proc/self/fdinfo")))?;
+    if let Some(signal) = record.settings.stop_signal.as_deref() {
+        signal::parse(signal).map_err(|error| Error::Invalid(error.to_string()))?;
+    }
     let host = host()?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
@@ -74,6 +79,16 @@ pub(super) fn exec_process(
 ) -> Result<Process> {
     let path = PathBuf::from(format!("/proc/{pid}/root"));
     let root = Root::open(&path).map_err(Error::io("cannot look into", &path))?;
+    if let Some(folder) = &options.working_dir {
+        // libcontainer fails at it without saying where.
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        root.open_path(Path::new(folder), flags, Mode::empty()).map_err(|error| {
+            let name = container.name();
+            Error::CommandNotExecutable(format!(
+                "{folder} in container {name} is no working directory: {error}"
+            ))
+        })?;
+    }
     let spec = container.spec()?.ok_or_else(|| Error::Corrupt {
         path: container.data(),
         detail: "a running container has no specification".to_owned(),

@@ -62,8 +62,7 @@ impl Container<'_> {
         let folder = self.state();
         let path = folder.join("operation.lock");
         let lock = loop {
-            private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
-            match Lock::exclusive(&path) {
+            match private_folder(&folder).and_then(|()| Lock::exclusive(&path)) {
                 // Whoever removed it was faster than our look at the folder that we had just made.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => break other.map_err(Error::io("cannot lock", &path))?,

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use isopod_monitor_protocol::status::{Exit, Phase as MonitorPhase, Status};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_monitor_protocol::{VERSION, data, state};
-use isopod_sys::atomic::{self, Durability};
+use isopod_sys::atomic;
 use isopod_sys::lock::Lock;
 
 use super::Container;
@@ -183,7 +183,7 @@ impl Container<'_> {
         });
         let path = self.data().join(data::STATUS);
         let bytes = serde_json::to_vec(&status).expect("a status is JSON");
-        atomic::write(&path, &bytes, 0o600, Durability::Process)
+        atomic::write_even_if_full(&path, &bytes, 0o600)
             .map_err(Error::io("cannot write", &path))?;
         Ok(status.into())
     }

@@ -85,27 +85,41 @@ pub struct State {
 }
 
 impl State {
-    /// Opens the database at `path`, creating or migrating it.
+    /// Opens the database at `path`, migrating it.
     ///
     /// # Errors
     /// [`Error::Database`]; [`Error::Version`] for one that a newer release wrote;
-    /// [`Error::Corrupt`] for a file that is no database.
+    /// [`Error::Corrupt`] for a file that is no database, or is gone or empty: with a new one, everything
+    /// beside it would be taken for garbage.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut connection = connect(path).map_err(database(path))?;
+        if !path.exists() {
+            return Err(damaged(path, "it is gone"));
+        }
+        Self::prepare(path, false)
+    }
+
+    /// Opens the database at `path`, creating it if it is not there or empty.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub fn create(path: &Path) -> Result<Self> {
+        Self::prepare(path, true)
+    }
+
+    fn prepare(path: &Path, may_create: bool) -> Result<Self> {
+        let mut connection = connect(path, may_create).map_err(database(path))?;
         let version = match user_version(&connection) {
             Ok(version) => version,
             Err(source)
                 if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
             {
-                return Err(Error::Corrupt {
-                    path: path.to_owned(),
-                    detail: "it is not a database; move it away to begin with an empty one \
-                             (images must then be pulled again)"
-                        .to_owned(),
-                });
+                return Err(damaged(path, "it is not a database"));
             }
             Err(source) => return Err(database(path)(source)),
         };
+        if version == 0 && !may_create {
+            return Err(damaged(path, "it is empty"));
+        }
         if version > SCHEMA_VERSION {
             return Err(Error::Version {
                 path: path.to_owned(),
@@ -174,7 +188,20 @@ const SHARED_MEMORY: i32 = 4874;
 
 fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
     let path = path.to_owned();
+    // What SQLite says where the file that its processes share can't grow.
+    const SHARED_FILE_CANNOT_GROW: i32 = 4874;
+    let is_full = |error: &rusqlite::Error| {
+        error.sqlite_error().is_some_and(|error| {
+            error.code == rusqlite::ErrorCode::DiskFull
+                || error.extended_code == SHARED_FILE_CANNOT_GROW
+        })
+    };
     move |source| match source.sqlite_error_code() {
+        _ if is_full(&source) => Error::Io {
+            action: "cannot use the database",
+            path,
+            source: rustix::io::Errno::NOSPC.into(),
+        },
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
             Error::Corrupt { path, detail: source.to_string() }
         }
@@ -192,10 +219,17 @@ fn full(path: PathBuf) -> Error {
     Error::Io { action: "cannot write the database", path, source }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+fn damaged(path: &Path, what: &str) -> Error {
+    let detail = format!(
+        "{what}; restore it, or move it and the file `layout` beside it away to begin with an \
+         empty one (images must then be pulled again)"
+    );
+    Error::Corrupt { path: path.to_owned(), detail }
+}
+
+fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, may_create);
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
@@ -249,7 +283,7 @@ mod tests {
         let path = folder.path().join("state.db");
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| State::open(&path).map(drop).unwrap());
+                scope.spawn(|| State::create(&path).map(drop).unwrap());
             }
         });
     }
@@ -257,7 +291,7 @@ mod tests {
     #[test]
     fn a_failed_write_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let state = State::create(&folder.path().join("state.db")).unwrap();
         let refused = state.write(Durability::Process, |transaction| {
             transaction
                 .execute("INSERT INTO namespaces VALUES ('a', 0, '{}')", [])

@@ -271,7 +271,10 @@ impl Monitor {
                 self.with_streams(process, |streams| streams.detach(session));
             }
             // Whoever started us went away without a word: there is nothing to monitor.
-            Role::First => self.is_over = true,
+            Role::First => {
+                self.abandon();
+                self.is_over = true;
+            }
             _ => {}
         }
         self.listen(Interest::Read);

@@ -15,7 +15,7 @@ use isopod_sys::process;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use super::{CONTAINER, Monitor, MonitorError, failed};
-use crate::cleanup;
+use crate::{cleanup, start};
 
 impl Monitor {
     /// Takes the exit status of every child that has ended.
@@ -126,6 +126,16 @@ impl Monitor {
             let words = exit.error.take().map(|first| format!("{first}; ")).unwrap_or_default();
             exit.error = Some(format!("{words}{error}"));
             self.publish();
+        }
+    }
+
+    /// Removes the control groups that were made ahead of a `Run` that never came. If another
+    /// monitor has the container by now they are that one's.
+    pub(super) fn abandon(&mut self) {
+        if let (Some(facts), Ok(Some(lock))) = (&self.facts, start::take_state(&self.launch.state))
+        {
+            self.hierarchies.prune(&facts.cgroup).ok();
+            self.lock = Some(lock);
         }
     }
 

@@ -1,0 +1,113 @@
+//! `logs`: all of it, the end of it, what comes, and what rotation keeps.
+
+use std::fs;
+
+use isopod_tests::{TestContext, until};
+
+fn logged(context: &TestContext, options: &[&str], script: &str) {
+    let words = [
+        &["run", "--network", "none", "--name", "c", "-d"],
+        options,
+        &["busybox", "sh", "-c", script],
+    ]
+    .concat();
+    context.isopod(words).succeeds();
+}
+
+fn numbers(range: std::ops::RangeInclusive<u32>) -> String {
+    range.map(|n| format!("{n}\n")).collect()
+}
+
+#[test]
+fn streams_are_kept_apart_and_lines_are_whole() {
+    let context = TestContext::with(["busybox"]);
+    logged(
+        &context,
+        &[],
+        "echo out; echo err >&2; printf half; head -c 40000 /dev/zero | tr '\\0' x; echo",
+    );
+    context.isopod(["wait", "c"]).succeeds();
+    let outcome = context.isopod(["logs", "c"]);
+    outcome.succeeds().prints(&format!("out\nhalf{}\n", "x".repeat(40_000)));
+    assert_eq!(outcome.stderr, "err\n");
+    let stamped = context.isopod(["logs", "-t", "--tail", "2", "c"]);
+    assert!(stamped.stdout.starts_with("20") && stamped.stdout.contains("Z "), "{stamped}");
+}
+
+#[test]
+fn the_tail_and_the_young_can_be_asked_for() {
+    let context = TestContext::with(["busybox"]);
+    logged(&context, &[], "seq 100; sleep 2.5; echo late");
+    context.isopod(["wait", "c"]).succeeds();
+    context.isopod(["logs", "--tail", "3", "c"]).prints("99\n100\nlate\n");
+    context.isopod(["logs", "-n", "0", "c"]).prints_nothing();
+    context.isopod(["logs", "-n", "all", "c"]).succeeds().mentions("1\n2\n");
+    context.isopod(["logs", "--since", "1s", "c"]).prints("late\n");
+    let started = context.isopod(["inspect", "-f", "{{.State.StartedAt}}", "c"]);
+    context.isopod(["logs", "--since", started.line(), "c"]).succeeds().mentions("1\n2\n");
+    context.isopod(["logs", "--until", started.line(), "c"]).prints_nothing();
+    context.isopod(["logs", "--since", "yesterday", "c"]).fails_with(125).complains_of("yesterday");
+    context.isopod(["logs", "--tail", "some", "c"]).complains_of("some");
+}
+
+#[test]
+fn a_followed_log_ends_with_its_container() {
+    let context = TestContext::with(["busybox"]);
+    logged(&context, &[], "seq 5; until [ -e /go ]; do sleep 0.05; done; seq 6 20000");
+    let follower = context.command(["logs", "-f", "c"]).start();
+    let tail = context.command(["logs", "-f", "--tail", "2", "c"]).start();
+    until("the container", || context.isopod(["logs", "c"]).stdout == numbers(1..=5));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    context.isopod(["exec", "c", "touch", "/go"]).succeeds();
+    let followed = follower.outcome();
+    assert!(followed.succeeds().stdout == numbers(1..=20_000));
+    let followed = tail.outcome();
+    assert!(followed.succeeds().stdout.ends_with(&numbers(6..=20_000)));
+}
+
+#[test]
+fn rotation_keeps_the_newest_and_a_follower_misses_nothing() {
+    let context = TestContext::with(["busybox"]);
+    let options = ["--log-opt", "max-size=20k", "--log-opt", "max-file=3"];
+    // Slow enough for a reader that looks every 50 ms: each file takes longer than that to fill.
+    let script =
+        "n=0; while [ $n -lt 60 ]; do n=$((n+1)); seq $((n*100-99)) $((n*100)); sleep 0.05; done";
+    logged(&context, &options, script);
+    let follower = context.command(["logs", "-f", "c"]).start();
+    let followed = follower.outcome();
+    assert!(followed.succeeds().stdout == numbers(1..=6000), "{} bytes", followed.stdout.len());
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c"]);
+    let folder = context.path("root").join("containers/default").join(id.line());
+    let mut sizes = Vec::new();
+    for entry in fs::read_dir(&folder).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().contains("-json.log") {
+            sizes.push(entry.metadata().unwrap().len());
+        }
+    }
+    assert_eq!(sizes.len(), 3, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= 20 << 10), "{sizes:?}");
+    let kept = context.isopod(["logs", "c"]).succeeds().stdout.clone();
+    assert!(numbers(1..=6000).ends_with(&kept) && kept.len() > 2000);
+    context.isopod(["logs", "--tail", "250", "c"]).prints(&numbers(5751..=6000));
+}
+
+#[test]
+fn a_restarted_container_goes_on_in_its_log() {
+    let context = TestContext::with(["busybox"]);
+    logged(&context, &[], "echo once");
+    context.isopod(["wait", "c"]).succeeds();
+    context.isopod(["start", "-a", "c"]).succeeds().prints("once\n");
+    context.isopod(["logs", "c"]).prints("once\nonce\n");
+}
+
+#[test]
+fn a_container_without_a_log_says_so() {
+    let context = TestContext::with(["busybox"]);
+    logged(&context, &["--log-driver", "none"], "echo x");
+    context.isopod(["logs", "c"]).fails_with(1).complains_of("keeps no log");
+    let words = ["run", "--network", "none", "--log-driver", "syslog", "busybox", "true"];
+    context.isopod(words).fails_with(125).complains_of("syslog");
+    let words = ["run", "--network", "none", "--log-opt", "max-size=no", "busybox", "true"];
+    context.isopod(words).fails_with(125).complains_of("max-size");
+    context.isopod(["logs", "nobody"]).fails_with(1).complains_of("no such container: nobody");
+}
