@@ -125,6 +125,7 @@ fn what_two_images_share_goes_with_the_last_of_them() {
 /// Pulls busybox, damages one of its blobs, and gives the blob's digest.
 fn with_damage(context: &TestContext, fixtures: &Fixtures, which: &str) -> String {
     context.pull("busybox");
+    at_rest(context);
     let manifest = fixtures.digest_of("library/busybox:latest").to_owned();
     let parsed = document(context, &manifest);
     let digest = match which {
