@@ -101,10 +101,11 @@ impl Container<'_> {
         let program = self.runtime.monitor_program()?;
         let mut spawned = client::spawn(program.as_fd(), &self.data())
             .map_err(|source| Error::System { action: "cannot start the monitor", source })?;
-        // It forks the monitor at once; not reaping it would leave a zombie to long-lived callers.
-        spawned
-            .starter
-            .wait()
+        // It ends when the container has started, so nobody may wait for it before having asked for
+        // that; not reaping it would leave a zombie to long-lived callers.
+        std::thread::Builder::new()
+            .name("reap-starter".to_owned())
+            .spawn(move || spawned.starter.wait())
             .map_err(|source| Error::System { action: "cannot start the monitor", source })?;
         Ok(spawned.connection)
     }
