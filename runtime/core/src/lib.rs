@@ -19,6 +19,7 @@ pub mod id;
 pub mod image;
 pub mod layout;
 pub mod namespace;
+mod reserve;
 mod runtime;
 pub mod snapshot;
 pub mod state;

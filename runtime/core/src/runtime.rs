@@ -16,7 +16,7 @@ use crate::namespace::Namespaces;
 use crate::snapshot::{Layers, Snapshots};
 use crate::state::State;
 use crate::volume::Volumes;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result, reserve};
 
 /// One instance of the runtime, opened by this process.
 ///
@@ -48,7 +48,13 @@ impl Runtime {
             prepare(&layout, &content)?;
         }
         private_folder(layout.state()).map_err(Error::io("cannot make", layout.state()))?;
-        let state = State::open(&layout.database())?;
+        let state = match State::open(&layout.database()) {
+            Err(error) if error.kind() == ErrorKind::NoSpace && reserve::release(&layout) => {
+                State::open(&layout.database())?
+            }
+            other => other?,
+        };
+        reserve::ensure(&layout);
         let layers = Layers::new(&layout, &boot_id);
         Ok(Self { config, layout, state, content, layers, boot_id })
     }

@@ -131,7 +131,7 @@ impl Monitor {
 
     /// Removes the control groups that were made ahead of a `Run` that never came. If another
     /// monitor has the container by now they are that one's.
-    pub(super) fn abandon(&mut self) {
+    pub(super) fn abandon(&self) {
         if let (Some(facts), Ok(Some(lock))) = (&self.facts, start::take_state(&self.launch.state))
         {
             self.hierarchies.prune(&facts.cgroup).ok();
