@@ -176,6 +176,8 @@ impl TestContext {
     }
 
     fn leftovers(&self) -> Vec<String> {
+        // Kept like its parent, for the next monitor; it goes only when nothing is in it.
+        leftovers::remove_cgroup(&format!("{}/monitors", self.cgroup()));
         let mounts = leftovers::mounts_below(self.folder());
         let processes = leftovers::processes_that_hold(self.folder());
         let cgroups = leftovers::cgroups_below(&self.cgroup());

@@ -129,7 +129,8 @@ fn values_that_can_not_be_are_named_before_anything_happens() {
 /// Puts `text` in the place of a file of a container's.
 fn damage(context: &TestContext, container: &str, file: &str, text: &str) {
     let id = context.isopod(["inspect", "-f", "{{.Id}}", container]);
-    fs::write(context.path("root/containers/default").join(id.line()).join(file), text).unwrap();
+    fs::write(context.path("root/containers/default").join(id.line()).join(file), text)
+        .expect("it is there");
 }
 
 #[test]

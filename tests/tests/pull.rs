@@ -94,7 +94,7 @@ fn a_second_pull_asks_only_what_the_tag_means() {
     let all = served.requests();
     let second = &all[first.len()..];
     assert_eq!(second.len(), 1, "{second:#?}");
-    assert!(second[0].path.ends_with("/manifests/alpine"), "{second:#?}");
+    assert!(second[0].path.contains("/manifests/alpine"), "{second:#?}");
 }
 
 #[test]

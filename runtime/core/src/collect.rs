@@ -205,6 +205,8 @@ fn mark(
             Ok(Document::Index(index)) => index.manifests,
             // What is missing can't be collected; what it led to is not known.
             Err(Error::MissingBlob { .. }) => continue,
+            // What can't be understood leads nowhere; it is kept itself.
+            Err(Error::Document { .. }) => continue,
             Err(error) => return Err(error),
         };
         for manifest in manifests {
@@ -233,7 +235,7 @@ fn mark_manifest(
 ) -> Result<()> {
     let document = match read_document(runtime, manifest, owner) {
         // Another platform's, not fetched.
-        Err(Error::MissingBlob { .. }) => return Ok(()),
+        Err(Error::MissingBlob { .. } | Error::Document { .. }) => return Ok(()),
         other => other?,
     };
     let Document::Manifest(parsed) = document else { return Ok(()) };
@@ -243,7 +245,7 @@ fn mark_manifest(
         return Ok(());
     }
     let details = match details_of(runtime, manifest, owner) {
-        Err(Error::MissingBlob { .. }) => return Ok(()),
+        Err(Error::MissingBlob { .. } | Error::Config { .. }) => return Ok(()),
         other => other?,
     };
     let ids = details.config.rootfs.diff_ids.iter().zip(&details.chain_ids);

@@ -4,6 +4,7 @@
 //! <root>/                         0700
 //!   layout                        the version of this tree
 //!   state.db                      the database
+//!   reserve                       room to remove something on a full disk
 //!   content/                      an OCI image layout: oci-layout, index.json, blobs/
 //!     ingest/<algorithm>-<hex>    a blob on its way, beside its `.lock`
 //!   layers/<key>/                 an unpacked layer: layer.json, fs/

@@ -16,7 +16,7 @@ use crate::namespace::Namespaces;
 use crate::snapshot::{Layers, Snapshots};
 use crate::state::State;
 use crate::volume::Volumes;
-use crate::{Error, ErrorKind, Result, reserve};
+use crate::{Error, Result};
 
 /// One instance of the runtime, opened by this process.
 ///
@@ -48,13 +48,8 @@ impl Runtime {
             prepare(&layout, &content)?;
         }
         private_folder(layout.state()).map_err(Error::io("cannot make", layout.state()))?;
-        let state = match State::open(&layout.database()) {
-            Err(error) if error.kind() == ErrorKind::NoSpace && reserve::release(&layout) => {
-                State::open(&layout.database())?
-            }
-            other => other?,
-        };
-        reserve::ensure(&layout);
+        crate::reserve::keep(layout.root());
+        let state = State::open(&layout.database())?;
         let layers = Layers::new(&layout, &boot_id);
         Ok(Self { config, layout, state, content, layers, boot_id })
     }

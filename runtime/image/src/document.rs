@@ -248,7 +248,7 @@ impl Index {
         self.manifests
             .iter()
             .filter_map(|entry| entry.platform.as_ref())
-            .filter(|platform| platform.os != "unknown")
+            .filter(|platform| !platform.is_unknown())
     }
 }
 

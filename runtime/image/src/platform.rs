@@ -51,6 +51,12 @@ pub enum ParseError {
 }
 
 impl Platform {
+    /// Whether it is nobody's, as that of an attestation beside the images of an index.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown"
+    }
+
     /// `os` and `architecture`, normalized, without a variant of the caller's choice.
     #[must_use]
     pub fn new(os: &str, architecture: &str) -> Self {

@@ -137,8 +137,7 @@ fn main() {
     }
     for name in ["isopod-monitor", "isopod-guard"] {
         let of: Vec<_> = held.iter().filter(|(comm, ..)| comm == name).collect();
-        let pick =
-            |get: fn(&&(String, f64, f64, f64)) -> f64| median(of.iter().map(|h| get(h)).collect());
+        let pick = |get: fn(&&(String, f64, f64, f64)) -> f64| median(of.iter().map(get).collect());
         println!(
             "{} × {name}: USS {} KiB, PSS {} KiB, RSS {} KiB",
             of.len(),

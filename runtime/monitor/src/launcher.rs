@@ -8,6 +8,7 @@
 //! - [`exec`]: starts another process in it;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`executor`]: the last steps before either's program;
+//! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program.
 
 mod console;
@@ -15,6 +16,7 @@ mod container;
 mod exec;
 mod executor;
 mod loopback;
+mod null;
 mod program;
 mod rootfs;
 

@@ -74,10 +74,9 @@ impl Container<'_> {
         self.end(options.force)?;
         let monitor = self.last_monitor();
         let deleted = match self.delete_rows(options) {
-            Err(error)
-                if error.kind() == ErrorKind::NoSpace
-                    && reserve::release(self.runtime.layout()) =>
-            {
+            Err(error) if error.kind() == ErrorKind::NoSpace => {
+                // It filled up since we came: by this very container's log, maybe.
+                reserve::keep(self.runtime.layout().root());
                 self.delete_rows(options)?
             }
             other => other?,

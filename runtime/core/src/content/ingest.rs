@@ -131,6 +131,7 @@ impl Content {
             }
         }
         self.remove_spools(before)?;
+        self.remove_locks()?;
         Ok(removed)
     }
 }
@@ -147,6 +148,24 @@ impl Content {
                 .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
             if is_old && entry.file_name().to_string_lossy().starts_with(SPOOL) {
                 let path = entry.path();
+                fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    /// Removes locks that nobody holds: of transfers that were killed just after their end.
+    fn remove_locks(&self) -> Result<()> {
+        let folder = self.ingest_folder();
+        for entry in fs::read_dir(&folder).map_err(Error::io("cannot list", &folder))? {
+            let path = entry.map_err(Error::io("cannot list", &folder))?.path();
+            if path.extension().is_none_or(|extension| extension != "lock") {
+                continue;
+            }
+            let lock = Lock::try_exclusive(&path).map_err(Error::io("cannot lock", &path))?;
+            if lock.is_some() {
                 fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
             }
         }

@@ -48,6 +48,9 @@ impl Images<'_> {
         if named.is_empty() {
             return Err(invalid("it names no image; give a name with --base-name or --index-name"));
         }
+        for (name, target) in &named {
+            self.look_at(name, target, options)?;
+        }
         let state = self.runtime.state();
         let images = state.write(Durability::Power, |transaction| {
             let put = |(name, target): &(String, Descriptor)| {
@@ -70,6 +73,32 @@ impl Images<'_> {
             }
         }
         Ok(images)
+    }
+
+    /// Refuses documents that nothing could be made of, before anything is named after them.
+    fn look_at(&self, name: &str, target: &Descriptor, options: &ImportOptions) -> Result<()> {
+        let now = chrono::Utc::now();
+        let image = Image {
+            name: name.to_owned(),
+            target: target.clone(),
+            created: now,
+            updated: now,
+            labels: Labels::new(),
+        };
+        let details = match self.details(&image, &options.platform) {
+            Err(Error::NoPlatform { .. }) => return Ok(()),
+            other => other?,
+        };
+        for blob in std::iter::once(&details.manifest.config).chain(&details.manifest.layers) {
+            let Some(size) = self.runtime.content().size(&blob.digest)? else {
+                return Err(invalid(format!("{} is not in it", blob.digest)));
+            };
+            if size != blob.size {
+                let said = format!("{} has {size} bytes, not {}", blob.digest, blob.size);
+                return Err(invalid(said));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -154,8 +154,9 @@ impl Pull<'_> {
                 descriptor.digest
             )));
         };
-        let is_entry = descriptor.platform.is_some();
-        if is_entry && !manifest.is_image() {
+        // Attestations have a config of an image's type, and layers that are none.
+        let is_for_none = descriptor.platform.as_ref().is_some_and(Platform::is_unknown);
+        if descriptor.platform.is_some() && (is_for_none || !manifest.is_image()) {
             return Ok(None);
         }
         let config_bytes = match self.stored(&manifest.config, MAX_CONFIG) {

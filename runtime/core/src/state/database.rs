@@ -169,6 +169,9 @@ impl State {
     }
 }
 
+/// SQLITE_IOERR_SHMSIZE: the shared memory beside the database can't grow (sqlite.org/rescode.html).
+const SHARED_MEMORY: i32 = 4874;
+
 fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
     let path = path.to_owned();
     // What SQLite says where the file that its processes share can't grow.
@@ -188,8 +191,18 @@ fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
             Error::Corrupt { path, detail: source.to_string() }
         }
+        // SQLite's own words for it are «disk I/O error», or «database or disk is full».
+        Some(rusqlite::ErrorCode::DiskFull) => full(path),
+        _ if source.sqlite_error().is_some_and(|error| error.extended_code == SHARED_MEMORY) => {
+            full(path)
+        }
         _ => Error::Database { path, source },
     }
+}
+
+fn full(path: PathBuf) -> Error {
+    let source = rustix::io::Errno::NOSPC.into();
+    Error::Io { action: "cannot write the database", path, source }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

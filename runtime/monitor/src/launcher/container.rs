@@ -58,6 +58,8 @@ pub(super) fn start(
         .transpose()
         .map_err(Failure::at("cannot get the container's terminal"))?;
     container.start().map_err(Failure::at(format!("cannot start container {}", launch.id)))?;
+    // It has done its work, and others may write to it.
+    fs::remove_file(oci.join(&launch.id).join("notify.sock")).ok();
     match read_verdict(verdict) {
         Some(failure) => Err(failure),
         None => Ok(Started { pid, terminal }),

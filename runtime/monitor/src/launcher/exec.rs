@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use isopod_monitor_protocol::launch::Launch;
@@ -87,7 +88,7 @@ impl Workspace {
         let folder = launch.state.join(EXECS).join(std::process::id().to_string());
         let workspace = Self { folder };
         let inner = workspace.folder.join(&launch.id);
-        fs::create_dir_all(&inner)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&inner)?;
         fs::hard_link(state, inner.join("state.json"))?;
         Ok(workspace)
     }

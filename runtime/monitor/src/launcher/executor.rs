@@ -19,6 +19,7 @@ use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, LinuxSeccom
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
+use super::null;
 use super::program::{self, ProgramError};
 
 /// What libcontainer leaves out when it starts a further process in a container: the seccomp filter.
@@ -105,6 +106,8 @@ impl Runner {
             reason,
             kind: ErrorKind::Failed,
         };
+        null::reopen()
+            .map_err(|error| failed(format!("cannot use the container's /dev/null: {error}")))?;
         if let Some(confinement) = &self.confinement {
             let filter = initialize_seccomp(&confinement.seccomp)
                 .map_err(|error| failed(format!("cannot load the seccomp filter: {error}")))?;

@@ -82,7 +82,10 @@ pub fn remove_if_over(container: &Container<'_>, left: &Result<Left, Error>) -> 
         Ok(Left::Exited(_)) => remove_after(container),
         Ok(Left::Detached | Left::Interrupted(_)) => Ok(()),
         // The error to report is this one.
-        Err(_) => Ok(drop(remove_after(container))),
+        Err(_) => {
+            drop(remove_after(container));
+            Ok(())
+        }
     }
 }
 

@@ -1,0 +1,249 @@
+//! Pulls that are killed, meet each other, or meet a full disk.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use isopod_tests::{Fixtures, Reply, Request, Served, TestContext};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::Signal;
+
+const RUN: [&str; 5] = ["run", "--rm", "--network", "none", "redis:alpine"];
+
+fn instance(rule: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (TestContext, Served) {
+    let served = Served::new(&Fixtures::load().layout, rule);
+    let context = TestContext::without_registries();
+    context.configure_host("docker.io", &served.hosts_toml());
+    (context, served)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+fn is_whole(context: &TestContext) {
+    let check = context.isopod(["ctr", "images", "check"]);
+    check.succeeds().mentions("complete (11/11)").mentions("true");
+    context
+        .isopod(RUN.iter().chain(&["redis-server", "--version"]))
+        .succeeds()
+        .mentions("Redis server");
+    context.isopod(["rmi", "redis:alpine"]).succeeds();
+    for folder in ["leases", "layers", "content/blobs/sha256", "content/ingest"] {
+        let left = files(&context.path("root").join(folder));
+        assert!(left.is_empty(), "left after the image is gone: {left:?}");
+    }
+}
+
+/// Bytes of each blob that were sent, by path.
+fn sent(requests: &[Request]) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = Vec::new();
+    for request in requests {
+        match all.iter_mut().find(|(path, _)| *path == request.path) {
+            Some((_, sent)) => *sent += request.sent,
+            None => all.push((request.path.clone(), request.sent)),
+        }
+    }
+    all
+}
+
+#[test]
+fn a_killed_pull_is_gone_on_with_at_every_moment() {
+    // From before the first byte to shortly before the end.
+    for moment in [20, 120, 300, 600, 1000] {
+        let (context, served) = instance(|_| Reply::Slow(Duration::from_millis(20)));
+        let pull = context.command(["pull", "-q", "redis:alpine"]).start();
+        thread::sleep(Duration::from_millis(moment));
+        pull.signal(Signal::SIGKILL);
+        assert_ne!(pull.outcome().code, 0, "the pull was over within {moment} ms");
+        context.isopod(["images", "-q"]).succeeds().prints_nothing();
+        let before = served.requests().len();
+        let partials = files(&context.path("root/content/ingest"));
+        let layout = Fixtures::load().layout;
+        let is_begun = |name: &String| {
+            let size = |path: PathBuf| fs::metadata(path).map_or(0, |found| found.len());
+            let part = size(context.path("root/content/ingest").join(name));
+            part > 0 && part < size(layout.join("blobs").join(name.replacen('-', "/", 1)))
+        };
+        let begun: BTreeSet<_> = partials
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .filter(is_begun)
+            .map(|name| name.replacen('-', ":", 1))
+            .collect();
+        context.pull("redis:alpine");
+        let second = &served.requests()[before..];
+        for digest in &begun {
+            let request = second.iter().find(|request| request.path.contains(digest.as_str()));
+            let request = request.unwrap_or_else(|| panic!("{digest} is complete without its end"));
+            assert!(request.range.is_some(), "not resumed after {moment} ms: {request:?}");
+        }
+        assert!(moment < 600 || !begun.is_empty(), "nothing was begun after {moment} ms");
+        is_whole(&context);
+    }
+}
+
+#[test]
+fn a_pull_that_is_interrupted_by_hand_leaves_a_store_that_works() {
+    let (context, _served) = instance(|_| Reply::Slow(Duration::from_millis(20)));
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let pull = context.command(["pull", "redis:alpine"]).start();
+        thread::sleep(Duration::from_millis(300));
+        pull.signal(signal);
+        pull.outcome().fails_with(128 + signal as i32);
+    }
+    context.pull("redis:alpine");
+    is_whole(&context);
+}
+
+#[test]
+fn two_pulls_at_once_transfer_each_layer_once() {
+    let (context, served) = instance(|_| Reply::Slow(Duration::from_millis(10)));
+    let pulls: Vec<_> = (0..3).map(|_| context.command(["pull", "redis:alpine"]).start()).collect();
+    let outcomes: Vec<_> = pulls.into_iter().map(|pull| pull.outcome()).collect();
+    for outcome in &outcomes {
+        outcome.succeeds();
+    }
+    assert!(
+        outcomes.iter().any(|o| o.stderr.contains("Waiting for another pull")),
+        "{}",
+        outcomes[0]
+    );
+    let layout = Fixtures::load().layout;
+    for (path, bytes) in sent(&served.blobs()) {
+        let digest = path.split("/blobs/").nth(1).unwrap().split('?').next().unwrap().to_owned();
+        let size =
+            fs::metadata(layout.join("blobs").join(digest.replacen(':', "/", 1))).unwrap().len();
+        // The config is read before anything is locked; it has some hundred bytes.
+        assert!(bytes == size || size < 10_000, "{digest}: {bytes} of {size} bytes");
+    }
+    is_whole(&context);
+}
+
+#[test]
+fn whoever_waits_goes_on_where_a_killed_pull_ended() {
+    let (context, served) = instance(|_| Reply::Slow(Duration::from_millis(60)));
+    let first = context.command(["pull", "redis:alpine"]).start();
+    thread::sleep(Duration::from_millis(400));
+    let second = context.command(["pull", "redis:alpine"]).start();
+    thread::sleep(Duration::from_millis(1200));
+    first.signal(Signal::SIGKILL);
+    first.outcome().fails_with(137);
+    second.outcome().succeeds().complains_of("Waiting for another pull");
+    assert!(served.blobs().iter().any(|request| request.range.is_some()), "{:#?}", served.blobs());
+    is_whole(&context);
+}
+
+#[test]
+fn pulls_and_removals_side_by_side_lose_nothing() {
+    let (context, _served) = instance(|_| Reply::Honest);
+    let until = Instant::now() + Duration::from_secs(6);
+    context.pull("busybox");
+    thread::scope(|scope| {
+        for image in ["redis:alpine", "alpine", "test/corners:zstd"] {
+            let context = &context;
+            scope.spawn(move || {
+                while Instant::now() < until {
+                    context.pull(image);
+                    let run = ["create", "--network", "none", image];
+                    let container = context.isopod(run).line().to_owned();
+                    context.isopod(["rm", &container]).succeeds();
+                }
+            });
+        }
+        let context = &context;
+        scope.spawn(move || {
+            while Instant::now() < until {
+                for image in ["alpine", "test/corners:zstd", "redis:alpine"] {
+                    // Not there at this moment, or in use: both are right.
+                    let removed = context.isopod(["rmi", image]);
+                    let fine = removed.code == 0
+                        || removed.stderr.contains("no such image")
+                        || removed.stderr.contains("in use");
+                    assert!(fine, "{removed}");
+                }
+            }
+        });
+        scope.spawn(move || {
+            while Instant::now() < until {
+                let run = ["run", "--rm", "--network", "none", "busybox", "echo", "here"];
+                context.isopod(run).succeeds().prints("here\n");
+            }
+        });
+    });
+    for image in ["redis:alpine", "alpine", "test/corners:zstd", "busybox"] {
+        context.pull(image);
+    }
+    let check = context.isopod(["ctr", "images", "check"]);
+    check.succeeds().never_mentions("incomplete").never_mentions("false");
+    let all: Vec<String> = context
+        .isopod(["images", "--format", "{{.Repository}}:{{.Tag}}"])
+        .lines()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    context.isopod(["rmi"].iter().map(ToString::to_string).chain(all)).succeeds();
+    assert!(files(&context.path("root/content/blobs/sha256")).is_empty());
+    assert!(
+        files(&context.path("root/layers")).is_empty(),
+        "{:?}",
+        files(&context.path("root/layers"))
+    );
+}
+
+/// A small file system of its own in the instance's root.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn new(at: PathBuf, megabytes: u32) -> Self {
+        let size = format!("size={megabytes}m,mode=0700");
+        mount(Some("none"), &at, Some("tmpfs"), MsFlags::empty(), Some(size.as_str())).unwrap();
+        Self(at)
+    }
+
+    fn fill(&self, leave: u64) -> PathBuf {
+        let free = rustix::fs::statvfs(&self.0).unwrap();
+        let bytes = free.f_bavail * free.f_frsize - leave;
+        let path = self.0.join("filler");
+        fs::write(&path, vec![1; usize::try_from(bytes).unwrap()]).unwrap();
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).ok();
+    }
+}
+
+#[test]
+fn a_full_disk_is_one_clear_error_and_the_pull_finishes_once_there_is_room() {
+    for leave in [0, 300_000, 2_000_000, 5_000_000, 12_000_000] {
+        let (context, _served) = instance(|_| Reply::Honest);
+        let disk = SmallDisk::new(context.path("root"), 64);
+        context.pull("busybox");
+        let before = context.isopod(["images"]).stdout;
+        let filler = disk.fill(leave);
+        let pulled =
+            context.command(["pull", "-q", "redis:alpine"]).deadline(Duration::from_secs(60)).run();
+        pulled.fails_with(1).prints_nothing();
+        pulled.complains_of("No space left on device").complains_of("hint: ");
+        assert_eq!(context.isopod(["images"]).succeeds().stdout, before);
+        context.isopod(["ps", "-a"]).succeeds();
+        let layers = files(&context.path("root/layers"));
+        let staging = layers.iter().any(|path| path.display().to_string().contains("staging"));
+        assert!(!staging, "{layers:?}");
+        // Removing something needs no more room than there is.
+        context.isopod(["rmi", "busybox"]).succeeds();
+        fs::remove_file(filler).unwrap();
+        context.pull("redis:alpine");
+        is_whole(&context);
+    }
+}

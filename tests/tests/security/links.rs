@@ -1,0 +1,171 @@
+//! Row 5: every path inside a root file system is resolved inside it (CVE-2021-30465, CVE-2024-45310).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use isopod_tests::TestContext;
+use serde_json::json;
+
+use crate::image::{Image, Layer};
+
+const IMAGE: &str = "localhost/links:latest";
+
+/// Folders of the host, as a test may own them, that nothing may be made or changed in.
+struct Canary {
+    folder: tempfile::TempDir,
+    before: BTreeMap<String, String>,
+}
+
+impl Canary {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["etc", "dev", "proc", "sys", "data", "tmp"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join("kept"), "the host's").unwrap();
+        }
+        fs::write(folder.path().join("file"), "the host's").unwrap();
+        let before = Self::look(folder.path());
+        Self { folder, before }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Every entry with its type, mode and owner, and what is in the files.
+    fn look(folder: &Path) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(next) = folders.pop() {
+            for entry in fs::read_dir(&next).unwrap().map(Result::unwrap) {
+                let about = entry.metadata().unwrap();
+                let content = if about.is_file() {
+                    fs::read_to_string(entry.path()).unwrap()
+                } else {
+                    String::new()
+                };
+                let text =
+                    format!("{:o} {} {} {content}", about.mode(), about.uid(), about.nlink());
+                found.insert(entry.path().to_str().unwrap().to_owned(), text);
+                if about.is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        found
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self) {
+        assert_eq!(Self::look(self.folder.path()), self.before);
+    }
+}
+
+/// Each of these is a symbolic link to the canary in the image, by its whole path and by climbing.
+#[test]
+fn system_folders_that_are_symlinks_lead_nowhere_on_the_host() {
+    for place in ["etc", "dev", "proc", "sys", "dev/shm", "dev/pts", "sys/fs", "data"] {
+        let canary = Canary::new();
+        let target = canary.path(place.split('/').next().unwrap());
+        for target in [target.clone(), format!("../../../../../../../../../..{target}")] {
+            let context = TestContext::without_registries();
+            let mut hostile = Layer::new();
+            if place == "etc" {
+                hostile = hostile.file(".wh.etc", 0o644, "");
+            }
+            if let Some((parent, _)) = place.split_once('/') {
+                hostile = hostile.folder(parent);
+            }
+            let image = Image::new().layer(hostile).layer(Layer::new().symlink(place, &target));
+            image.says("Volumes", json!({"/data": {}})).import(&context, IMAGE);
+            let run = [
+                "run",
+                "--rm",
+                "--network",
+                "none",
+                "-w",
+                "/data/new",
+                "--tmpfs",
+                "/data/tmp",
+                IMAGE,
+            ];
+            // It may run or be refused; what counts is what it did not do.
+            let script = "touch /data/in /etc/in /dev/in /sys/in; echo x > /etc/hosts; cat /data/kept /etc/kept /dev/kept /file";
+            let outcome = context.isopod(run.iter().chain(&["sh", "-c", script]));
+            outcome.never_mentions("the host's").never_mentions("panicked");
+            canary.assert_untouched();
+        }
+    }
+}
+
+#[test]
+fn destinations_through_symlinks_lead_nowhere_on_the_host() {
+    let canary = Canary::new();
+    let given = tempfile::tempdir().unwrap();
+    fs::write(given.path().join("given"), "given").unwrap();
+    let given = given.path().to_str().unwrap();
+    for target in [canary.path(""), format!("../../../../../../../../..{}", canary.path(""))] {
+        let context = TestContext::without_registries();
+        let link = Layer::new()
+            .symlink("link", target.trim_end_matches('/'))
+            .symlink("data", "/link/data");
+        Image::new().layer(link).says("Volumes", json!({"/link/data": {}})).import(&context, IMAGE);
+        for mount in [
+            format!("type=bind,source={given},target=/link/tmp"),
+            format!("type=bind,source={given},target=/link/new/deep"),
+            format!("type=bind,source={given}/given,target=/link/file"),
+            format!("type=bind,source={given}/given,target=/data/made"),
+            "type=tmpfs,target=/link/tmp".to_owned(),
+            "type=volume,target=/link/tmp".to_owned(),
+            "type=volume,source=named,target=/link/other".to_owned(),
+        ] {
+            let run = ["run", "--rm", "--network", "none", "--mount", &mount, IMAGE];
+            let script = "touch /link/data/x /link/tmp/y; cat /link/data/kept /link/tmp/kept";
+            let outcome = context.isopod(run.iter().chain(&["sh", "-c", script]));
+            outcome.never_mentions("the host's").never_mentions("panicked");
+            canary.assert_untouched();
+        }
+    }
+}
+
+#[test]
+fn what_a_volume_is_filled_with_comes_from_the_image() {
+    let canary = Canary::new();
+    let context = TestContext::without_registries();
+    let link = Layer::new()
+        .symlink("data", &canary.path("data"))
+        .folder("more")
+        .symlink("more/file", &canary.path("file"))
+        .symlink("climb", &format!("../../../../../../../../../..{}", canary.path("data")));
+    let image = Image::new().layer(link);
+    image.says("Volumes", json!({"/data": {}, "/more": {}, "/climb": {}})).import(&context, IMAGE);
+    let run = ["run", "--rm", "--network", "none", IMAGE, "sh", "-c"];
+    let script = "cat /data/* /more/* /climb/*; echo x > /more/file; chmod 777 /more/file; true";
+    let outcome = context.isopod(run.iter().chain(&[script]));
+    outcome.never_mentions("the host's");
+    canary.assert_untouched();
+}
+
+/// What an exec needs of a root that the container has changed meanwhile.
+#[test]
+fn a_container_that_changes_its_root_gains_nothing_from_an_exec() {
+    let canary = Canary::new();
+    let context = TestContext::without_registries();
+    Image::new().import(&context, IMAGE);
+    let sleep = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    context.isopod(sleep).succeeds();
+    let target = canary.path("etc");
+    let change = format!("mv /bin /usr; ln -s {target} /bin; mv /tmp /old; ln -s {target} /tmp");
+    context.isopod(["exec", "c", "sh", "-c", &change]).succeeds();
+    let script = "/usr/busybox cat /bin/kept /tmp/kept; /usr/busybox touch /tmp/new; exit 3";
+    let exec = ["exec", "-it", "c", "/usr/busybox", "sh", "-c", script];
+    let screen = context.terminal(exec).exits_with(3);
+    assert!(!screen.contains("the host's"), "{screen}");
+    let exec = ["exec", "-w", "/tmp", "c", "/usr/busybox", "cat", "kept"];
+    let outcome = context.isopod(exec);
+    assert_ne!(outcome.code, 0, "{outcome}");
+    outcome.never_mentions("the host's");
+    canary.assert_untouched();
+}
