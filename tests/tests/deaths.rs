@@ -19,7 +19,8 @@ use serde_json::Value;
 /// Orphans come to this process, as on a machine whose first process reaps: where it does not, what
 /// was killed stays in the process table and holds its pid namespace.
 fn busybox() -> TestContext {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .expect("it needs no right");
     let (context, _) = TestContext::new();
     context.pull("busybox");
     context
@@ -31,12 +32,12 @@ fn data(context: &TestContext, name: &str) -> PathBuf {
 }
 
 fn status(context: &TestContext, name: &str) -> Value {
-    let text = fs::read_to_string(data(context, name).join("status.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
+    let text = fs::read_to_string(data(context, name).join("status.json")).expect("it was started");
+    serde_json::from_str(&text).expect("a status is JSON")
 }
 
 fn pid(value: &Value) -> Pid {
-    let pid = value.as_i64().and_then(|pid| i32::try_from(pid).ok()).unwrap();
+    let pid = value.as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a process id");
     assert!(pid > 0, "a process is needed, not {pid}");
     Pid::from_raw(pid)
 }
@@ -56,14 +57,14 @@ fn reap(but: Option<u32>) {
     let mut all: Vec<String> = Vec::new();
     all.extend(children.unwrap_or_default().split_whitespace().map(str::to_owned));
     // Orphans are given to any thread of ours.
-    for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+    for task in fs::read_dir("/proc/self/task").expect("procfs is mounted").flatten() {
         let of_task = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         all.extend(of_task.split_whitespace().map(str::to_owned));
     }
     for child in all.iter().filter_map(|child| child.parse::<u32>().ok()) {
         let comm = fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
         if Some(child) != but && comm.trim_end() != "isopod" {
-            let child = Pid::from_raw(i32::try_from(child).unwrap());
+            let child = Pid::from_raw(i32::try_from(child).expect("process ids are small"));
             waitpid(child, Some(WaitPidFlag::WNOHANG)).ok();
         }
     }
@@ -192,7 +193,7 @@ fn a_first_process_that_is_killed_is_an_end_by_signal() {
 
 /// The children of a monitor that is starting a container, by their name.
 fn launcher_of(folder: &std::path::Path) -> Option<Pid> {
-    fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+    fs::read_dir("/proc").expect("procfs is mounted").flatten().find_map(|entry| {
         let comm = fs::read_to_string(entry.path().join("comm")).ok()?;
         (comm.trim_end() == "isopod-launcher").then_some(())?;
         let mounts = fs::read_to_string(entry.path().join("cmdline")).ok()?;

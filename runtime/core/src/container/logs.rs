@@ -124,6 +124,7 @@ impl Container<'_> {
 /// Reads the files of a log in order, across rotations.
 struct Follower {
     path: PathBuf,
+    max_files: u32,
     /// Files still to be read before the current one, oldest first.
     older: VecDeque<File>,
     current: Option<BufReader<File>>,
@@ -135,12 +136,36 @@ impl Follower {
     fn open(path: &Path, max_files: u32) -> Result<Self> {
         let mut older = VecDeque::new();
         for number in (1..max_files).rev() {
-            let mut name = path.as_os_str().to_owned();
-            name.push(format!(".{number}"));
-            older.extend(open(Path::new(&name))?);
+            older.extend(open(&rotated(path, number))?);
         }
         let current = open(path)?.map(BufReader::new);
-        Ok(Self { path: path.to_owned(), older, current, unfinished: Vec::new() })
+        Ok(Self { path: path.to_owned(), max_files, older, current, unfinished: Vec::new() })
+    }
+
+    /// Goes on after a file that was rotated away, perhaps several rotations ago: with those that came
+    /// between it and the current one, and then that.
+    fn go_on_after(&mut self, read: &File) -> Result<()> {
+        let failed = |error| Error::io("cannot look at", &self.path)(error);
+        let inode = |file: &File| file.metadata().map(|metadata| metadata.ino());
+        let read = inode(read).map_err(failed)?;
+        loop {
+            let mut between = VecDeque::new();
+            let current = open(&self.path)?;
+            for number in 1..self.max_files {
+                match open(&rotated(&self.path, number))? {
+                    Some(file) if inode(&file).map_err(failed)? != read => between.push_front(file),
+                    _ => break,
+                }
+            }
+            // Had another rotation come meanwhile, a file might be missed or read twice.
+            let again = open(&self.path)?;
+            let of = |file: &Option<File>| file.as_ref().map(inode).transpose().map_err(failed);
+            if of(&current)? == of(&again)? {
+                self.older = between;
+                self.current = current.map(BufReader::new);
+                return Ok(());
+            }
+        }
     }
 
     /// All lines that are there now.
@@ -148,16 +173,16 @@ impl Follower {
         &mut self,
         sink: &mut dyn FnMut(LogLine) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        while let Some(file) = self.older.pop_front() {
-            let mut reader = BufReader::new(file);
-            while let Some(line) = self.next_line(&mut reader)? {
-                if sink(line).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-            self.unfinished.clear();
-        }
         loop {
+            while let Some(file) = self.older.pop_front() {
+                let mut reader = BufReader::new(file);
+                while let Some(line) = self.next_line(&mut reader)? {
+                    if sink(line).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                self.unfinished.clear();
+            }
             let Some(mut reader) = self.current.take() else {
                 match open(&self.path)? {
                     Some(file) => self.current = Some(BufReader::new(file)),
@@ -183,6 +208,7 @@ impl Follower {
                 }
             }
             self.unfinished.clear();
+            self.go_on_after(reader.get_ref())?;
         }
     }
 
@@ -221,6 +247,13 @@ impl Follower {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// Where the file that was current `number` rotations ago lies.
+fn rotated(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 fn open(path: &Path) -> Result<Option<File>> {

@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::record::{Record, VolumeUse};
 use super::{Container, Containers};
 use crate::state::{ContainerRow, Durability, VolumeRow};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result, reserve};
 
 const SIGKILL: i32 = 9;
 
@@ -73,9 +73,16 @@ impl Container<'_> {
         let operation = self.lock_operation()?;
         self.end(options.force)?;
         let monitor = self.last_monitor();
-        if !self.delete_rows(options)? {
-            // Asking for the lock made the folder anew.
-            remove_folder(&self.state())?;
+        let deleted = match self.delete_rows(options) {
+            Err(error) if error.kind() == ErrorKind::NoSpace => {
+                // It filled up since we came: by this very container's log, maybe.
+                reserve::keep(self.runtime.layout().root());
+                self.delete_rows(options)?
+            }
+            other => other?,
+        };
+        if !deleted {
+            self.remove_state_folder()?;
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         }
         self.remove_folders(options)?;

@@ -1,7 +1,8 @@
 //! Creating and starting the container itself.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, PipeReader, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use isopod_monitor_protocol::launch::Launch;
@@ -84,7 +85,10 @@ fn bundle(launch: &Launch, facts: &Facts) -> Result<(PathBuf, Option<Confinement
     let folder = launch.state.join(state::BUNDLE);
     let path = folder.join(data::SPEC);
     let bytes = serde_json::to_vec(&spec).map_err(Failure::at(at()))?;
-    fs::create_dir_all(&folder)
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
     Ok((folder, confinement))

@@ -11,11 +11,12 @@ use isopod_monitor_protocol::state;
 use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_sys::cgroup::Hierarchies;
+use isopod_sys::lock::Lock;
 use isopod_sys::process;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use super::{CONTAINER, Monitor, MonitorError, failed};
-use crate::{cleanup, start};
+use crate::cleanup;
 
 impl Monitor {
     /// Takes the exit status of every child that has ended.
@@ -131,12 +132,15 @@ impl Monitor {
 
     /// Removes the control groups that were made ahead of a `Run` that never came. If another
     /// monitor has the container by now they are that one's.
-    pub(super) fn abandon(&mut self) {
-        if let (Some(facts), Ok(Some(lock))) = (&self.facts, start::take_state(&self.launch.state))
-        {
-            self.hierarchies.prune(&facts.cgroup).ok();
-            self.lock = Some(lock);
-        }
+    pub(super) fn abandon(&self) {
+        let Some(facts) = &self.facts else { return };
+        let _ours = match Lock::try_exclusive(&self.launch.state.join(state::LOCK)) {
+            Ok(Some(lock)) => Some(lock),
+            // Without a folder nobody has it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            _ => return,
+        };
+        self.hierarchies.prune(&facts.cgroup).ok();
     }
 
     /// Kills the container's first process, or the launcher before there is one.

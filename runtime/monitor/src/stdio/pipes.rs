@@ -7,6 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Uid, fchown};
 use rustix::io::ioctl_fionbio;
+use rustix::pipe::fcntl_setpipe_size;
+
+/// Bytes in a session's pipe: the most that the kernel gives without privilege.
+const SESSION: usize = 1 << 20;
 
 /// The process's standard input, and the end that feeds it unless it is `/dev/null`.
 pub fn input(wanted: bool, uid: u32) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
@@ -41,6 +45,9 @@ pub fn to_monitor() -> io::Result<(OwnedFd, OwnedFd)> {
 pub fn from_monitor() -> io::Result<(OwnedFd, OwnedFd)> {
     let (client, ours) = io::pipe()?;
     ioctl_fionbio(&ours, true)?;
+    // What a session may fall behind before it is ended. The kernel takes memory for it only when
+    // it is used, and refuses beyond a user's share: then it is less.
+    fcntl_setpipe_size(&ours, SESSION).ok();
     Ok((client.into(), ours.into()))
 }
 
