@@ -107,6 +107,14 @@ pub enum Error {
         /// What would help, as in "stop it first".
         hint: &'static str,
     },
+    /// The kernel is too old, or hides a call from us.
+    #[error("this kernel lacks {call}: Linux {since} or newer is needed")]
+    Kernel {
+        /// The system call.
+        call: &'static str,
+        /// The Linux that brought it.
+        since: &'static str,
+    },
     /// A value that can't be.
     #[error("{0}")]
     Invalid(String),
@@ -253,7 +261,7 @@ impl Error {
             Self::Ambiguous { .. } | Self::Invalid(_) | Self::Id(_) | Self::Spec(_) => {
                 ErrorKind::Invalid
             }
-            Self::Unsupported(_) => ErrorKind::Unsupported,
+            Self::Unsupported(_) | Self::Kernel { .. } => ErrorKind::Unsupported,
             Self::Digest { .. }
             | Self::Document { .. }
             | Self::Config { .. }

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod cgroup;
+pub mod kernel;
 pub mod lock;
 pub mod mount;
 pub mod process;

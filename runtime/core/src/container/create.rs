@@ -50,6 +50,7 @@ impl<'a> Containers<'a> {
     /// A name or id is taken or no identifier, a setting can't be, the image is not all there, a layer can't
     /// be unpacked. Nothing is left behind then.
     pub fn create(&self, options: CreateOptions) -> Result<Container<'a>> {
+        super::start::check_kernel()?;
         id::check("namespace", &self.namespace)?;
         let id = match options.id {
             Some(id) => {

@@ -7,6 +7,7 @@ use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::Rootfs;
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
 use isopod_sys::atomic::{self, Durability};
+use isopod_sys::kernel;
 use isopod_sys::lock::Lock;
 use oci_spec::runtime::Spec;
 
@@ -33,6 +34,7 @@ impl Container<'_> {
     /// [`Error::State`] if it runs; [`Error::CommandNotFound`], [`Error::CommandNotExecutable`]; anything
     /// that the kernel refuses.
     pub fn start(&self, attach: Option<Streams>, size: Option<Size>) -> Result<Started> {
+        check_kernel()?;
         let _operation = self.lock_operation()?;
         self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
         let rootfs = self.rootfs()?;
@@ -109,4 +111,9 @@ impl Container<'_> {
             }),
         }
     }
+}
+
+/// A kernel that lacks a call would fail somewhere deep, where nobody could tell why.
+pub(super) fn check_kernel() -> Result<()> {
+    kernel::lacks().map_or(Ok(()), |(call, since)| Err(Error::Kernel { call, since }))
 }
