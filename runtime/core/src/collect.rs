@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use isopod_image::Digest;
 use isopod_image::document::Document;
 use isopod_sys::atomic::{self, Durability};
@@ -56,8 +56,17 @@ impl Runtime {
         // A pull's layers are not in its lease, which names blobs: while one runs, none goes.
         let before = if leased.is_empty() { now } else { now - GRACE };
         let removed_layers = self.layers().retain(&layers, before)?;
-        self.remove_orphans(now - GRACE)?;
+        self.remove_orphans()?;
         Ok(Collected { blobs: removed_blobs, layers: removed_layers })
+    }
+
+    /// Removes what killed commands left of containers, unless somebody is creating or collecting.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let path = self.layout().root().join("collect.lock");
+        match Lock::try_exclusive(&path).map_err(Error::io("cannot lock", &path))? {
+            Some(_alone) => self.remove_orphans(),
+            None => Ok(()),
+        }
     }
 
     /// Keeps the collector away while something that nothing refers to yet is being referred to.
@@ -69,40 +78,40 @@ impl Runtime {
 
 impl Runtime {
     /// Removes folders that belong to no row of the database: what a create or remove left that was
-    /// killed between its transaction and its folders.
-    fn remove_orphans(&self, before: DateTime<Utc>) -> Result<()> {
-        let snapshots: BTreeSet<_> = self
-            .state()
-            .read(SnapshotRow::list)?
-            .into_iter()
-            .map(|row| self.layout().snapshots().join(row.id.to_string()))
-            .collect();
-        remove_unknown(&self.layout().snapshots(), &snapshots, before)?;
-        let rows = self.state().read(ContainerRow::list_all)?;
+    /// killed between its transaction and its folders. Rows come before folders and go before them, so
+    /// that a folder which was there before the rows were read, and has none, is nobody's.
+    ///
+    /// The caller holds the collection's lock alone: a create that uses an id again waits for it.
+    fn remove_orphans(&self) -> Result<()> {
+        let mut found = folders(&self.layout().snapshots())?;
+        let mut namespaces = Vec::new();
         for top in [self.layout().root(), self.layout().state()] {
-            let known =
-                |row: &ContainerRow| top.join("containers").join(&row.namespace).join(&row.id);
-            let containers: BTreeSet<_> = rows.iter().map(known).collect();
             for namespace in folders(&top.join("containers"))? {
-                remove_unknown(&namespace, &containers, before)?;
-                // An empty one goes with its last container; a full one stays.
-                fs::remove_dir(&namespace).ok();
+                found.extend(folders(&namespace)?);
+                namespaces.push(namespace);
             }
+        }
+        let mut known = BTreeSet::new();
+        for row in self.state().read(SnapshotRow::list)? {
+            known.insert(self.snapshots().folder(&row));
+        }
+        for row in self.state().read(ContainerRow::list_all)? {
+            known.insert(self.layout().container_data(&row.namespace, &row.id));
+            known.insert(self.layout().container_state(&row.namespace, &row.id));
+        }
+        for path in found.iter().filter(|path| !known.contains(*path)) {
+            match fs::remove_dir_all(path) {
+                // Whoever was killed was not: it goes on removing.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(Error::io("cannot remove", path))?,
+            }
+        }
+        for namespace in namespaces {
+            // An empty one goes with its last container; a full one stays.
+            fs::remove_dir(&namespace).ok();
         }
         Ok(())
     }
-}
-
-fn remove_unknown(folder: &Path, known: &BTreeSet<PathBuf>, before: DateTime<Utc>) -> Result<()> {
-    for path in folders(folder)? {
-        let is_old = fs::metadata(&path)
-            .and_then(|metadata| metadata.modified())
-            .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
-        if is_old && !known.contains(&path) {
-            fs::remove_dir_all(&path).map_err(Error::io("cannot remove", &path))?;
-        }
-    }
-    Ok(())
 }
 
 /// The folders in a folder; none where it is not there.

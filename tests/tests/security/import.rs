@@ -256,7 +256,8 @@ fn layers_write_read_and_link_nothing_outside() {
                 assert_eq!(look(canary.path()), before, "{what}\n{outcome}");
                 // Nor is it taken in: no file of any layer is the host's, by content or by inode.
                 for (path, _) in look(&context.path("root")) {
-                    let about = fs::symlink_metadata(&path).unwrap();
+                    // The process that syncs layers comes and goes with files of its own.
+                    let Ok(about) = fs::symlink_metadata(&path) else { continue };
                     if about.is_file() && about.size() < 100 {
                         let text = fs::read(&path).unwrap();
                         assert!(

@@ -62,7 +62,8 @@ impl<'a> Containers<'a> {
         if let Some(name) = &options.name {
             id::check("container name", name)?;
         }
-        let collection = self.runtime.hold_collection()?;
+        // Held until the rows refer to what is used; let go only while layers are being unpacked.
+        let mut collection = self.runtime.hold_collection()?;
         let mut labels = Labels::new();
         let mut record = Record {
             version: VERSION,
@@ -78,9 +79,16 @@ impl<'a> Containers<'a> {
         let mut parent = String::new();
         match options.source {
             ImageSource::Image(image, platform) => {
-                let details = self.runtime.images().details(&image, &platform)?;
-                drop(collection);
-                record.layers = image::ensure(self.runtime, &details, &NoProgress)?;
+                let details = loop {
+                    let details = self.runtime.images().details(&image, &platform)?;
+                    if let Some(layers) = image::layer_names(self.runtime, &details) {
+                        record.layers = layers;
+                        break details;
+                    }
+                    drop(collection);
+                    image::ensure(self.runtime, &details, &NoProgress)?;
+                    collection = self.runtime.hold_collection()?;
+                };
                 parent = details.top_chain_id();
                 // Without what only we may say (security.md, row 11).
                 labels.extend(image_claims::labels(&details.config.config));
@@ -98,9 +106,10 @@ impl<'a> Containers<'a> {
         super::spec::check(&id, &record)?;
         record.volumes = volumes(&record)?;
 
-        let _collection = self.runtime.hold_collection()?;
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
-        creation.run(record, options.name, options.generate_name, &labels, &parent)
+        let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
+        drop(collection);
+        created
     }
 }
 
@@ -188,7 +197,11 @@ impl<'a> Creation<'a, '_> {
             }
         };
         let container = Container { runtime: self.runtime, row, record };
-        if let Err(error) = self.prepare_folders(&container, parent, durability) {
+        // Whoever removes one of this id, whose row has gone already, is not done with its folders.
+        let prepared = container
+            .lock_operation()
+            .and_then(|_operation| self.prepare_folders(&container, parent, durability));
+        if let Err(error) = prepared {
             if let Err(second) = container.forget() {
                 tracing::warn!(container = self.id, error = %second, "cannot undo a failed create");
             }

@@ -47,7 +47,7 @@ impl<'a> Containers<'a> {
     }
 
     /// Removes those that were to go when they ended and whose remover died first. Ones that ended a
-    /// moment ago are left to whoever is removing them now.
+    /// moment ago are left to whoever is removing them now. Takes folders that removers left, too.
     ///
     /// # Errors
     /// The database failed or a folder can't be removed.
@@ -67,7 +67,7 @@ impl<'a> Containers<'a> {
                 other => other?,
             }
         }
-        Ok(())
+        self.runtime.sweep()
     }
 
     /// The one that `text` names: an id, a name, or a unique beginning of an id.

@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::record::{Record, VolumeUse};
 use super::{Container, Containers};
-use crate::state::{ContainerRow, Durability, VolumeRow};
+use crate::state::{ContainerRow, Durability, SnapshotRow, VolumeRow};
 use crate::{Error, ErrorKind, Result, reserve};
 
 const SIGKILL: i32 = 9;
@@ -63,6 +63,11 @@ impl Containers<'_> {
     }
 }
 
+/// What went with a container's row, and still has a folder.
+struct Deleted {
+    snapshot: Option<SnapshotRow>,
+}
+
 impl Container<'_> {
     /// Removes it.
     ///
@@ -81,11 +86,11 @@ impl Container<'_> {
             }
             other => other?,
         };
-        if !deleted {
+        let Some(Deleted { snapshot }) = deleted else {
             self.remove_state_folder()?;
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
-        }
-        self.remove_folders(options)?;
+        };
+        self.remove_folders(options, snapshot)?;
         drop(operation);
         prune_cgroups(monitor);
         Ok(())
@@ -149,7 +154,9 @@ impl Container<'_> {
         Some((status.map_or(0, |status| status.monitor), group))
     }
 
-    fn delete_rows(&self, options: RemoveOptions) -> Result<bool> {
+    /// All of its rows in one transaction: what is killed after it leaves only folders without rows,
+    /// which any sweep takes.
+    fn delete_rows(&self, options: RemoveOptions) -> Result<Option<Deleted>> {
         let (namespace, id) = (self.namespace(), self.id());
         let durability = match self.record.auto_remove {
             true => Durability::Process,
@@ -159,7 +166,12 @@ impl Container<'_> {
         state.write(durability, |transaction| {
             let wrap = state.error();
             if !ContainerRow::delete(transaction, namespace, id).map_err(&wrap)? {
-                return Ok(false);
+                return Ok(None);
+            }
+            let mut snapshot = None;
+            if let Some(key) = self.record.snapshot.as_ref().filter(|_| !options.keep_snapshot) {
+                snapshot = SnapshotRow::get(transaction, key).map_err(&wrap)?;
+                SnapshotRow::delete(transaction, key).map_err(&wrap)?;
             }
             VolumeRow::release(transaction, namespace, id).map_err(&wrap)?;
             if options.volumes {
@@ -169,16 +181,13 @@ impl Container<'_> {
                     }
                 }
             }
-            Ok(true)
+            Ok(Some(Deleted { snapshot }))
         })
     }
 
-    fn remove_folders(&self, options: RemoveOptions) -> Result<()> {
-        if let Some(key) = self.record.snapshot.as_ref().filter(|_| !options.keep_snapshot) {
-            match self.runtime.snapshots().remove(key) {
-                Err(Error::NotFound { .. }) => {}
-                other => other?,
-            }
+    fn remove_folders(&self, options: RemoveOptions, snapshot: Option<SnapshotRow>) -> Result<()> {
+        if let Some(row) = snapshot {
+            remove_folder(&self.runtime.snapshots().folder(&row))?;
         }
         if options.volumes {
             for volume in self.record.volumes.iter().filter(|volume| volume.anonymous) {
@@ -205,8 +214,8 @@ impl Container<'_> {
     /// Undoes a create that failed half way.
     pub(super) fn forget(&self) -> Result<()> {
         let options = RemoveOptions { force: true, volumes: true, keep_snapshot: false };
-        self.delete_rows(options)?;
-        self.remove_folders(options)
+        let snapshot = self.delete_rows(options)?.and_then(|deleted| deleted.snapshot);
+        self.remove_folders(options, snapshot)
     }
 }
 

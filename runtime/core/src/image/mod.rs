@@ -24,7 +24,7 @@ pub use names::{Image, Removed};
 pub use progress::{LayerState, NoProgress, PullEvent, PullProgress};
 pub use pull::PullOptions;
 
-pub(crate) use documents::{details_of, read_document};
+pub(crate) use documents::{details_of, layer_names, read_document};
 pub(crate) use unpack::ensure;
 
 use crate::Runtime;

@@ -99,7 +99,7 @@ impl Snapshots<'_> {
             .map_err(Error::io("cannot set owner and mode of", upper))
     }
 
-    fn folder(&self, row: &SnapshotRow) -> PathBuf {
+    pub(crate) fn folder(&self, row: &SnapshotRow) -> PathBuf {
         self.runtime.layout().snapshots().join(row.id.to_string())
     }
 
