@@ -9,7 +9,7 @@ use isopod_monitor_protocol::client::Connection;
 use isopod_monitor_protocol::message::{ErrorKind, Event, Reply, Request, Streams};
 use isopod_monitor_protocol::status::Exit;
 use serde_json::json;
-use support::{ALL, Container, OUT, Running, process, process_json, read, read_until, write};
+use support::{ALL, Container, OUT, Running, process_json, read, read_until, write};
 
 struct Exec {
     connection: Connection,
@@ -135,7 +135,12 @@ fn execs_are_listed_found_by_name_and_killed_alone() {
     );
     let mut waiter = container.connect();
     assert_eq!(waiter.ask(Request::Wait { exec_id: Some("sleeper".into()) }).unwrap(), Reply::Ok);
-    let kill = Request::Kill { exec_id: Some("sleeper".into()), signal: libc::SIGTERM, all: false };
+    let kill = Request::Kill {
+        exec_id: Some("sleeper".into()),
+        signal: libc::SIGTERM,
+        all: false,
+        stop: false,
+    };
     assert_eq!(container.ask(kill.clone()), Reply::Ok);
     assert_eq!(exit(exec).signal, Some(libc::SIGTERM));
     assert!(matches!(waiter.event().unwrap(), Some(Event::Exited { exit }) if exit.code == 143));
@@ -225,16 +230,17 @@ fn an_exec_that_asks_for_what_would_be_ignored_is_refused() {
     let with = |key: &str, value: serde_json::Value| {
         let mut process = process_json(&["true"]);
         process[key] = value;
-        start(&container, "a", process, OUT).err().map(|(kind, _)| kind)
+        start(&container, "a", process, OUT).map_err(|(kind, _)| kind)
     };
-    assert_eq!(with("cwd", "/".into()), None);
+    // To its end: one that still runs keeps the id from the others.
+    exit(with("cwd", "/".into()).unwrap());
+    let with = |key: &str, value| with(key, value).err();
     assert_eq!(with("env", json!(["PATH=/bin"])), Some(ErrorKind::Invalid));
     assert_eq!(with("cwd", "bin".into()), Some(ErrorKind::Invalid));
     assert_eq!(with("args", json!([])), Some(ErrorKind::Invalid));
     assert_eq!(with("selinuxLabel", "a:b:c".into()), Some(ErrorKind::Invalid));
     let ambient = json!({"bounding": ["CAP_KILL"], "ambient": ["CAP_KILL"]});
     assert_eq!(with("capabilities", ambient), Some(ErrorKind::Invalid));
-    let _ = process(&["true"]);
     end(&container, running);
 }
 
