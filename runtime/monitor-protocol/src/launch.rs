@@ -1,5 +1,7 @@
 //! `launch.json`: all a monitor needs to know to start a container, again after a reboot too.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -30,9 +32,100 @@ pub struct Launch {
     pub terminal: bool,
     /// Absolute cgroup path of the monitor itself, below every hierarchy's root.
     pub monitor_cgroup: PathBuf,
+    /// When the container is started again after it has ended.
+    #[serde(default)]
+    pub restart: Restart,
+    /// How its health is looked after.
+    #[serde(default)]
+    pub health: Option<Health>,
+    /// Where traffic goes that reaches a published port's socket, in the order in which `Run` hands
+    /// the sockets over.
+    #[serde(default)]
+    pub forwards: Vec<Forward>,
+    /// What the name server in its network namespace reads; with `Handed::Resolver…` sockets.
+    #[serde(default)]
+    pub resolver: Option<Resolver>,
+    /// Where its events are recorded.
+    #[serde(default)]
+    pub journal: Option<Journal>,
     /// Run after the container has ended for good and its status is written: program and
     /// arguments, started with no environment. Empty: nothing. Used for `--rm` of a detached container.
     pub after_exit: Vec<String>,
+}
+
+/// docker's restart policies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "policy")]
+pub enum Restart {
+    /// Never.
+    #[default]
+    No,
+    /// After a failure.
+    OnFailure {
+        /// This often at most; `None`: always.
+        max: Option<u32>,
+    },
+    /// Always, and after a boot.
+    Always,
+    /// Always; after a boot unless it was stopped by hand before.
+    UnlessStopped,
+}
+
+/// A health check that is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The process, as of an exec; users already looked up.
+    pub process: oci_spec::runtime::Process,
+    /// Nanoseconds between checks.
+    pub interval: u64,
+    /// Nanoseconds that a check may take.
+    pub timeout: u64,
+    /// Nanoseconds after a start in which failures don't count.
+    pub start_period: u64,
+    /// Nanoseconds between checks in that time.
+    pub start_interval: u64,
+    /// Failures in a row before it is unhealthy.
+    pub retries: u32,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+/// A published port's socket on the host, and where what arrives at it goes. Almost nothing does: the
+/// kernel's rules send it on before. What the rules can't send on (`[::1]`) is carried by the monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// Of which protocol.
+    pub protocol: Protocol,
+    /// The address that the socket is bound to.
+    pub host: SocketAddr,
+    /// The container's.
+    pub target: SocketAddr,
+}
+
+/// The name server of a container on networks where containers have names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolver {
+    /// A [`crate::resolver::Names`] in JSON, read again whenever it was replaced.
+    pub names: PathBuf,
+}
+
+/// The record of what happens to containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The file.
+    pub path: PathBuf,
+    /// What every event of this container says of it: `name`, `image` and its labels.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// The root file system.

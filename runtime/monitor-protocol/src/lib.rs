@@ -4,6 +4,8 @@
 //! - [`filter`]: the system call filter, ready for the kernel;
 //! - [`status`]: the file it keeps, which commands read without asking it;
 //! - [`message`]: requests, replies and events on its socket;
+//! - [`journal`]: the record of what happens to containers;
+//! - [`resolver`]: what a container's name server answers;
 //! - [`frame`]: how a message and its descriptors travel;
 //! - [`client`]: starting a monitor, reaching one, asking.
 //!
@@ -13,8 +15,10 @@
 pub mod client;
 pub mod filter;
 pub mod frame;
+pub mod journal;
 pub mod launch;
 pub mod message;
+pub mod resolver;
 pub mod status;
 pub mod time;
 
@@ -45,4 +49,6 @@ pub mod state {
     pub const BUNDLE: &str = "bundle";
     /// libcontainer's own state.
     pub const OCI: &str = "oci";
+    /// [`crate::resolver::Names`].
+    pub const RESOLVER: &str = "resolver.json";
 }

@@ -13,6 +13,7 @@
 use oci_spec::runtime::Process;
 use serde::{Deserialize, Serialize};
 
+use crate::launch::Restart;
 use crate::status::{Exit, Status};
 
 /// The first message of a client, with the version it speaks.
@@ -54,6 +55,9 @@ pub enum Request {
         attach: Option<Streams>,
         /// The terminal's first size.
         size: Option<Size>,
+        /// What the descriptors that come with this message are, in their order.
+        #[serde(default)]
+        handed: Vec<Handed>,
     },
     /// The current [`Status`].
     Status,
@@ -88,7 +92,17 @@ pub enum Request {
         signal: i32,
         /// To every process of the container.
         all: bool,
+        /// Whether it is to stay down: no restart policy applies to the end that follows, nor after a boot.
+        #[serde(default)]
+        stop: bool,
     },
+    /// Apply another restart policy from now on.
+    SetRestart {
+        /// The policy.
+        restart: Restart,
+    },
+    /// The container's network namespace, as a descriptor with the reply `Ok`.
+    NetworkNamespace,
     /// Freeze.
     Pause,
     /// Thaw.
@@ -102,6 +116,21 @@ pub enum Request {
     ListExecs,
     /// Open the log file anew, after somebody renamed it.
     ReopenLog,
+}
+
+/// What a descriptor that comes with `Run` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handed {
+    /// The container's network namespace, kept for as long as the monitor lives: restarts by policy find
+    /// devices, addresses and ports as they were.
+    NetworkNamespace,
+    /// A datagram socket in that namespace, bound where the container expects its name server.
+    ResolverDatagram,
+    /// A listening socket there.
+    ResolverStream,
+    /// The next of `launch.json`'s `forwards`: listening (TCP) or bound (UDP, SCTP).
+    Forward,
 }
 
 /// What the monitor answers.

@@ -25,13 +25,57 @@ pub struct Status {
     pub exit: Option<Exit>,
     /// How often the restart policy has started it again.
     pub restarts: u32,
+    /// Whether somebody stopped it by hand since it was last started: then no policy starts it again.
+    #[serde(default)]
+    pub is_stopped_by_hand: bool,
+    /// What its health checks found; `None` without checks.
+    #[serde(default)]
+    pub health: Option<Health>,
+}
+
+/// What health checks found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// See [`Condition`].
+    pub condition: Condition,
+    /// Failures in a row.
+    pub failing_streak: u32,
+    /// The last ones, at most five, the newest last.
+    pub log: Vec<Check>,
+}
+
+/// docker's health states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// No check has counted yet.
+    Starting,
+    /// The last check that counted succeeded.
+    Healthy,
+    /// As many checks in a row as count have failed.
+    Unhealthy,
+}
+
+/// One health check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended.
+    pub end: Timestamp,
+    /// Its exit status; -1 when it took too long.
+    pub exit_code: i32,
+    /// The first 4,096 bytes of its output.
+    pub output: String,
 }
 
 /// The life of a container's process:
 ///
 /// ```text
 ///  Starting ──► Running ◄──► Paused
-///     │            │            │
+///     │  ▲         │            │
+///     │  │         ▼            │
+///     │  └──── Restarting       │
 ///     ▼            ▼            ▼
 ///   Failed       Exited ◄───────┘
 /// ```
@@ -44,6 +88,8 @@ pub enum Phase {
     Running,
     /// Its cgroup is frozen.
     Paused,
+    /// It ended, `exit` says how, and the restart policy will start it again in a while.
+    Restarting,
     /// It ended; `exit` says how.
     Exited,
     /// It could not be started; `exit.error` says why.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use isopod_monitor_protocol::VERSION;
 use isopod_monitor_protocol::client::{self, Connection};
-use isopod_monitor_protocol::launch::{Launch, Log, Rootfs};
+use isopod_monitor_protocol::launch::{Launch, Log, Restart, Rootfs};
 use isopod_monitor_protocol::message::{Reply, Request, Streams};
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
@@ -57,6 +57,11 @@ fn run(
         terminal: false,
         monitor_cgroup: top.join(format!("m{number}")),
         after_exit: Vec::new(),
+        restart: Restart::No,
+        health: None,
+        forwards: Vec::new(),
+        resolver: None,
+        journal: None,
     };
     let mut spec = spec.clone();
     spec["root"]["path"] = state.join("rootfs").to_str().unwrap().into();
@@ -67,7 +72,8 @@ fn run(
     let begun = Instant::now();
     let mut spawned = client::spawn(binary.as_fd(), &data).unwrap();
     let attach = Some(Streams { stdin: false, stdout: true, stderr: true });
-    let reply = spawned.connection.ask(Request::Run { attach, size: None }).unwrap();
+    let reply =
+        spawned.connection.ask(Request::Run { attach, size: None, handed: Vec::new() }).unwrap();
     assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
     let started = begun.elapsed().as_secs_f64() * 1e3;
     Trial {
@@ -148,7 +154,9 @@ fn main() {
     }
     for trial in many {
         let mut connection = Connection::open(&trial.launch.state).unwrap();
-        connection.ask(Request::Kill { exec_id: None, signal: 9, all: false }).unwrap();
+        connection
+            .ask(Request::Kill { exec_id: None, signal: 9, all: false, stop: false })
+            .unwrap();
         finish(trial);
     }
 }

@@ -119,6 +119,8 @@ impl Monitor {
             started_at: None,
             exit: None,
             restarts: 0,
+            is_stopped_by_hand: false,
+            health: None,
         };
         let (facts, spec_error) = match facts {
             Ok(facts) => (Some(facts), None),

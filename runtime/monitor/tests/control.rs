@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use support::{Container, OUT, eventually, read_until};
 
 fn kill(signal: i32, all: bool) -> Request {
-    Request::Kill { exec_id: None, signal, all }
+    Request::Kill { exec_id: None, signal, all, stop: false }
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn the_status_is_the_same_asked_for_and_read() {
 fn requests_that_make_no_sense_are_refused_and_harm_nothing() {
     let container = Container::new(&["sleep", "1000"]);
     let running = container.run(None);
-    let run = Request::Run { attach: None, size: None };
+    let run = Request::Run { attach: None, size: None, handed: Vec::new() };
     assert!(matches!(container.ask(run), Reply::Error { kind: ErrorKind::Invalid, .. }));
     let size = isopod_monitor_protocol::message::Size { columns: 1, rows: 1 };
     let resize = Request::Resize { exec_id: None, size };

@@ -113,7 +113,7 @@ fn a_root_that_cannot_be_mounted_fails_cleanly() {
 fn a_signal_ends_with_its_number() {
     let container = Container::new(&["sleep", "100"]);
     let running = container.run(None);
-    let kill = Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false };
+    let kill = Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false, stop: false };
     assert_eq!(container.ask(kill), Reply::Ok);
     let exit = running.exit();
     assert_eq!((exit.code, exit.signal), (137, Some(9)));

@@ -52,7 +52,8 @@ fn run_from(container: &Container, command: &mut Command) -> Running {
         .spawn()
         .unwrap();
     let mut connection = Connection::from(ours);
-    let reply = connection.ask(Request::Run { attach: Some(OUT), size: None }).unwrap();
+    let reply =
+        connection.ask(Request::Run { attach: Some(OUT), size: None, handed: Vec::new() }).unwrap();
     let Reply::Started { pid } = reply else { panic!("{reply:?}") };
     let streams = connection.take_descriptors().into_iter().map(File::from).collect();
     starter.wait().unwrap();

@@ -58,7 +58,12 @@ fn a_later_session_that_reads_nothing_is_ended_and_the_container_runs_on() {
     assert_eq!(feeder.ask(Request::Attach { streams: STDIN }).unwrap(), Reply::Attached);
     // Its end must not end the container's input: that stays open. So a signal ends `cat`.
     drop(feeder);
-    let kill = container.ask(Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false });
+    let kill = container.ask(Request::Kill {
+        exec_id: None,
+        signal: libc::SIGKILL,
+        all: false,
+        stop: false,
+    });
     assert_eq!(kill, Reply::Ok);
     assert_eq!(read(stdout), "");
     assert_eq!(running.exit().code, 137);

@@ -240,6 +240,9 @@ fn mounts(record: &Record) -> Vec<Json> {
         Mount::Bind { source, destination, options, .. } => {
             Some(mount_of("bind", &source.to_string_lossy(), destination, options))
         }
+        Mount::Image { source, destination, options, .. } => {
+            Some(mount_of("image", source, destination, options))
+        }
         Mount::Tmpfs { destination, options } => Some(mount_of("tmpfs", "", destination, options)),
         Mount::Other { fs_type, source, destination, options } => {
             Some(mount_of(fs_type, source, destination, options))
@@ -355,6 +358,10 @@ fn ulimit(text: &str) -> Json {
 fn log_config(log: &LogConfig) -> Json {
     match log {
         LogConfig::None => json!({ "Type": "none", "Config": {} }),
+        LogConfig::Local { max_size, max_files } => json!({
+            "Type": "local",
+            "Config": { "max-size": max_size.to_string(), "max-file": max_files.to_string() },
+        }),
         LogConfig::JsonFile { max_size, max_files } => {
             let mut options = Map::new();
             if let Some(size) = max_size {
@@ -371,6 +378,8 @@ fn network_mode(network: &Network) -> String {
         Network::None => "none".to_owned(),
         Network::Host => "host".to_owned(),
         Network::Namespace(path) => format!("ns:{}", path.display()),
+        Network::Container(id) => format!("container:{id}"),
+        Network::Networks(all) => all.first().map(|one| one.network.clone()).unwrap_or_default(),
     }
 }
 
@@ -395,6 +404,7 @@ fn mode(namespace: &Namespace, private: &str) -> String {
         Namespace::Private => private.to_owned(),
         Namespace::Host => "host".to_owned(),
         Namespace::Path(path) => format!("ns:{}", path.display()),
+        Namespace::Container(id) => format!("container:{id}"),
     }
 }
 

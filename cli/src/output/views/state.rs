@@ -21,6 +21,13 @@ pub enum State {
         /// When it was started.
         since: Option<DateTime<Utc>>,
     },
+    /// It has ended, and is about to be started again.
+    Restarting {
+        /// Its last status.
+        code: i32,
+        /// When it ended.
+        at: Option<DateTime<Utc>>,
+    },
     /// It has ended.
     Exited {
         /// Its status.
@@ -45,6 +52,7 @@ impl State {
             Self::Created | Self::Starting | Self::Failed { .. } => "created",
             Self::Running { .. } => "running",
             Self::Paused { .. } => "paused",
+            Self::Restarting { .. } => "restarting",
             Self::Exited { .. } => "exited",
         }
     }
@@ -56,7 +64,7 @@ impl State {
             Self::Created | Self::Starting => "CREATED",
             Self::Running { .. } => "RUNNING",
             Self::Paused { .. } => "PAUSED",
-            Self::Exited { .. } | Self::Failed { .. } => "STOPPED",
+            Self::Restarting { .. } | Self::Exited { .. } | Self::Failed { .. } => "STOPPED",
         }
     }
 
@@ -71,6 +79,10 @@ impl State {
             Self::Created | Self::Starting | Self::Failed { .. } => "Created".to_owned(),
             Self::Running { since } => up(since),
             Self::Paused { since } => format!("{} (Paused)", up(since)),
+            Self::Restarting { code, at: Some(at) } => {
+                format!("Restarting ({code}) {}", time::ago(at, now))
+            }
+            Self::Restarting { code, at: None } => format!("Restarting ({code})"),
             Self::Exited { code, at: Some(at) } => {
                 format!("Exited ({code}) {}", time::ago(at, now))
             }
@@ -88,7 +100,9 @@ impl State {
     #[must_use]
     pub fn exit_code(self) -> Option<i32> {
         match self {
-            Self::Exited { code, .. } | Self::Failed { code, .. } => Some(code),
+            Self::Restarting { code, .. }
+            | Self::Exited { code, .. }
+            | Self::Failed { code, .. } => Some(code),
             _ => None,
         }
     }

@@ -48,8 +48,10 @@ impl Container<'_> {
         let hostname = self.hostname().or_else(host_name).unwrap_or_default();
         let resolvers = match &self.record.settings.network {
             // Nothing can be reached, so nothing is to be asked.
-            Network::None => String::new(),
-            Network::Host | Network::Namespace(_) => host_file("/etc/resolv.conf")?,
+            Network::None | Network::Networks(_) => String::new(),
+            Network::Host | Network::Namespace(_) | Network::Container(_) => {
+                host_file("/etc/resolv.conf")?
+            }
         };
         for (name, text) in
             [("hosts", hosts), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolvers)]

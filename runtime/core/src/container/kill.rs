@@ -15,7 +15,7 @@ impl Container<'_> {
             &[Phase::Running, Phase::Paused],
             "only a running container can be signalled",
         )?;
-        self.ask(Request::Kill { exec_id: None, signal, all }).map(drop)
+        self.ask(Request::Kill { exec_id: None, signal, all, stop: false }).map(drop)
     }
 
     /// Sends `signal` to an exec.
@@ -24,6 +24,6 @@ impl Container<'_> {
     /// [`crate::Error::NotFound`]; [`crate::Error::State`] if the container does not run.
     pub fn kill_exec(&self, exec_id: &str, signal: i32) -> Result<()> {
         let exec_id = Some(exec_id.to_owned());
-        self.ask(Request::Kill { exec_id, signal, all: false }).map(drop)
+        self.ask(Request::Kill { exec_id, signal, all: false, stop: false }).map(drop)
     }
 }

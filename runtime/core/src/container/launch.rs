@@ -87,6 +87,11 @@ impl Container<'_> {
             terminal: settings.terminal,
             monitor_cgroup: self.monitor_cgroup(),
             after_exit,
+            restart: settings.restart,
+            health: None,
+            forwards: Vec::new(),
+            resolver: None,
+            journal: None,
         };
         let path = data_folder.join(data::LAUNCH);
         let bytes = serde_json::to_vec(&launch).expect("a launch description is JSON");

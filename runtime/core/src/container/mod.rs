@@ -127,7 +127,7 @@ impl<'a> Container<'a> {
     pub fn log_path(&self) -> Option<PathBuf> {
         match self.record.log {
             LogConfig::None => None,
-            LogConfig::JsonFile { .. } => {
+            LogConfig::JsonFile { .. } | LogConfig::Local { .. } => {
                 Some(self.data().join(format!("{}-json.log", self.row.id)))
             }
         }

@@ -125,7 +125,7 @@ impl Container<'_> {
                 Err(Error::State { .. }) => return Ok(()),
                 other => other?,
             };
-            let request = Request::Kill { exec_id: None, signal: SIGKILL, all: true };
+            let request = Request::Kill { exec_id: None, signal: SIGKILL, all: true, stop: false };
             // It may end of itself between the two.
             self.ask(request).ok();
             return watch.wait().map(drop);

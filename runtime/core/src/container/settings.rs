@@ -5,7 +5,10 @@
 //! `/etc/passwd` in the image's root is seen. Unknown fields are refused: a newer release wrote them.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+
+pub use isopod_monitor_protocol::launch::{Protocol, Restart};
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +83,26 @@ pub struct Settings {
     pub namespaces: Namespaces,
     /// How it is connected.
     pub network: Network,
+    /// Ports of the host that lead to it; ranges are one entry a port.
+    pub publish: Vec<Publish>,
+    /// Publish every exposed port on a free one of the host.
+    pub publish_all: bool,
+    /// Ports that it listens on, beside those that the image names.
+    pub expose: Vec<Port>,
+    /// Name servers instead of the host's.
+    pub dns: Vec<IpAddr>,
+    /// Search domains instead of the host's; a single `.`: none.
+    pub dns_search: Vec<String>,
+    /// Options of resolv.conf(5) instead of the host's.
+    pub dns_options: Vec<String>,
+    /// Lines of its `/etc/hosts`.
+    pub extra_hosts: Vec<ExtraHost>,
+    /// When it is started again.
+    pub restart: Restart,
+    /// How its health is looked after; replaces the image's where it says so.
+    pub health: HealthSettings,
+    /// Run a small init as its first process, which reaps and passes signals on (docker's `--init`).
+    pub init: bool,
     /// The first process's out-of-memory score, -1000 to 1000.
     pub oom_score_adj: Option<i32>,
     /// Annotations of the OCI specification.
@@ -146,6 +169,17 @@ pub enum Mount {
         /// Don't copy the image's content in at the first use.
         no_copy: bool,
     },
+    /// An image's file system, read-only unless `options` say `rw` (then what is written goes with the container).
+    Image {
+        /// The image's name; resolved and kept from the collector when the container is created.
+        source: String,
+        /// A folder inside it; empty: all.
+        subpath: String,
+        /// Absolute, in the container.
+        destination: String,
+        /// Options of mount(8).
+        options: Vec<String>,
+    },
     /// Memory.
     Tmpfs {
         /// Absolute, in the container.
@@ -173,6 +207,7 @@ impl Mount {
         match self {
             Self::Bind { destination, .. }
             | Self::Volume { destination, .. }
+            | Self::Image { destination, .. }
             | Self::Tmpfs { destination, .. }
             | Self::Other { destination, .. } => destination,
         }
@@ -226,6 +261,8 @@ pub enum Namespace {
     Host,
     /// The one that this path names.
     Path(PathBuf),
+    /// That of the container with this id, which must run when this one starts.
+    Container(String),
 }
 
 /// The namespaces that can be shared.
@@ -244,7 +281,7 @@ pub struct Namespaces {
 
 /// How a container is connected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind", content = "path")]
+#[serde(rename_all = "snake_case", tag = "kind", content = "value")]
 pub enum Network {
     /// A network namespace with nothing but a loopback device.
     #[default]
@@ -253,6 +290,80 @@ pub enum Network {
     Host,
     /// The network namespace that this path names.
     Namespace(PathBuf),
+    /// The network namespace of the container with this id, which must run when this one starts.
+    Container(String),
+    /// A network namespace on these networks, one device each; at least one.
+    Networks(Vec<Attachment>),
+}
+
+/// A container's place on a network, as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Attachment {
+    /// The network's name or id.
+    pub network: String,
+    /// Names beside the container's own, on this network.
+    pub aliases: Vec<String>,
+    /// A fixed address.
+    pub ip: Option<Ipv4Addr>,
+    /// A fixed address.
+    pub ip6: Option<Ipv6Addr>,
+    /// A fixed hardware address, as in `02:42:ac:11:00:02`.
+    pub mac: Option<String>,
+    /// The greatest gives the default route; among equals the first.
+    pub gateway_priority: i64,
+}
+
+/// A port of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// 1 to 65535.
+    pub port: u16,
+    /// Of which protocol.
+    pub protocol: Protocol,
+}
+
+/// A port of the host that leads to one of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// The host's address; `None`: all, IPv4 and IPv6.
+    pub host_ip: Option<IpAddr>,
+    /// The host's port; `None`: a free one, looked for at each start.
+    pub host_port: Option<u16>,
+    /// The container's.
+    pub container: Port,
+}
+
+/// A line of `/etc/hosts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtraHost {
+    /// The name.
+    pub name: String,
+    /// Its address; `None`: the host's on the container's first network (docker's `host-gateway`).
+    pub ip: Option<IpAddr>,
+}
+
+/// docker's `--health-…` and `--no-healthcheck`: what is set replaces the image's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthSettings {
+    /// No checks, whatever the image says.
+    pub disabled: bool,
+    /// `CMD` or `CMD-SHELL` and its words, as in the image's configuration.
+    pub test: Option<Vec<String>>,
+    /// Nanoseconds between checks.
+    pub interval: Option<u64>,
+    /// Nanoseconds that a check may take.
+    pub timeout: Option<u64>,
+    /// Nanoseconds after a start in which failures don't count.
+    pub start_period: Option<u64>,
+    /// Nanoseconds between checks in that time.
+    pub start_interval: Option<u64>,
+    /// Failures in a row before it is unhealthy.
+    pub retries: Option<u32>,
 }
 
 /// Where output is kept.
@@ -265,6 +376,13 @@ pub enum LogConfig {
     JsonFile {
         /// Bytes before a file is rotated.
         max_size: Option<u64>,
+        /// Files, the current one included.
+        max_files: u32,
+    },
+    /// docker's `local`: rotated by default, and meant to be read by `logs` alone.
+    Local {
+        /// Bytes before a file is rotated.
+        max_size: u64,
         /// Files, the current one included.
         max_files: u32,
     },

@@ -162,7 +162,7 @@ fn request<'r>(
     request.read_only_rootfs = settings.read_only;
     request.process = process(settings);
     request.security = security(settings);
-    request.namespaces = namespaces(settings);
+    request.namespaces = namespaces(settings)?;
     request.domainname.clone_from(&settings.domainname);
     for one in &settings.mounts {
         request.mounts.extend(request_mount(one)?);
@@ -228,24 +228,32 @@ fn security(settings: &Settings) -> Security {
     }
 }
 
-fn namespaces(settings: &Settings) -> namespaces::Namespaces {
-    let one = |namespace: &Namespace| match namespace {
-        Namespace::Private => namespaces::Namespace::New,
-        Namespace::Host => namespaces::Namespace::Host,
-        Namespace::Path(path) => namespaces::Namespace::Path(path.clone()),
+fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
+    let unsupported =
+        |what: &str| Error::Unsupported(format!("{what} is not part of this release"));
+    let one = |namespace: &Namespace| {
+        Ok(match namespace {
+            Namespace::Private => namespaces::Namespace::New,
+            Namespace::Host => namespaces::Namespace::Host,
+            Namespace::Path(path) => namespaces::Namespace::Path(path.clone()),
+            Namespace::Container(_) => return Err(unsupported("another container's namespace")),
+        })
     };
-    namespaces::Namespaces {
+    Ok(namespaces::Namespaces {
         network: match &settings.network {
             Network::None => namespaces::Namespace::New,
             Network::Host => namespaces::Namespace::Host,
             Network::Namespace(path) => namespaces::Namespace::Path(path.clone()),
+            Network::Container(_) | Network::Networks(_) => {
+                return Err(unsupported("a bridge network"));
+            }
         },
-        ipc: one(&settings.namespaces.ipc),
-        pid: one(&settings.namespaces.pid),
-        uts: one(&settings.namespaces.uts),
-        cgroup: one(&settings.namespaces.cgroup),
+        ipc: one(&settings.namespaces.ipc)?,
+        pid: one(&settings.namespaces.pid)?,
+        uts: one(&settings.namespaces.uts)?,
+        cgroup: one(&settings.namespaces.cgroup)?,
         ..namespaces::Namespaces::default()
-    }
+    })
 }
 
 /// Volumes become binds later, when their folders are known.
@@ -256,6 +264,11 @@ fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
             bind_source(source, *create_source)?;
             let recursive = !options.iter().any(|option| option == "bind");
             (MountKind::Bind { source: source.clone(), recursive }, destination, options)
+        }
+        Mount::Image { .. } => {
+            return Err(Error::Unsupported(
+                "mounting an image is not part of this release".to_owned(),
+            ));
         }
         Mount::Tmpfs { destination, options } => (MountKind::Tmpfs, destination, options),
         Mount::Other { fs_type, source, destination, options } => {

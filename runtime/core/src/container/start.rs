@@ -45,7 +45,7 @@ impl Container<'_> {
         self.write_spec(&spec)?;
         self.write_launch(rootfs)?;
         let mut connection = self.spawn_monitor()?;
-        match self.ask_on(&mut connection, Request::Run { attach, size })? {
+        match self.ask_on(&mut connection, Request::Run { attach, size, handed: Vec::new() })? {
             Reply::Started { pid } => {
                 let streams = attach.unwrap_or_default();
                 let session = Session::new(connection, streams, Some(pid), None)?;

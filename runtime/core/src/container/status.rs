@@ -23,7 +23,9 @@ const LOST: i32 = 255;
 ///
 /// ```text
 /// Created ──► Starting ──► Running ◄──► Paused
-///                │            │            │
+///                │  ▲         │            │
+///                │  │         ▼            │
+///                │  └──── Restarting       │
 ///                ▼            ▼            │
 ///              Failed       Exited ◄───────┘
 /// ```
@@ -39,6 +41,8 @@ pub enum Phase {
     Running,
     /// Its cgroup is frozen.
     Paused,
+    /// Its process ended, and its restart policy will start it again in a while.
+    Restarting,
     /// Its process ended.
     Exited,
     /// Its process could not be started.
@@ -49,7 +53,7 @@ impl Phase {
     /// Whether there is, or is about to be, a process.
     #[must_use]
     pub fn is_alive(self) -> bool {
-        matches!(self, Self::Starting | Self::Running | Self::Paused)
+        matches!(self, Self::Starting | Self::Running | Self::Paused | Self::Restarting)
     }
 
     /// A word for messages.
@@ -60,6 +64,7 @@ impl Phase {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Restarting => "restarting",
             Self::Exited => "not running",
             Self::Failed => "not running, since it could not be started",
         }
@@ -99,6 +104,7 @@ impl From<Status> for ContainerStatus {
             MonitorPhase::Starting => Phase::Starting,
             MonitorPhase::Running => Phase::Running,
             MonitorPhase::Paused => Phase::Paused,
+            MonitorPhase::Restarting => Phase::Restarting,
             MonitorPhase::Exited => Phase::Exited,
             MonitorPhase::Failed => Phase::Failed,
         };

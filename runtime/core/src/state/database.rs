@@ -13,9 +13,37 @@ use crate::{Error, Result};
 const BUSY: Duration = Duration::from_secs(60);
 
 /// `PRAGMA user_version` of the schema below.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = SCHEMAS.len() as i64;
 
-const SCHEMA: &str = "
+/// What each version adds to the one before.
+const SCHEMAS: [&str; 2] = [FIRST, NETWORKS];
+
+const NETWORKS: &str = "
+CREATE TABLE networks (
+    id      TEXT PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    created INTEGER NOT NULL,
+    labels  TEXT NOT NULL,
+    record  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE endpoints (
+    network   TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    container TEXT NOT NULL,
+    ip        TEXT,
+    ip6       TEXT,
+    record    TEXT NOT NULL,
+    PRIMARY KEY (network, namespace, container)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX endpoint_addresses ON endpoints (network, ip) WHERE ip IS NOT NULL;
+CREATE UNIQUE INDEX endpoint_addresses6 ON endpoints (network, ip6) WHERE ip6 IS NOT NULL;
+CREATE INDEX endpoints_of_containers ON endpoints (namespace, container);
+
+ALTER TABLE volumes ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
+";
+
+const FIRST: &str = "
 CREATE TABLE namespaces (
     name    TEXT PRIMARY KEY,
     created INTEGER NOT NULL,
@@ -245,8 +273,11 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have migrated between our look and our lock.
-    if user_version(&transaction)? < SCHEMA_VERSION {
-        transaction.execute_batch(SCHEMA)?;
+    let found = user_version(&transaction)?;
+    if found < SCHEMA_VERSION {
+        for schema in &SCHEMAS[usize::try_from(found).unwrap_or(0)..] {
+            transaction.execute_batch(schema)?;
+        }
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     transaction.commit()

@@ -18,6 +18,8 @@ pub struct VolumeRow {
     pub created: DateTime<Utc>,
     /// Labels.
     pub labels: Labels,
+    /// What its driver was told (`type`, `device`, `o`).
+    pub options: Labels,
 }
 
 impl VolumeRow {
@@ -28,6 +30,7 @@ impl VolumeRow {
             populated: row.get("populated")?,
             created: to_time(row.get("created")?),
             labels: json(row, "labels")?,
+            options: json(row, "options")?,
         })
     }
 
@@ -50,7 +53,7 @@ impl VolumeRow {
     /// Makes `name` if it is missing; whether it was.
     pub fn ensure(connection: &Connection, name: &str, anonymous: bool) -> rusqlite::Result<bool> {
         let added = connection
-            .prepare_cached("INSERT OR IGNORE INTO volumes VALUES (?1, ?2, 0, ?3, '{}')")?
+            .prepare_cached("INSERT OR IGNORE INTO volumes VALUES (?1, ?2, 0, ?3, '{}', '{}')")?
             .execute(params![name, anonymous, now()])?;
         Ok(added > 0)
     }

@@ -25,7 +25,7 @@ impl Monitor {
             (Role::Idle | Role::Session { .. }, Request::Resize { exec_id, size }) => {
                 self.resize(exec_id.as_deref(), size)
             }
-            (Role::First, Request::Run { attach, size }) => {
+            (Role::First, Request::Run { attach, size, .. }) => {
                 self.run_container(id, attach, size);
                 return;
             }
@@ -50,7 +50,7 @@ impl Monitor {
             Request::Exec { exec_id, process, streams, size } => {
                 self.run_exec(id, exec_id, *process, streams, size).map(|()| None)
             }
-            Request::Kill { exec_id, signal, all } => {
+            Request::Kill { exec_id, signal, all, .. } => {
                 self.kill(exec_id.as_deref(), signal, all).map(|()| Some(Reply::Ok))
             }
             Request::Pause => self.freeze(true),
@@ -58,6 +58,9 @@ impl Monitor {
             Request::Wait { exec_id } => self.wait(id, exec_id.as_deref()).map(|()| None),
             Request::ListExecs => Ok(Some(Reply::Execs { execs: self.execs() })),
             Request::ReopenLog => self.reopen_log(),
+            Request::SetRestart { .. } | Request::NetworkNamespace => {
+                Err((ErrorKind::Invalid, "this monitor can't do that".into()))
+            }
             Request::Run { .. } | Request::Resize { .. } => {
                 Err((ErrorKind::Invalid, "not allowed on this connection".into()))
             }

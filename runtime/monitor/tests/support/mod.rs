@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::client::{self, Connection};
 use isopod_monitor_protocol::filter::{Filter, Instruction};
-use isopod_monitor_protocol::launch::{Launch, Log, Rootfs};
+use isopod_monitor_protocol::launch::{Launch, Log, Restart, Rootfs};
 use isopod_monitor_protocol::message::{ErrorKind, Event, Reply, Request, Size, Streams};
 use isopod_monitor_protocol::status::{Exit, Status};
 use isopod_monitor_protocol::{VERSION, data};
@@ -88,6 +88,11 @@ impl Container {
             terminal: false,
             monitor_cgroup: top.join(format!("m{number}")),
             after_exit: Vec::new(),
+            restart: Restart::No,
+            health: None,
+            forwards: Vec::new(),
+            resolver: None,
+            journal: None,
         };
         let spec = spec(&path("state/rootfs"), &cgroup, args);
         let binary = tree::readonly_clone(Path::new(MONITOR)).unwrap();
@@ -154,7 +159,7 @@ impl Container {
     pub fn spawn(&self, attach: Option<Streams>, size: Option<Size>) -> Connection {
         self.write();
         let mut spawned = client::spawn(self.binary.as_fd(), &self.launch.data).unwrap();
-        spawned.connection.send(Request::Run { attach, size }).unwrap();
+        spawned.connection.send(Request::Run { attach, size, handed: Vec::new() }).unwrap();
         std::thread::spawn(move || spawned.starter.wait());
         spawned.connection
     }
@@ -212,7 +217,7 @@ impl Container {
     }
 
     pub fn kill(&self) {
-        let kill = Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false };
+        let kill = Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false, stop: false };
         assert_eq!(self.ask(kill), Reply::Ok);
     }
 

@@ -136,6 +136,8 @@ pub fn network(network: &Network) -> String {
         Network::None => "none".to_owned(),
         Network::Host => "host".to_owned(),
         Network::Namespace(path) => format!("ns:{}", path.display()),
+        Network::Container(id) => format!("container:{id}"),
+        Network::Networks(all) => all.first().map(|one| one.network.clone()).unwrap_or_default(),
     }
 }
 

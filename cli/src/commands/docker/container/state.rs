@@ -17,6 +17,7 @@ pub fn of(status: &ContainerStatus) -> State {
         Phase::Starting => State::Starting,
         Phase::Running => State::Running { since },
         Phase::Paused => State::Paused { since },
+        Phase::Restarting => State::Restarting { code, at },
         Phase::Exited => State::Exited { code, at },
         Phase::Failed => State::Failed { code, at },
     }

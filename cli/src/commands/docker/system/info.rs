@@ -65,7 +65,7 @@ fn counts(context: &Context) -> Result<Counts, Error> {
     counts.stopped += listing.damaged.len();
     for container in listing.containers {
         match container.status().map(|status| status.phase) {
-            Ok(Phase::Running | Phase::Starting) => counts.running += 1,
+            Ok(Phase::Running | Phase::Starting | Phase::Restarting) => counts.running += 1,
             Ok(Phase::Paused) => counts.paused += 1,
             Ok(Phase::Created | Phase::Exited | Phase::Failed) | Err(_) => counts.stopped += 1,
         }

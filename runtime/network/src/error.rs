@@ -1,0 +1,43 @@
+//! What can go wrong, with the object it went wrong with.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::model::Protocol;
+
+/// Shorthand.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a network could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused; `action` is a verb phrase, `object` a device, address, table or path.
+    #[error("cannot {action} {object}: {source}")]
+    Kernel {
+        /// As in `make the bridge`.
+        action: &'static str,
+        /// Which.
+        object: String,
+        /// Its words.
+        source: io::Error,
+    },
+    /// Somebody else has the port.
+    #[error("port {address}/{protocol} is in use already")]
+    PortInUse {
+        /// The host's address and port.
+        address: SocketAddr,
+        /// Of which protocol.
+        protocol: Protocol,
+    },
+    /// The host has no such address.
+    #[error("the host has no address {address} to publish port {}/{protocol} on", address.port())]
+    NoSuchAddress {
+        /// The host's address and port.
+        address: SocketAddr,
+        /// Of which protocol.
+        protocol: Protocol,
+    },
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+}
