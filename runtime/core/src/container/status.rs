@@ -140,6 +140,8 @@ impl Container<'_> {
                     return self.record_loss(again, "the machine was started anew");
                 }
                 self.clean_up_after_monitor()?;
+                // Nobody else has seen its end.
+                self.release_networks()?;
                 match self.read_status()? {
                     Some(last) if !ContainerStatus::from(last.clone()).phase.is_alive() => {
                         Ok(last.into())
