@@ -36,6 +36,7 @@ pub use settings::{
     AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Seccomp,
     Settings,
 };
+pub(crate) use spec::mount;
 pub use start::Started;
 pub use stats::Stats;
 pub use status::{ContainerStatus, Phase};

@@ -54,6 +54,7 @@ impl Containers<'_> {
                     options: Vec::new(),
                     copy: false,
                     anonymous: volume.anonymous,
+                    subpath: String::new(),
                 });
                 let record = Record::unreadable(&row, volumes.collect());
                 Container { runtime: self.runtime, row, record }.remove(options)

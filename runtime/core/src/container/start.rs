@@ -46,9 +46,9 @@ impl Container<'_> {
         self.write_spec(&spec)?;
         self.write_launch(rootfs)?;
         let mut connection = self.spawn_monitor()?;
+        self.record_start(attach.is_some());
         match self.ask_on(&mut connection, Request::Run { attach, size, handed: Vec::new() })? {
             Reply::Started { pid } => {
-                self.record_start(attach.is_some());
                 let streams = attach.unwrap_or_default();
                 let session = Session::new(connection, streams, Some(pid), None)?;
                 Ok(Started { pid, session })
@@ -57,7 +57,7 @@ impl Container<'_> {
         }
     }
 
-    /// In docker's order: who looks on, what is mounted, the start.
+    /// What comes before a start; the monitor records that itself, since the end may follow at once.
     fn record_start(&self, is_attached: bool) {
         if is_attached {
             self.happened("attach", &[]);
@@ -72,7 +72,6 @@ impl Container<'_> {
                 .with("read/write", (!is_read_only).to_string());
             self.runtime.record(&entry);
         }
-        self.happened("start", &[]);
     }
 
     /// Writes the specification, and its filter as the monitor loads it.
