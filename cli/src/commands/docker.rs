@@ -5,6 +5,7 @@ pub mod image;
 mod inspect;
 mod prune;
 mod system;
+mod volume;
 
 use super::Entry;
 
@@ -37,5 +38,6 @@ pub const TABLE: &[Entry] = &[
     image::TAG,
     container::UNPAUSE,
     system::VERSION,
+    Entry::noun("volume", "Manage volumes", volume::TABLE),
     container::WAIT,
 ];

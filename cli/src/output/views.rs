@@ -8,3 +8,4 @@ pub mod images;
 pub mod info;
 pub mod labels;
 pub mod state;
+pub mod volumes;
