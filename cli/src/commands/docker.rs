@@ -15,6 +15,7 @@ pub const TABLE: &[Entry] = &[
     system::COMPLETION,
     Entry::noun("container", "Manage containers", container::TABLE),
     container::CREATE,
+    system::EVENTS,
     container::EXEC,
     Entry::noun("image", "Manage images", image::TABLE),
     image::LIST.named("images"),
