@@ -3,6 +3,7 @@
 
 pub mod container_inspect;
 pub mod containers;
+pub mod disk_usage;
 pub mod events;
 pub mod image_inspect;
 pub mod images;

@@ -25,6 +25,7 @@ mod reserve;
 mod runtime;
 pub mod snapshot;
 pub mod state;
+mod usage;
 pub mod volume;
 
 pub use config::{Config, MonitorProgram};
