@@ -3,7 +3,9 @@
 pub mod container;
 pub mod image;
 mod inspect;
+mod prune;
 mod system;
+mod volume;
 
 use super::Entry;
 
@@ -13,6 +15,7 @@ pub const TABLE: &[Entry] = &[
     system::COMPLETION,
     Entry::noun("container", "Manage containers", container::TABLE),
     container::CREATE,
+    system::EVENTS,
     container::EXEC,
     Entry::noun("image", "Manage images", image::TABLE),
     image::LIST.named("images"),
@@ -36,5 +39,6 @@ pub const TABLE: &[Entry] = &[
     image::TAG,
     container::UNPAUSE,
     system::VERSION,
+    Entry::noun("volume", "Manage volumes", volume::TABLE),
     container::WAIT,
 ];

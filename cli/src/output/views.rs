@@ -3,8 +3,11 @@
 
 pub mod container_inspect;
 pub mod containers;
+pub mod disk_usage;
+pub mod events;
 pub mod image_inspect;
 pub mod images;
 pub mod info;
 pub mod labels;
 pub mod state;
+pub mod volumes;

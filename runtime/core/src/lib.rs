@@ -7,6 +7,7 @@
 //! - [`container`]: one verb a file; a container's process belongs to its monitor, never to us.
 //! - [`network`]: networks, addresses, published ports, names.
 //! - [`volume`]: folders that outlive containers.
+//! - [`event`]: the journal of what happens.
 //! - [`state`]: the database that many processes share.
 //!
 //! Nothing here prints, exits or reads the environment.
@@ -16,6 +17,7 @@ pub mod config;
 pub mod container;
 pub mod content;
 pub mod error;
+pub mod event;
 pub mod id;
 pub mod image;
 pub mod layout;
@@ -25,6 +27,7 @@ mod reserve;
 mod runtime;
 pub mod snapshot;
 pub mod state;
+mod usage;
 pub mod volume;
 
 pub use config::{Config, MonitorProgram};

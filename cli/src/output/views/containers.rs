@@ -34,7 +34,7 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("HealthStatus", "HEALTH STATUS"),
 ];
 /// Characters of a command that are shown.
-const COMMAND: usize = 20;
+pub(super) const COMMAND: usize = 20;
 /// Characters of a mount's name that are shown.
 const MOUNT: usize = 15;
 
@@ -111,7 +111,7 @@ pub fn short_id(id: &str) -> &str {
 }
 
 /// At most `length` characters, the last an ellipsis where some are left out.
-fn ellipsis(text: &str, length: usize) -> String {
+pub(super) fn ellipsis(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
     }
@@ -119,7 +119,7 @@ fn ellipsis(text: &str, length: usize) -> String {
 }
 
 /// Go's `strconv.Quote`: printable text in quotes, the rest escaped.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

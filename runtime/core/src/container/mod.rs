@@ -39,6 +39,7 @@ pub use settings::{
     AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
     Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings,
 };
+pub(crate) use spec::mount;
 pub use start::Started;
 pub use stats::Stats;
 pub use status::{ContainerStatus, Phase};
@@ -63,6 +64,10 @@ impl<'a> Container<'a> {
     fn from_row(runtime: &'a Runtime, row: ContainerRow) -> Result<Self> {
         let record = Record::parse(&row)?;
         Ok(Self { runtime, row, record })
+    }
+
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
     }
 
     /// Its id.

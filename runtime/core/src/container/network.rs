@@ -11,7 +11,7 @@ use isopod_monitor_protocol::state;
 use super::settings::Network;
 use super::{Attachment, Container};
 use crate::network::{Networks, Reserved};
-use crate::{Error, Result, Runtime};
+use crate::{Error, Result};
 
 /// How long a monitor whose container has ended may take to let its sockets go.
 const LAST_ACTS: Duration = Duration::from_secs(2);
@@ -51,11 +51,6 @@ impl Parcel {
 }
 
 impl<'a> Container<'a> {
-    /// The instance that it belongs to.
-    pub(crate) fn runtime(&self) -> &'a Runtime {
-        self.runtime
-    }
-
     /// Takes what the settings say; refused where somebody else has it.
     pub(super) fn take_places(&self) -> Result<Places<'a>> {
         match &self.record.settings.network {

@@ -16,6 +16,7 @@ use oci_spec::runtime::Spec;
 
 use super::network::Places;
 use super::{Container, Phase, Session};
+use crate::event::Entry;
 use crate::layout::private_folder;
 use crate::snapshot::view;
 use crate::state::ContainerRow;
@@ -56,6 +57,7 @@ impl Container<'_> {
             };
             Ok::<_, Error>((connection?, parcel?))
         })?;
+        self.record_start(attach.is_some());
         let run = Request::Run { attach, size, handed: parcel.kinds.clone() };
         match self.ask_on_with(&mut connection, run, &parcel.borrowed())? {
             Reply::Started { pid } => {
@@ -78,6 +80,23 @@ impl Container<'_> {
         self.write_spec(&spec)?;
         self.write_launch(rootfs, places)?;
         self.spawn_monitor()
+    }
+
+    /// What comes before a start; the monitor records that itself, since the end may follow at once.
+    fn record_start(&self, is_attached: bool) {
+        if is_attached {
+            self.happened("attach", &[]);
+        }
+        for volume in &self.record.volumes {
+            let is_read_only = volume.options.iter().any(|option| option == "ro");
+            let entry = Entry::now("volume", "mount", &volume.name)
+                .with("container", self.id())
+                .with("destination", volume.destination.as_str())
+                .with("driver", "local")
+                .with("propagation", "")
+                .with("read/write", (!is_read_only).to_string());
+            self.runtime.record(&entry);
+        }
     }
 
     /// Writes the specification, and its filter as the monitor loads it.
