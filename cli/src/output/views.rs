@@ -9,5 +9,7 @@ pub mod image_inspect;
 pub mod images;
 pub mod info;
 pub mod labels;
+pub mod network_inspect;
+pub mod networks;
 pub mod state;
 pub mod volumes;

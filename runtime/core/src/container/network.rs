@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::launch::{Forward, Resolver};
 use isopod_monitor_protocol::message::{Handed, Reply, Request};
@@ -11,10 +10,8 @@ use isopod_monitor_protocol::state;
 use super::settings::Network;
 use super::{Attachment, Container};
 use crate::network::{Networks, Reserved};
+use crate::state::{ContainerRow, Durability};
 use crate::{Error, Result};
-
-/// How long a monitor whose container has ended may take to let its sockets go.
-const LAST_ACTS: Duration = Duration::from_secs(2);
 
 /// What a start takes on networks before anything else.
 #[derive(Debug)]
@@ -92,12 +89,19 @@ impl<'a> Container<'a> {
         self.state().join(state::RESOLVER)
     }
 
-    /// Waits until the monitor of an earlier run, which has ended, has let go of what it held.
-    pub(crate) fn await_last_monitor(&self) {
-        let deadline = Instant::now() + LAST_ACTS;
-        while self.has_monitor().unwrap_or(false) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+    /// Keeps another network setting for its next starts.
+    pub(crate) fn keep_network(&self, network: Network) -> Result<()> {
+        let mut record = self.record.clone();
+        record.settings.network = network;
+        let (namespace, id, text) = (self.namespace(), self.id(), record.to_text());
+        let state = self.runtime.state();
+        state.write(Durability::Power, |transaction| {
+            let kept = ContainerRow::set_record(transaction, namespace, id, &text);
+            match kept.map_err(state.error())? {
+                true => Ok(()),
+                false => Err(Error::NotFound { what: "container", name: self.name().to_owned() }),
+            }
+        })
     }
 
     /// Gives back what it had on its networks: for whoever holds its operation lock and saw its end.

@@ -125,7 +125,7 @@ impl Container<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was removed since it was looked up.
-    pub(super) fn lock_operation(&self) -> Result<Lock> {
+    pub(crate) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
         let path = folder.join("operation.lock");
         let lock = loop {

@@ -5,6 +5,7 @@
 //! their container runs.
 
 mod addresses;
+mod connect;
 mod create;
 mod endpoint;
 mod find;
@@ -19,6 +20,7 @@ mod wire;
 pub use addresses::Pool;
 pub use create::CreateNetwork;
 pub use find::{Network, Networks};
+pub use isopod_network::{Error as KernelError, Prefix, Warning};
 pub use record::{DriverKind, EndpointRecord, NetworkRecord, Published};
 
 pub use endpoint::{Endpoint, parse_mac};

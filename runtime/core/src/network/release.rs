@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use std::time::{Duration, Instant};
+
+use isopod_monitor_protocol::state;
 use isopod_sys::lock::Lock;
 
 use super::endpoint::Endpoint;
@@ -10,6 +13,9 @@ use super::ports;
 use crate::container::{Container, Network as SettingsNetwork, Record};
 use crate::state::{ContainerRow, Durability, NetworkRow};
 use crate::{Error, Result, Runtime};
+
+/// How long a monitor whose container has ended may take to let its sockets go.
+const LAST_ACTS: Duration = Duration::from_secs(2);
 
 /// The file in a container's state folder that says that another one lives in its network namespace, which
 /// then outlives the container.
@@ -26,8 +32,21 @@ impl Networks<'_> {
         if endpoints.is_empty() {
             return Ok(());
         }
+        if endpoints.iter().any(|endpoint| !endpoint.record.ports.is_empty()) {
+            // It holds the ports' sockets until its last acts are done.
+            self.await_monitor(namespace, id);
+        }
         let marker = self.runtime.layout().container_state(namespace, id).join(SHARED);
         self.release_these(&endpoints, marker.exists())
+    }
+
+    /// Waits until a container's monitor, whose container has ended, is gone.
+    pub(super) fn await_monitor(&self, namespace: &str, id: &str) {
+        let lock = self.runtime.layout().container_state(namespace, id).join(state::LOCK);
+        let deadline = Instant::now() + LAST_ACTS;
+        while matches!(Lock::try_exclusive(&lock), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// As [`Networks::release`], devices and all.
@@ -105,15 +124,9 @@ impl Container<'_> {
     /// # Errors
     /// The kernel refuses to take something away.
     pub fn release_if_over(&self) -> Result<()> {
-        let path = self.state().join("operation.lock");
-        let _operation = match Lock::try_exclusive(&path) {
-            Ok(Some(lock)) => Some(lock),
-            // Whoever has it sees to it.
-            Ok(None) => return Ok(()),
-            // A boot took the folder away: nothing of it is left.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::io("cannot lock", &path)(error)),
-        };
+        if self.runtime().networks().endpoints_of(self.namespace(), self.id())?.is_empty() {
+            return Ok(());
+        }
         let is_alive = match self.status() {
             Ok(status) => status.phase.is_alive(),
             // It can't be told: what is not given back does less harm than what is taken from a living one.
@@ -121,8 +134,26 @@ impl Container<'_> {
         };
         match is_alive {
             true => Ok(()),
-            false => self.runtime().networks().release(self.namespace(), self.id()),
+            false => self.release_unless_busy(),
         }
+    }
+
+    /// Gives back what it had on its networks, unless somebody is starting, stopping or removing it, who sees
+    /// to that. The caller has just seen that it does not run.
+    pub(crate) fn release_unless_busy(&self) -> Result<()> {
+        let path = self.state().join("operation.lock");
+        let _operation = match Lock::try_exclusive(&path) {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => return Ok(()),
+            // A boot took the folder away: nothing of it is left.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::io("cannot lock", &path)(error)),
+        };
+        // Somebody may have started it between our look and our lock.
+        if self.has_monitor()? && self.claims_life()? {
+            return Ok(());
+        }
+        self.runtime().networks().release(self.namespace(), self.id())
     }
 }
 

@@ -58,7 +58,6 @@ impl<'a> Reserved<'a> {
             // Maybe by one that was killed, and what it had has not been given back yet.
             Err(Error::InUse { .. } | Error::Network(NetworkError::PortInUse { .. })) => {
                 networks.reclaim()?;
-                container.await_last_monitor();
                 Self::attempt(networks, container, attachments)
             }
             other => other,
