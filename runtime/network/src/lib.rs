@@ -10,7 +10,16 @@
 //! Nothing here knows a database or a container: callers say what is to be there, and keep the record of
 //! it. Every call may be repeated: what is there already is left as it is.
 
+mod bridge;
+mod conntrack;
+mod driver;
+mod firewall;
 mod host;
+mod link;
+mod macvlan;
+mod netlink;
+mod nft;
+mod sysctl;
 
 pub mod error;
 pub mod model;

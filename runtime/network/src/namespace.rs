@@ -8,6 +8,7 @@ use std::thread;
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::error::{Error, Result};
+use crate::link::{self, Links};
 
 /// A new network namespace with `lo` up, kept by the descriptor (and by whoever joins it).
 ///
@@ -18,6 +19,8 @@ pub fn create() -> Result<OwnedFd> {
     // A thread of its own is the only part of this process that ever changes its namespace.
     on_a_thread(|| {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed("make", errno.into()))?;
+        let mut links = Links::open().map_err(|e| failed("open a socket in", e.into()))?;
+        links.change(&[link::set_up("lo")], &[]).map_err(|e| failed("put lo up in", e.into()))?;
         let netns = File::open("/proc/thread-self/ns/net").map_err(|e| failed("open", e))?;
         Ok(OwnedFd::from(netns))
     })?
