@@ -161,9 +161,10 @@ fn a_container_has_none_of_its_callers_groups_and_keys() {
 /// program count as private or not by whether another monitor happens to run.
 fn holdings(pid: i32) -> (u64, usize) {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    // Not what is dirty: of a program that was just linked, pages of the file are.
     let private = rollup
         .lines()
-        .filter(|line| line.starts_with("Private_Dirty"))
+        .filter(|line| line.starts_with("Anonymous:"))
         .map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap());
     (private.sum(), fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count())
 }
