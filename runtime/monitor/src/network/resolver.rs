@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::launch::Resolver;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recvfrom, sendto};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::monitor::unused;
 use crate::poll::{Interest, Part, Poller, Token, Watched};
@@ -278,6 +279,7 @@ fn patience(left: usize) -> Duration {
 
 /// A number that nobody can guess.
 fn random_id() -> io::Result<u16> {
-    let number = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok((number & 0xffff) as u16)
+    let mut bytes = [0; 2];
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u16::from_ne_bytes(bytes))
 }
