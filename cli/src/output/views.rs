@@ -10,6 +10,8 @@ pub mod images;
 pub mod info;
 pub mod labels;
 pub mod network_inspect;
+pub mod network_settings;
 pub mod networks;
+pub mod ports;
 pub mod state;
 pub mod volumes;

@@ -103,7 +103,9 @@ impl Networks<'_> {
             self.tell(container)
         };
         let result = made();
-        if result.is_err() {
+        if result.is_ok() {
+            self.happened("connect", network, Some(container.id()));
+        } else {
             // The error to report is why; what is left has a row, by which it is found.
             self.release_these(&endpoints, true).ok();
         }
@@ -136,6 +138,7 @@ impl Networks<'_> {
             self.move_to_another(container, rest, has_default, &ports)?;
         }
         self.write_names(network)?;
+        self.happened("disconnect", network, Some(container.id()));
         self.tell(container)
     }
 
@@ -164,7 +167,9 @@ impl Networks<'_> {
             state.write(Durability::Process, |transaction| {
                 endpoint.to_row().set_record(transaction).map_err(state.error())
             })?;
-            host.connect(&model, netns.as_fd(), &endpoint.to_model())?;
+            if default {
+                host.lead_through(&model, netns.as_fd(), &endpoint.to_model())?;
+            }
             host.publish(&ports::to_maps(&endpoint.record.ports))?;
             return Ok(());
         }

@@ -91,7 +91,10 @@ impl Networks<'_> {
         })?;
         let network = Network::from_row(row)?;
         match self.make(&network) {
-            Ok(warnings) => Ok((network, warnings)),
+            Ok(warnings) => {
+                self.happened("create", &network, None);
+                Ok((network, warnings))
+            }
             Err(error) => {
                 if let Err(second) = self.forget(&network) {
                     tracing::warn!(network = network.name, error = %second, "cannot undo a failed create");

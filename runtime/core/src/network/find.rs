@@ -63,6 +63,10 @@ impl<'a> Networks<'a> {
         Self { runtime }
     }
 
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
+    }
+
     /// All, the built-in ones among them, oldest first.
     ///
     /// # Errors

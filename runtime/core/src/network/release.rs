@@ -69,7 +69,9 @@ impl Networks<'_> {
                 state.write(Durability::Process, |transaction| {
                     endpoint.to_row().delete(transaction).map_err(state.error())
                 })?;
-                network.map_or(Ok(()), |network| self.write_names(&network))
+                let Some(network) = network else { return Ok(()) };
+                self.happened("disconnect", &network, Some(&endpoint.container));
+                self.write_names(&network)
             });
             if let Err(error) = result {
                 failure = failure.or(Some(error));

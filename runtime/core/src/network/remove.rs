@@ -5,6 +5,7 @@ use std::io;
 
 use isopod_sys::lock::Lock;
 
+use super::DEFAULT;
 use super::find::{Network, Networks};
 use crate::layout::private_folder;
 use crate::state::{Durability, EndpointRow, NetworkRow};
@@ -48,6 +49,9 @@ impl Networks<'_> {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
+        if removed.is_empty() {
+            self.remove_last()?;
+        }
         failure.map_or(Ok(removed), Err)
     }
 
@@ -64,7 +68,27 @@ impl Networks<'_> {
             _ => {}
         }
         drop(lock);
-        Ok(())
+        self.happened("destroy", network, None);
+        self.remove_last()
+    }
+
+    /// With the last network that somebody made goes what all of them share, the default bridge among it; a
+    /// container that asks for that makes it anew.
+    fn remove_last(&self) -> Result<()> {
+        let bridge = self.find(DEFAULT)?;
+        let folder = self.folder(&bridge.id);
+        let path = folder.join("lock");
+        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+        // Somebody is just joining it.
+        let Some(_lock) = Lock::try_exclusive(&path).map_err(Error::io("cannot lock", &path))?
+        else {
+            return Ok(());
+        };
+        let is_last = self.list()?.iter().all(Network::is_built_in);
+        match is_last && self.all_endpoints()?.is_empty() {
+            true => Ok(self.host()?.remove_all()?),
+            false => Ok(()),
+        }
     }
 
     fn refuse_used(&self, network: &Network) -> Result<()> {

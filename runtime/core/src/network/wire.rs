@@ -157,6 +157,9 @@ impl<'a> Reserved<'a> {
 
     /// The container runs: from now on its end gives all of this back.
     pub(crate) fn keep(mut self) {
+        for place in &self.plan.places {
+            self.networks.happened("connect", &place.network, Some(&self.container.1));
+        }
         self.is_kept = true;
     }
 }

@@ -1,12 +1,12 @@
 //! `port`: where a container's ports are published.
 
-use isopod_runtime::container::Protocol;
 use isopod_runtime::network::Published;
 
 use super::ports;
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
+use crate::output::views::ports::word;
 
 /// List where a container's ports are published, or where one of them is
 #[derive(Debug, clap::Args)]
@@ -55,15 +55,5 @@ impl Verb for Args {
             context.printer.line(port.host)?;
         }
         Ok(0)
-    }
-}
-
-/// docker's word.
-#[must_use]
-pub fn word(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Sctp => "sctp",
     }
 }
