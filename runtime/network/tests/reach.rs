@@ -4,10 +4,14 @@
 
 mod stage;
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
 use isopod_network::Driver;
 use stage::{
-    Bridged, HOST, HOST6, PATIENCE, SILENCE, Stage, ask_udp, bridge, inside, is_silent, run, serve,
-    serve_udp, tcp, told, udp, udp_socket,
+    Bridged, HOST, HOST6, PATIENCE, SILENCE, Stage, WORLD, ask_udp, bridge, inside, is_silent, nft,
+    run, serve, serve_udp, tcp, told, udp, udp_socket,
 };
 
 /// Row 21 of the security table.
@@ -274,12 +278,39 @@ fn what_is_not_published_is_not_reached_from_the_world() {
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
+/// Row 24 of the security table: networks behind the host are no news to the world.
+#[test]
+fn what_belongs_to_no_connection_does_not_leave_under_a_containers_address() {
+    let stage = Stage::new();
+    let network = bridge(1);
+    stage.ensure(&network);
+    // Connections are known from their beginning or not at all.
+    stage.within(|| fs::write("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0").unwrap());
+    let client = stage.container(&network, 2);
+    let server = inside(&stage.world, || TcpListener::bind("0.0.0.0:80")).unwrap();
+    inside(&stage.world, || {
+        nft("table inet watch {\n chain in { type filter hook input priority 0;\n \
+             ip saddr 10.1.0.0/24 counter\n }\n}");
+    });
+    let mut stream = inside(&client, || TcpStream::connect((WORLD, 80))).unwrap();
+    let (mut accepted, peer) = server.accept().unwrap();
+    assert_eq!(peer.ip().to_string(), HOST);
+    stream.write_all(b"known").unwrap();
+    accepted.read_exact(&mut [0; 5]).unwrap();
+    // The host forgets it, as one that was booted meanwhile.
+    stage.within(|| run("conntrack -F"));
+    stream.write_all(b"unknown").unwrap();
+    std::thread::sleep(SILENCE);
+    let seen = inside(&stage.world, || run("nft list table inet watch"));
+    assert!(seen.contains("counter packets 0 "), "{seen}");
+}
+
 /// Lets a namespace send to 127.0.0.1 over its wire, as an attacker with privileges in there can.
 fn unbind_loopback(netns: &std::os::fd::OwnedFd, gateway: &str) {
     inside(netns, || {
         for name in ["all", "default"] {
             let path = format!("/proc/sys/net/ipv4/conf/{name}/route_localnet");
-            std::fs::write(path, "1").unwrap();
+            fs::write(path, "1").unwrap();
         }
         run("ip addr del 127.0.0.1/8 dev lo");
         run(&format!("ip route add 127.0.0.0/8 via {gateway}"));
