@@ -246,9 +246,10 @@ fn several_commands_at_a_time_make_one_network() {
 }
 
 fn settings(folder: &Path, found: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    // Devices of containers that went come and go.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             settings(&path, found);
         } else if let Ok(value) = fs::read_to_string(&path) {
             found.insert(path.display().to_string(), value.trim().to_owned());
