@@ -28,6 +28,10 @@ impl Plumbing for Bridge {
             Some(link) => self.checked(link)?,
             None => self.make(links, network)?,
         };
+        if is_new || link.alias.is_none() && self.is_ours(&link, network) {
+            let message = link::set_alias(&self.device, &self.alias);
+            links.change(&[message], &[]).map_err(refused("mark the bridge", &self.device))?;
+        }
         self.set_up(links, network, &link).inspect_err(|_| {
             if is_new {
                 // The error that is told is the first one.
@@ -36,11 +40,11 @@ impl Plumbing for Bridge {
         })
     }
 
-    fn remove(&self, links: &mut Links, _network: &Network) -> Result<()> {
+    fn remove(&self, links: &mut Links, network: &Network) -> Result<()> {
         let known = links.find(&self.device).map_err(refused("ask for", &self.device))?;
         // A bridge that was there before us stays.
         match known {
-            Some(link) if link.alias.as_ref() == Some(&self.alias) => remove(links, &self.device),
+            Some(link) if self.is_ours(&link, network) => remove(links, &self.device),
             _ => Ok(()),
         }
     }
@@ -91,7 +95,26 @@ fn port(endpoint: &Endpoint) -> String {
     format!("veth{}", endpoint.tag)
 }
 
+/// The bridge's hardware address: of its IPv4 address as its containers', else of the network's id.
+fn own_mac(network: &Network) -> [u8; 6] {
+    let gateway = network.ipv4.and_then(|subnet| subnet.gateway);
+    let of_id = || u32::from_str_radix(network.id.get(..8)?, 16).ok();
+    let [a, b, c, d] = match gateway {
+        Some(gateway) => gateway.octets(),
+        None => of_id().unwrap_or_default().to_be_bytes(),
+    };
+    [0x02, 0x42, a, b, c, d]
+}
+
 impl Bridge {
+    /// Whether a bridge is of our making: marked, or its maker was killed before it could.
+    fn is_ours(&self, link: &Link, network: &Network) -> bool {
+        match &link.alias {
+            Some(alias) => *alias == self.alias,
+            None => link.mac == Some(own_mac(network)),
+        }
+    }
+
     fn checked(&self, link: Link) -> Result<Link> {
         if link.kind.as_deref() == Some("bridge") {
             return Ok(link);
@@ -104,16 +127,12 @@ impl Bridge {
             Some(mtu) => mtu,
             None => default_mtu(links)?,
         };
-        let mac = network.ipv4.and_then(|subnet| subnet.gateway).map(|gateway| {
-            let [a, b, c, d] = gateway.octets();
-            [0x02, 0x42, a, b, c, d]
-        });
-        let mut messages = vec![link::add_bridge(&self.device, mac, mtu, &self.alias)];
+        let mut messages = vec![link::add_bridge(&self.device, own_mac(network), mtu)];
         if network.ipv6.is_none() && sysctl::has_ipv6() {
             // While it is down: no address of the link is there before it is told not to be.
             messages.push(link::without_link_local(&self.device));
         }
-        // Two commands may make it at the same time: the second finds it.
+        // Two commands may make it at the same time: one finds it.
         links
             .change(&messages, &[Errno::EXIST])
             .map_err(refused("make the bridge", &self.device))?;

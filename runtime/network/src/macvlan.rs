@@ -35,11 +35,12 @@ impl Plumbing for Macvlan {
 
     fn remove(&self, links: &mut Links, network: &Network) -> Result<()> {
         let name = self.parent_of(network);
-        match links.find(&name).map_err(refused("ask for", &name))? {
+        let is_ours = match links.find(&name).map_err(refused("ask for", &name))? {
             // Whoever made a device takes it away: of the host's own, nothing.
-            Some(link) if link.alias.as_ref() == Some(&self.alias) => remove(links, &name),
-            _ => Ok(()),
-        }
+            Some(link) => self.parent.is_none() || link.alias.as_ref() == Some(&self.alias),
+            None => false,
+        };
+        if is_ours { remove(links, &name) } else { Ok(()) }
     }
 
     fn connect(
@@ -115,21 +116,27 @@ impl Macvlan {
         let (below, id) = name.rsplit_once('.').ok_or_else(missing)?;
         let id: u16 = id.parse().ok().filter(|id| (1..4095).contains(id)).ok_or_else(missing)?;
         let below = find(links, below).map_err(|_| missing())?;
-        let message = link::add_vlan(name, below.index, id, &self.alias);
-        links.change(&[message], &[Errno::EXIST]).map_err(refused("make the VLAN", name))
+        let failed = || refused("make the VLAN", name);
+        match links.change(&[link::add_vlan(name, below.index, id)], &[]) {
+            // Somebody else's, or of another command of ours.
+            Err(refused) if refused.errno == Errno::EXIST => Ok(()),
+            result => result
+                .and_then(|()| links.change(&[link::set_alias(name, &self.alias)], &[]))
+                .map_err(failed()),
+        }
     }
 
     /// A parent that leads nowhere. A kernel without dummy devices has pairs: one whose other end
     /// nobody holds does the same.
     fn make_dummy(&self, links: &mut Links, name: &str) -> Result<()> {
-        let alias = &self.alias;
         let failed = refused("make the device", name);
-        match links.change(&[link::add_dummy(name, alias)], &[Errno::EXIST]) {
+        let alias = link::set_alias(name, &self.alias);
+        match links.change(&[link::add_dummy(name), alias.clone()], &[Errno::EXIST]) {
             Err(refused) if refused.errno == Errno::OPNOTSUPP => {}
             result => return result.map_err(failed),
         }
         let other = name.replacen("dm-", "dn-", 1);
-        let mut messages = vec![link::add_veth_pair(name, &other, alias), link::set_up(&other)];
+        let mut messages = vec![link::add_veth_pair(name, &other), link::set_up(&other), alias];
         if sysctl::has_ipv6() {
             messages.push(link::without_link_local(name));
             messages.push(link::without_link_local(&other));

@@ -61,15 +61,12 @@ const AF_UNSPEC: u8 = 0;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
-/// A bridge that is down, with an alias that says whose it is.
+/// A bridge that is down. Without an address of its own it would take one of its ports', and another
+/// when that goes.
 #[must_use]
-pub fn add_bridge(name: &str, mac: Option<[u8; 6]>, mtu: u32, alias: &str) -> Message {
+pub fn add_bridge(name: &str, mac: [u8; 6], mtu: u32) -> Message {
     let mut message = new_link(CREATE | EXCL, name, false);
-    // Without an address of its own a bridge takes one of its ports', and another when that goes.
-    if let Some(mac) = mac {
-        message.bytes(ADDRESS, &mac);
-    }
-    message.native32(MTU, mtu).text(IFALIAS, alias);
+    message.bytes(ADDRESS, &mac).native32(MTU, mtu);
     message.nest(LINKINFO, |info| {
         info.text(INFO_KIND, "bridge");
     });
@@ -100,9 +97,8 @@ pub fn add_veth(
 
 /// A pair of devices that are both here, the first up.
 #[must_use]
-pub fn add_veth_pair(name: &str, peer: &str, alias: &str) -> Message {
+pub fn add_veth_pair(name: &str, peer: &str) -> Message {
     let mut message = new_link(CREATE | EXCL, name, true);
-    message.text(IFALIAS, alias);
     add_veth_info(&mut message, |end| {
         end.text(IFNAME, peer);
     });
@@ -148,9 +144,9 @@ pub fn add_macvlan(
 
 /// The device of a VLAN on the device `parent`, up.
 #[must_use]
-pub fn add_vlan(name: &str, parent: u32, id: u16, alias: &str) -> Message {
+pub fn add_vlan(name: &str, parent: u32, id: u16) -> Message {
     let mut message = new_link(CREATE | EXCL, name, true);
-    message.native32(LINK, parent).text(IFALIAS, alias);
+    message.native32(LINK, parent);
     message.nest(LINKINFO, |info| {
         info.text(INFO_KIND, "vlan");
         info.nest(INFO_DATA, |data| {
@@ -162,9 +158,8 @@ pub fn add_vlan(name: &str, parent: u32, id: u16, alias: &str) -> Message {
 
 /// A device that leads nowhere, up.
 #[must_use]
-pub fn add_dummy(name: &str, alias: &str) -> Message {
+pub fn add_dummy(name: &str) -> Message {
     let mut message = new_link(CREATE | EXCL, name, true);
-    message.text(IFALIAS, alias);
     message.nest(LINKINFO, |info| {
         info.text(INFO_KIND, "dummy");
     });
@@ -196,6 +191,16 @@ pub fn without_link_local(name: &str) -> Message {
             inet6.bytes(INET6_ADDR_GEN_MODE, &[GEN_MODE_NONE]);
         });
     });
+    message
+}
+
+/// Writes on the device `name` whose it is. The kernel takes no alias together with the making.
+#[must_use]
+pub fn set_alias(name: &str, alias: &str) -> Message {
+    let mut message = Message::new(NEWLINK, REQUEST | ACK, &header(AF_UNSPEC, 0, 0, 0));
+    message.text(IFNAME, name);
+    // A text without its end, or that would be part of it.
+    message.bytes(IFALIAS, alias.as_bytes());
     message
 }
 

@@ -125,6 +125,9 @@ impl Socket {
     ///
     /// That they could not be sent, or that answers were lost.
     pub fn exchange(&mut self, messages: &[Message]) -> Result<Vec<Answer>, Refused> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
         let first = self.sequence.wrapping_add(1);
         let mut sent = Vec::new();
         for message in messages {

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::batch::{Deed, ELEM_KEY, Element, LIST_ELEMENTS, all_elements, elements};
 use super::expression::{VALUE, interface};
 use super::rules::Rules;
-use super::table::{BRIDGES, HAIRPIN4, HAIRPIN6, INTERNAL, MASQUERADE, WITHIN};
+use super::table::{BRIDGES, HAIRPIN4, HAIRPIN6, INTERNAL, OUTBOUND, WITHIN};
 use crate::model::{Driver, Network};
 use crate::netlink::{Message, Refused, attributes, find, text};
 use crate::subnets::Prefix;
@@ -123,7 +123,7 @@ fn members(network: &Network) -> Vec<(&'static str, Element)> {
     if network.internal {
         members.push((INTERNAL, element(name.clone(), None)));
     } else if *masquerade {
-        members.push((MASQUERADE, element(name.clone(), None)));
+        members.push((OUTBOUND, element(name.clone(), None)));
     }
     if *inter_container {
         members.push((WITHIN, element(pair, None)));

@@ -6,7 +6,7 @@
 //!   map wild4   { type inet_proto . inet_service : ipv4_addr . inet_service }               # and wild6
 //!   set bridges { type ifname }            # all of our bridges
 //!   set internal { type ifname }           # those without a way out
-//!   set masquerade { type ifname }         # those whose containers leave under the host's address
+//!   set outbound { type ifname }           # those whose containers leave under the host's address
 //!   set within { type ifname . ifname }    # bridge . bridge: those whose containers reach each other
 //!   set hairpin4 { type ipv4_addr . ifname; flags interval }   # subnet . bridge; and hairpin6
 //! ```
@@ -36,7 +36,7 @@ pub fn table_name(instance: &str) -> String {
 
 pub(super) const BRIDGES: &str = "bridges";
 pub(super) const INTERNAL: &str = "internal";
-pub(super) const MASQUERADE: &str = "masquerade";
+pub(super) const OUTBOUND: &str = "outbound";
 pub(super) const WITHIN: &str = "within";
 pub(super) const HAIRPIN4: &str = "hairpin4";
 pub(super) const HAIRPIN6: &str = "hairpin6";
@@ -48,7 +48,7 @@ pub(super) const WILD6: &str = "wild6";
 const SETS: [Set; 10] = [
     Set { name: BRIDGES, key: &[DEVICE], data: &[], ranges: false },
     Set { name: INTERNAL, key: &[DEVICE], data: &[], ranges: false },
-    Set { name: MASQUERADE, key: &[DEVICE], data: &[], ranges: false },
+    Set { name: OUTBOUND, key: &[DEVICE], data: &[], ranges: false },
     Set { name: WITHIN, key: &[DEVICE, DEVICE], data: &[], ranges: false },
     Set { name: HAIRPIN4, key: &[IPV4, DEVICE], data: &[], ranges: true },
     Set { name: HAIRPIN6, key: &[IPV6, DEVICE], data: &[], ranges: true },
@@ -134,7 +134,7 @@ fn postrouting() -> ChainOfOurs {
             Steps::default().was_led_elsewhere().source_and_way_out(Ip::V4, HAIRPIN4).masquerade(),
             Steps::default().was_led_elsewhere().source_and_way_out(Ip::V6, HAIRPIN6).masquerade(),
             Steps::default().from_loopback().to_any_of(BRIDGES).masquerade(),
-            Steps::default().from_any_of(MASQUERADE).to_none_of(BRIDGES).masquerade(),
+            Steps::default().from_any_of(OUTBOUND).to_none_of(BRIDGES).masquerade(),
         ],
     }
 }

@@ -231,3 +231,6 @@ fn from_number(number: u128, like: IpAddr) -> IpAddr {
 fn mask(like: IpAddr, length: u8) -> u128 {
     u128::MAX.checked_shl(u32::from(bits(like) - length)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
