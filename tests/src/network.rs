@@ -29,9 +29,13 @@ impl NetworkNamespace {
         let descriptor = descriptor.join().expect("the thread does not panic").into();
         let namespace = Self { descriptor };
         namespace.run("ip", ["link", "set", "lo", "up"]).succeeds();
-        namespace.run("ip", ["link", "add", "uplink", "type", "dummy"]).succeeds();
+        namespace
+            .run("ip", ["link", "add", "uplink", "type", "veth", "peer", "name", "world"])
+            .succeeds();
         namespace.run("ip", ["address", "add", "198.51.100.2/24", "dev", "uplink"]).succeeds();
-        namespace.run("ip", ["link", "set", "uplink", "up"]).succeeds();
+        for end in ["uplink", "world"] {
+            namespace.run("ip", ["link", "set", end, "up"]).succeeds();
+        }
         namespace.run("ip", ["route", "add", "default", "via", "198.51.100.1"]).succeeds();
         namespace
     }
@@ -48,7 +52,7 @@ impl NetworkNamespace {
         let links: serde_json::Value = listed.succeeds().json();
         let names = links.as_array().expect("ip prints a list").iter();
         let names = names.filter_map(|link| link["ifname"].as_str().map(str::to_owned));
-        names.filter(|name| name != "lo" && name != "uplink").collect()
+        names.filter(|name| !["lo", "uplink", "world"].contains(&name.as_str())).collect()
     }
 
     /// The firewall in it, as nft prints it.

@@ -54,7 +54,13 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
     let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
     let mut request = request(record, image.as_ref(), root, &host, &rootfs)?;
-    request.hostname = container.hostname();
+    request.hostname = match places {
+        // Whoever lives in another's network goes by its name, as in docker.
+        Places::Shared { owner, .. } if record.settings.namespaces.uts == Namespace::Private => {
+            owner.hostname()
+        }
+        _ => container.hostname(),
+    };
     request.cgroups_path = Some(PathBuf::from(container.cgroup()));
     if record.settings.profile == Profile::Docker {
         let folder = match places {
