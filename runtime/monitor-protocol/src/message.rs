@@ -100,6 +100,9 @@ pub enum Request {
     SetRestart {
         /// The policy.
         restart: Restart,
+        /// Takes the place of `launch.json`'s, for a policy has to be applied after the monitor's death too.
+        #[serde(default)]
+        after_exit: Vec<String>,
     },
     /// The container's network namespace, as a descriptor with the reply `Ok`.
     NetworkNamespace,
