@@ -96,6 +96,12 @@ pub enum Request {
         #[serde(default)]
         stop: bool,
     },
+    /// Send a signal to the container's own process, and start nothing any more when that ends. Unlike a
+    /// `Kill` with `stop` this isn't remembered: the next boot asks the policy.
+    ShutDown {
+        /// The signal's number.
+        signal: i32,
+    },
     /// Apply another restart policy from now on.
     SetRestart {
         /// The policy.

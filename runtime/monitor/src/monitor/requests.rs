@@ -11,7 +11,7 @@ use super::clients::{Role, unused};
 use super::{CONTAINER, Monitor};
 
 /// Why a request is refused.
-type Refusal = (ErrorKind, String);
+pub(super) type Refusal = (ErrorKind, String);
 
 /// For messages.
 fn word(phase: Phase) -> &'static str {
@@ -72,6 +72,7 @@ impl Monitor {
             Request::Wait { exec_id } => self.wait(id, exec_id.as_deref()).map(|()| None),
             Request::ListExecs => Ok(Some(Reply::Execs { execs: self.execs() })),
             Request::ReopenLog => self.reopen_log(),
+            Request::ShutDown { signal } => self.end_with(signal).map(|()| Some(Reply::Ok)),
             Request::SetRestart { restart, after_exit } => {
                 self.set_restart(restart, after_exit);
                 Ok(Some(Reply::Ok))
@@ -178,7 +179,12 @@ impl Monitor {
         }
     }
 
-    fn kill(&mut self, exec_id: Option<&str>, signal: i32, all: bool) -> Result<(), Refusal> {
+    pub(super) fn kill(
+        &mut self,
+        exec_id: Option<&str>,
+        signal: i32,
+        all: bool,
+    ) -> Result<(), Refusal> {
         let number = self.find(exec_id)?;
         let signal = isopod_sys::process::signal(signal)
             .ok_or_else(|| (ErrorKind::Invalid, format!("there is no signal {signal}")))?;

@@ -12,7 +12,7 @@ use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
 
 use super::clients::{NOBODY, Role};
-use super::starting::Refusal;
+use super::requests::Refusal;
 use super::{CONTAINER, Monitor};
 use crate::keeper::Keeper;
 
@@ -153,6 +153,16 @@ impl Monitor {
     pub(super) fn shut_down(&mut self) {
         self.restarting.is_leaving = true;
         self.kill_container();
+    }
+
+    /// Ends the container with this signal, and itself once it has ended of it.
+    pub(super) fn end_with(&mut self, signal: i32) -> Result<(), Refusal> {
+        match self.status.phase {
+            Phase::Restarting => self.give_up_restart(false),
+            _ => self.kill(None, signal, false)?,
+        }
+        self.restarting.is_leaving = true;
+        Ok(())
     }
 
     /// Begins with the pause, in the place of a monitor that was killed.

@@ -31,8 +31,7 @@ pub struct Starting {
     process: Process,
 }
 
-/// Why nothing is started.
-pub(super) type Refusal = (ErrorKind, String);
+type Refusal = (ErrorKind, String);
 
 pub(super) fn cannot(what: &'static str) -> impl FnOnce(io::Error) -> Refusal {
     move |error| (ErrorKind::Failed, format!("cannot {what}: {error}"))
