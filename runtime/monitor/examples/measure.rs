@@ -57,6 +57,7 @@ fn run(
         terminal: false,
         monitor_cgroup: top.join(format!("m{number}")),
         after_exit: Vec::new(),
+        again: None,
         restart: Restart::No,
         health: None,
         forwards: Vec::new(),

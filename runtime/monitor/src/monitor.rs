@@ -3,11 +3,15 @@
 //! - [`clients`]: connections, and what is sent on them;
 //! - [`requests`]: what clients ask;
 //! - [`starting`]: launchers, and what becomes of their reports;
-//! - [`ending`]: ends of processes, and of the container.
+//! - [`ending`]: ends of processes, and of the container;
+//! - [`restarting`]: what a restart policy makes of such an end;
+//! - [`health`]: health checks.
 
 mod clients;
 mod ending;
+mod health;
 mod requests;
+mod restarting;
 mod starting;
 
 use std::collections::BTreeMap;
@@ -19,7 +23,7 @@ use std::time::Instant;
 use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::status::{Exit, Phase, Status};
 use isopod_monitor_protocol::time::Timestamp;
-use isopod_monitor_protocol::{VERSION, data};
+use isopod_monitor_protocol::{VERSION, data, journal};
 use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
@@ -29,12 +33,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::WaitStatus;
 
 use crate::guard::Guard;
+use crate::keeper::Keeper;
 use crate::network::Network;
 use crate::poll::{Interest, Poller, Token, Watched};
 use crate::spec::{Facts, SpecError};
 use crate::start;
 use clients::Clients;
 pub use clients::unused;
+use health::Checks;
+use restarting::Restarting;
 use starting::Starting;
 
 /// Why a monitor can't go on: what it attempted, and what the system said.
@@ -60,6 +67,7 @@ pub struct Monitor {
     /// Closed when the container has started or failed to: nothing needs to be kept ready for it.
     starter: Option<PipeWriter>,
     guard: Option<Guard>,
+    keeper: Option<Keeper>,
     /// Held for as long as we live; `None` until `Run`.
     lock: Option<Lock>,
     listener: Option<(UnixListener, Watched)>,
@@ -75,6 +83,8 @@ pub struct Monitor {
     next_process: u32,
     next_session: u32,
     status: Status,
+    restarting: Restarting,
+    checks: Checks,
     /// Whether a launcher was killed, and what it was making has to be looked for.
     has_strays: bool,
     /// Set when there is nothing left to monitor.
@@ -124,6 +134,8 @@ impl Monitor {
             exit: None,
             restarts: 0,
             is_stopped_by_hand: false,
+            pause: 0,
+            awaits_policy: false,
             health: None,
         };
         let (facts, spec_error) = match facts {
@@ -137,6 +149,7 @@ impl Monitor {
             spec_error,
             starter: Some(starter),
             guard: None,
+            keeper: None,
             lock: None,
             listener: None,
             signals,
@@ -150,6 +163,8 @@ impl Monitor {
             next_process: CONTAINER,
             next_session: 0,
             status,
+            restarting: Restarting::default(),
+            checks: Checks::default(),
             has_strays: false,
             is_over: false,
             is_followed: false,
@@ -205,7 +220,8 @@ impl Monitor {
 
     fn deadline(&self) -> Option<Instant> {
         let streams = self.processes.values().filter_map(|process| process.streams.deadline());
-        streams.chain(self.network.deadline()).min()
+        let timers = self.restart_deadline().into_iter().chain(self.health_deadline());
+        streams.chain(timers).chain(self.network.deadline()).min()
     }
 
     /// The first thing `Run` does: nobody else may monitor this container, and it needs to
@@ -252,7 +268,18 @@ impl Monitor {
     fn mark_started(&mut self, pid: i32) {
         self.status.pid = pid;
         self.status.started_at = Some(Timestamp::now());
+        self.begin_checks();
         self.set_phase(Phase::Running);
+    }
+
+    /// Records something that only the monitor sees. What can't be written is lost, as with every line
+    /// of the journal.
+    fn record_event(&self, action: &str) {
+        let Some(config) = &self.launch.journal else { return };
+        let mut entry = journal::Entry::now("container", action, &self.launch.id);
+        entry.namespace = Some(self.launch.namespace.clone());
+        entry.attributes.clone_from(&config.attributes);
+        journal::append(&config.path, &entry).ok();
     }
 
     fn take_signals(&mut self) {
@@ -260,7 +287,7 @@ impl Monitor {
             match i32::try_from(signal.ssi_signo) {
                 Ok(libc::SIGCHLD) => {}
                 // Asked to end, by a shutdown or by hand: not without the container.
-                _ => self.kill_container(),
+                _ => self.shut_down(),
             }
         }
         self.reap();

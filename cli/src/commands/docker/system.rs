@@ -1,8 +1,14 @@
 //! `system …`, and what stands beside the nouns.
 
 mod completion;
+mod disable;
+mod enable;
 mod info;
 mod inspect;
+mod outcomes;
+mod start_all;
+mod stop_all;
+mod unit;
 mod version;
 
 use crate::commands::Entry;
@@ -17,4 +23,10 @@ pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[INFO];
+pub const TABLE: &[Entry] = &[
+    Entry::verb::<disable::Args>("disable"),
+    Entry::verb::<enable::Args>("enable"),
+    INFO,
+    Entry::verb::<start_all::Args>("start-all"),
+    Entry::verb::<stop_all::Args>("stop-all"),
+];

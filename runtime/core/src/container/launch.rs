@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use isopod_image::Digest;
-use isopod_monitor_protocol::launch::{Launch, Log, Rootfs};
+use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
@@ -57,7 +57,12 @@ impl Runtime {
 
 impl Container<'_> {
     /// Writes `launch.json` and makes the state folder.
-    pub(super) fn write_launch(&self, rootfs: Rootfs) -> Result<()> {
+    pub(super) fn write_launch(
+        &self,
+        rootfs: Rootfs,
+        health: Option<Health>,
+        again: Option<Again>,
+    ) -> Result<()> {
         let settings = &self.record.settings;
         let data_folder = self.data();
         let log = match (&self.record.log, self.log_path()) {
@@ -66,12 +71,8 @@ impl Container<'_> {
             }
             _ => Log::None,
         };
-        let program = &self.runtime.config().program;
-        let after_exit = match self.record.auto_remove && !program.is_empty() {
-            true => {
-                let more = ["internal", "after-exit", self.namespace(), self.id()];
-                program.iter().cloned().chain(more.map(str::to_owned)).collect()
-            }
+        let after_exit = match self.leaves_something() {
+            true => self.after_exit_command(),
             false => Vec::new(),
         };
         let launch = Launch {
@@ -86,9 +87,10 @@ impl Container<'_> {
             stdin_once: settings.stdin_once,
             terminal: settings.terminal,
             monitor_cgroup: self.monitor_cgroup(),
+            again,
             after_exit,
             restart: settings.restart,
-            health: None,
+            health,
             forwards: Vec::new(),
             resolver: None,
             journal: None,

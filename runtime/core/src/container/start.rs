@@ -3,8 +3,9 @@
 use std::fs;
 use std::io;
 
+use isopod_monitor_protocol::client::Connection;
 use isopod_monitor_protocol::data;
-use isopod_monitor_protocol::launch::Rootfs;
+use isopod_monitor_protocol::launch::{Again, Rootfs};
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::kernel;
@@ -34,18 +35,9 @@ impl Container<'_> {
     /// [`Error::State`] if it runs; [`Error::CommandNotFound`], [`Error::CommandNotExecutable`]; anything
     /// that the kernel refuses.
     pub fn start(&self, attach: Option<Streams>, size: Option<Size>) -> Result<Started> {
-        check_kernel()?;
         let _operation = self.lock_operation()?;
-        self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
-        let rootfs = self.rootfs()?;
-        self.write_files()?;
-        let root = view::open(&rootfs)?;
-        let spec = super::spec::build(self, &root)?;
-        drop(root);
-        self.write_spec(&spec)?;
-        self.write_launch(rootfs)?;
-        let mut connection = self.spawn_monitor()?;
-        match self.ask_on(&mut connection, Request::Run { attach, size, handed: Vec::new() })? {
+        let (connection, reply) = self.run(attach, size, None)?;
+        match reply {
             Reply::Started { pid } => {
                 let streams = attach.unwrap_or_default();
                 let session = Session::new(connection, streams, Some(pid), None)?;
@@ -53,6 +45,38 @@ impl Container<'_> {
             }
             other => Err(self.unexpected(&other)),
         }
+    }
+
+    /// Starts a monitor that begins with the pause of a restart policy. The caller holds the operation's
+    /// lock.
+    pub(super) fn start_again(&self, again: Again) -> Result<()> {
+        match self.run(None, None, Some(again))? {
+            (_, Reply::Ok) => Ok(()),
+            (_, other) => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Starts a monitor, and returns its answer to `Run`.
+    fn run(
+        &self,
+        attach: Option<Streams>,
+        size: Option<Size>,
+        again: Option<Again>,
+    ) -> Result<(Connection, Reply)> {
+        check_kernel()?;
+        self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
+        let rootfs = self.rootfs()?;
+        self.write_files()?;
+        let root = view::open(&rootfs)?;
+        let spec = super::spec::build(self, &root)?;
+        let health = self.launch_health(&spec, &root)?;
+        drop(root);
+        self.write_spec(&spec)?;
+        self.write_launch(rootfs, health, again)?;
+        let mut connection = self.spawn_monitor()?;
+        let request = Request::Run { attach, size, handed: Vec::new() };
+        let reply = self.ask_on(&mut connection, request)?;
+        Ok((connection, reply))
     }
 
     /// Writes the specification, and its filter as the monitor loads it.

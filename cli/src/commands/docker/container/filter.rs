@@ -1,7 +1,7 @@
 //! `--filter` of `ps`.
 
 use chrono::{DateTime, Utc};
-use isopod_runtime::container::{Container, Containers};
+use isopod_runtime::container::{Condition, Container, Containers};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -32,10 +32,14 @@ pub enum Filter {
     Volume(String),
     /// Is on this network.
     Network(String),
+    /// docker's word for its health.
+    Health(String),
 }
 
 const STATUSES: [&str; 7] =
     ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+
+const HEALTHS: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
 
 impl Filter {
     /// Parses `key=value`.
@@ -65,7 +69,9 @@ impl Filter {
             "since" => Self::Since(owned),
             "volume" => Self::Volume(owned),
             "network" => Self::Network(owned),
-            "publish" | "expose" | "health" | "is-task" | "isolation" => {
+            "health" if HEALTHS.contains(&value) => Self::Health(owned),
+            "health" => return Err(error("health is starting, healthy, unhealthy or none")),
+            "publish" | "expose" | "is-task" | "isolation" => {
                 return Err(error("this filter is not supported yet"));
             }
             _ => return Err(error("there is no such filter")),
@@ -136,6 +142,7 @@ impl Filter {
                     || record.settings.mounts.iter().any(|mount| mount.destination() == name)
             }
             Self::Network(name) => row.network == *name,
+            Self::Health(word) => row.health.map_or("none", Condition::as_str) == word,
         }
     }
 }
@@ -149,7 +156,7 @@ mod tests {
         assert_eq!(Filter::parse("status=exited").unwrap(), Filter::Status("exited".into()));
         assert_eq!(Filter::parse("exited=137").unwrap(), Filter::Exited(137));
         assert_eq!(Filter::parse("name=/redis").unwrap(), Filter::Name("redis".into()));
-        for wrong in ["status=asleep", "exited=x", "colour=red", "name", "health=healthy"] {
+        for wrong in ["status=asleep", "exited=x", "colour=red", "name", "health=fine"] {
             assert!(Filter::parse(wrong).unwrap_err().to_string().contains(wrong), "{wrong}");
         }
     }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use isopod_runtime::container::{
-    Namespace, Namespaces, Network, Profile, Resources, Settings, Streams,
+    Namespace, Namespaces, Network, Profile, Resources, Restart, Settings, Streams,
 };
 use isopod_spec::quantity;
 
 use super::options::Options;
-use super::{mounts, security};
+use super::{lifecycle, mounts, security};
 use crate::commands::environment;
 use crate::error::Error;
 
@@ -43,6 +43,8 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         sysctls: options.sysctl.clone(),
         namespaces: namespaces(options)?,
         network: network(&options.network)?,
+        restart: lifecycle::restart(options.restart.as_deref())?,
+        health: lifecycle::health(options)?,
         oom_score_adj: options.oom_score_adj,
         annotations: environment::pairs("--annotation", &options.annotation)?,
         stop_signal: options.stop_signal.clone(),
@@ -50,6 +52,9 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         cgroup_parent: options.cgroup_parent.clone(),
         ..Settings::default()
     };
+    if options.rm && settings.restart != Restart::No {
+        return Err(Error::Argument("--restart and --rm exclude each other".to_owned()));
+    }
     for text in &options.volume {
         settings.mounts.push(mounts::volume(text)?);
     }
