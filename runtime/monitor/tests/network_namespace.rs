@@ -8,11 +8,12 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
+use isopod_monitor_protocol::launch::Restart;
 use isopod_monitor_protocol::message::{ErrorKind, Handed, Reply, Request};
 use isopod_monitor_protocol::status::Phase;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Pid, Resource, Signal, getrlimit};
 use support::net::{Namespace, Net, descriptors, idle_descriptors, ip};
-use support::{Container, OUT, read};
+use support::{Container, OUT, eventually, read};
 
 fn inode(fd: impl AsFd) -> u64 {
     rustix::fs::fstat(fd).unwrap().st_ino
@@ -61,6 +62,39 @@ fn the_namespace_stays_as_long_as_the_monitor_and_no_longer() {
     // No descriptor of it is in the container.
     assert_eq!(descriptors(running.pid), 3);
     net.end(running);
+}
+
+#[test]
+fn a_restart_by_policy_finds_everything_in_its_place() {
+    let target = "127.0.0.2:8080".parse().unwrap();
+    let script = "busybox nslookup -type=a db 127.0.0.11 | grep Address: | grep 172; sleep 1000";
+    let mut net = Net::new(&["sh", "-c", script])
+        .with_names("172.18.0.2 db\n")
+        .with_servers(&["127.0.0.99"])
+        .with_tcp("127.0.0.1:0", target);
+    net.container = net.container.with_json_log();
+    net.container.launch.restart = Restart::Always;
+    let address = net.container.launch.forwards[0].host;
+    let running = net.run(None);
+    let monitor = net.container.monitor_pid();
+    let found = || {
+        let log = std::fs::read_to_string(net.container.path("log")).unwrap_or_default();
+        log.matches("Address: 172.18.0.2").count()
+    };
+    eventually("it finds a name", || found() == 1);
+    let first = running.pid;
+    let kill = Pid::from_raw(first).unwrap();
+    rustix::process::kill_process(kill, Signal::KILL).unwrap();
+    eventually("it finds it again", || found() == 2);
+    let status = net.container.status();
+    assert_eq!((status.restarts, status.monitor), (1, monitor));
+    assert_ne!(status.pid, first);
+    assert_eq!(inode_of(status.pid), inode(net.inside.as_fd()));
+    assert!(net.host.within(|| TcpListener::bind(address)).is_err(), "the port is held");
+    let stop = Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false, stop: true };
+    assert_eq!(net.container.ask(stop), Reply::Ok);
+    net.container.wait_until_gone();
+    net.host.within(|| TcpListener::bind(address)).unwrap();
 }
 
 #[test]
