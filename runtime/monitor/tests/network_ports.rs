@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use isopod_monitor_protocol::message::{Reply, Request};
 use support::eventually;
-use support::net::{Net, descriptors, idle_descriptors, ip, private_memory};
+use support::net::{Net, descriptors, idle_descriptors, ip, private_memory, until_asleep};
 
 const TARGET: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -100,6 +100,40 @@ fn each_direction_ends_on_its_own() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_happens_costs_nothing() {
+    let mut net = Net::new(&["sleep", "1000"]).with_tcp("[::1]:0", target());
+    // Says that it is done, or waits for the client to, and stays.
+    server(&net, |mut connection| {
+        let mut first = [0];
+        connection.read_exact(&mut first).unwrap();
+        if first == *b"e" {
+            connection.shutdown(Shutdown::Write).unwrap();
+        }
+        connection.read_to_end(&mut Vec::new()).ok();
+        std::thread::sleep(Duration::from_secs(1000));
+    });
+    let running = net.run(None);
+    let monitor = net.container.monitor_pid();
+    let before = idle_descriptors(monitor);
+    for first in [b"e", b"s"] {
+        let mut stream = connect(&net);
+        stream.write_all(first).unwrap();
+        if first == b"s" {
+            stream.shutdown(Shutdown::Write).unwrap();
+        } else {
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        }
+        until_asleep(monitor);
+        // A client that breaks off is noticed though it had ended before.
+        rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        eventually("all is given back", || descriptors(monitor) == before);
+        until_asleep(monitor);
+    }
+    net.end(running);
+}
+
+#[test]
 fn two_hundred_connections_at_once_are_all_carried() {
     let mut net = Net::new(&["sleep", "1000"]).with_tcp("[::1]:0", target());
     server(&net, echo);
@@ -155,6 +189,7 @@ fn a_slow_reader_costs_a_chunk_and_loses_nothing() {
         std::mem::replace(&mut last, now) == now && now > 0
     });
     assert!(last < 60 << 20, "{last}");
+    until_asleep(monitor);
     let grown = private_memory(monitor).saturating_sub(memory);
     assert!(grown < 200 * 1024, "{grown}");
     let mut all = Vec::new();
@@ -196,6 +231,7 @@ fn row_09_connections_beyond_the_bound_wait_until_others_end() {
     rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
     let mut streams: Vec<TcpStream> = (0..1100).map(|_| connect(&net)).collect();
     eventually("as many as may be are carried", || descriptors(monitor) == before + 2 * 1024);
+    until_asleep(monitor);
     let mut last = streams.pop().unwrap();
     last.write_all(b"x").unwrap();
     last.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
