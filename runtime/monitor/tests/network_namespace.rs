@@ -7,7 +7,10 @@ use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 
+use isopod_monitor_protocol::client::connect;
+use isopod_monitor_protocol::frame::send;
 use isopod_monitor_protocol::launch::Restart;
 use isopod_monitor_protocol::message::{ErrorKind, Handed, Reply, Request};
 use isopod_monitor_protocol::status::Phase;
@@ -144,7 +147,7 @@ fn what_is_handed_over_must_be_what_was_announced() {
 }
 
 #[test]
-fn only_the_first_connection_may_hand_over() {
+fn row_09_only_the_first_connection_may_hand_over() {
     let net = &mut Net::new(&["sleep", "1000"]);
     let running = net.run(None);
     let monitor = net.container.monitor_pid();
@@ -159,7 +162,18 @@ fn only_the_first_connection_may_hand_over() {
         assert!(matches!(reply, Reply::Error { kind: ErrorKind::Invalid, .. }), "{reply:?}");
     }
     assert_eq!(descriptors(monitor), before + connections.len());
-    drop(connections);
+    // Nor with a message that never ends.
+    let (half, more) = ([200, 0, 0, 0], [0; 8]);
+    let sockets: Vec<UnixStream> =
+        (0..4).map(|_| connect(&net.container.launch.state).unwrap()).collect();
+    for socket in &sockets {
+        send(socket, &half, &many[..250]).unwrap();
+        send(socket, &more, &many[..250]).unwrap();
+    }
+    assert!(matches!(net.container.ask(Request::Status), Reply::Status { .. }));
+    let most = before + connections.len() + sockets.len();
+    eventually("none is held", || descriptors(monitor) == most);
+    drop((connections, sockets));
     net.container.kill();
     running.exit();
     net.container.wait_until_gone();

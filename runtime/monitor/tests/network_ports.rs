@@ -279,7 +279,7 @@ fn a_paused_containers_clients_wait() {
 }
 
 #[test]
-fn datagrams_are_carried_and_each_client_gets_its_own_answers() {
+fn row_09_datagrams_of_many_clients_are_bounded() {
     let mut net = Net::new(&["sleep", "1000"]).with_udp("[::1]:0", target());
     let socket = net.host.within(|| UdpSocket::bind(target()).unwrap());
     net.host.serve(move || {
@@ -298,7 +298,7 @@ fn datagrams_are_carried_and_each_client_gets_its_own_answers() {
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         socket
     };
-    // More clients than are remembered: row 9.
+    // More clients than are remembered, each of which gets its own answers.
     let clients: Vec<UdpSocket> = (0..300).map(client).collect();
     let mut buffer = vec![0; 65_535];
     for (number, client) in clients.iter().enumerate() {
