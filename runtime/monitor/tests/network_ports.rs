@@ -315,6 +315,27 @@ fn row_09_datagrams_of_many_clients_are_bounded() {
 }
 
 #[test]
+fn answers_come_from_the_address_that_was_asked() {
+    for (bound, asked, client) in
+        [("0.0.0.0:0", "127.0.0.5", "127.0.0.1:0"), ("[::]:0", "fd00:1::2", "[::1]:0")]
+    {
+        let mut net = Net::new(&["sleep", "1000"]).with_udp(bound, target());
+        net.host.within(|| ip("addr add fd00:1::2/128 dev lo nodad"));
+        let server = net.host.within(|| UdpSocket::bind(target()).unwrap());
+        let running = net.run(None);
+        let address = SocketAddr::new(asked.parse().unwrap(), port(&net).port());
+        let client = net.host.within(|| UdpSocket::bind(client).unwrap());
+        client.send_to(b"question", address).unwrap();
+        let mut buffer = [0; 16];
+        let (_, from) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(b"answer", from).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(client.recv_from(&mut buffer).unwrap(), (6, address));
+        net.end(running);
+    }
+}
+
+#[test]
 fn a_datagram_to_where_nothing_listens_does_not_spoil_the_next() {
     let mut net = Net::new(&["sleep", "1000"]).with_udp("127.0.0.1:0", target());
     let running = net.run(None);
