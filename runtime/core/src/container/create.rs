@@ -129,7 +129,8 @@ impl Containers<'_> {
     fn check_network(&self, record: &mut Record) -> Result<()> {
         match &mut record.settings.network {
             Network::Networks(attachments) => {
-                super::network::settle(self.runtime.networks(), attachments)
+                let has_ports = !record.settings.publish.is_empty();
+                crate::network::settle(self.runtime.networks(), attachments, has_ports)
             }
             Network::Container(other) => {
                 *other = self.find(other)?.id().to_owned();

@@ -9,7 +9,7 @@ use isopod_monitor_protocol::state;
 
 use super::settings::Network;
 use super::{Attachment, Container};
-use crate::network::{Networks, Reserved};
+use crate::network::Reserved;
 use crate::state::{ContainerRow, Durability};
 use crate::{Error, Result};
 
@@ -154,13 +154,4 @@ impl Places<'_> {
             reserved.keep();
         }
     }
-}
-
-/// Refuses at creation what would be refused at every start, and spells networks by their names.
-pub(super) fn settle(networks: Networks<'_>, attachments: &mut [Attachment]) -> Result<()> {
-    for attachment in &mut *attachments {
-        let network = networks.find(&attachment.network)?;
-        attachment.network = network.name;
-    }
-    Ok(())
 }
