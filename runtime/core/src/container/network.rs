@@ -1,5 +1,6 @@
 //! A container's side of its networks: what a start takes and hands to the monitor.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use isopod_monitor_protocol::message::{Handed, Reply, Request};
 use isopod_monitor_protocol::state;
 
 use super::settings::Network;
-use super::{Attachment, Container};
+use super::{Attachment, Container, Phase};
 use crate::network::Reserved;
 use crate::state::{ContainerRow, Durability};
 use crate::{Error, Result};
@@ -75,6 +76,12 @@ impl<'a> Container<'a> {
     /// # Errors
     /// [`Error::State`] if it does not run; the monitor refuses.
     pub(crate) fn network_namespace(&self) -> Result<OwnedFd> {
+        if matches!(self.record.settings.network, Network::Host | Network::Namespace(_)) {
+            // Not the monitor's to give: it is only joined.
+            let status = self.require(&[Phase::Running, Phase::Paused], "start it first")?;
+            let path = PathBuf::from(format!("/proc/{}/ns/net", status.pid));
+            return Ok(File::open(&path).map_err(Error::io("cannot open", &path))?.into());
+        }
         let mut connection = self.connect()?;
         match self.ask_running(&mut connection, Request::NetworkNamespace)? {
             Reply::Ok => connection.take_descriptors().pop().ok_or_else(|| {

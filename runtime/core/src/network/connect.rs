@@ -68,6 +68,27 @@ impl Networks<'_> {
         container.keep_network(Setting::Networks(attachments))
     }
 
+    /// Has a container that was given another name found by it: for whoever renamed it.
+    ///
+    /// # Errors
+    /// The database failed; a file can't be written.
+    pub fn renamed(&self, container: &Container<'_>) -> Result<()> {
+        let Setting::Networks(attachments) = &container.settings().network else { return Ok(()) };
+        for mut endpoint in self.endpoints_of(container.namespace(), container.id())? {
+            let Some(network) = self.by_id(&endpoint.network)? else { continue };
+            let Some(attachment) = attachments.iter().find(|one| is_on(one, &network)) else {
+                continue;
+            };
+            endpoint.record.names = plan::names(&network, attachment, container);
+            let state = self.runtime.state();
+            state.write(Durability::Process, |transaction| {
+                endpoint.to_row().set_record(transaction).map_err(state.error())
+            })?;
+            self.write_names(&network)?;
+        }
+        Ok(())
+    }
+
     /// Gives a running container a device.
     fn plug(
         &self,
