@@ -29,10 +29,11 @@ const LEGACY: [&str; 2] = ["ip_tables_names", "ip6_tables_names"];
 ///
 /// What the kernel refuses.
 pub fn open(rules: &mut Rules, network: &Network) -> Result<Vec<Warning>> {
-    let Some(device) = bridge(network).filter(|_| !network.internal) else {
+    let Some(device) = bridge(network) else {
         return Ok(Vec::new());
     };
-    let mut warnings = legacy(network, device);
+    // What an internal network forwards is at most within its bridge.
+    let mut warnings = if network.internal { Vec::new() } else { legacy(network, device) };
     let all = rules.chains().map_err(refused("list the chains of", "nftables"))?;
     let ours = rules.table().to_owned();
     for chain in all.iter().filter(|chain| may_drop(chain) && concerns(chain.family, network)) {
@@ -42,8 +43,8 @@ pub fn open(rules: &mut Rules, network: &Network) -> Result<Vec<Warning>> {
         if is_iptables(chain) {
             let place = place(&all, chain);
             let failed = refused("add an exception to", &shown(chain));
-            insert(rules, chain.family, &chain.table, &place, device).map_err(failed)?;
-        } else {
+            insert(rules, chain.family, (&chain.table, &place), network, device).map_err(failed)?;
+        } else if !network.internal {
             warnings.push(Warning::Firewall {
                 table: shown(chain),
                 chain: chain.name.clone(),
@@ -104,27 +105,30 @@ fn place(all: &[Chain], forward: &Chain) -> String {
     (if has_docker { DOCKER_USER } else { FORWARD }).to_owned()
 }
 
-/// Puts both rules in, unless they are there. Of expressions that iptables knows, or it would refuse to
+/// Puts our rules in, unless they are there. Of expressions that iptables knows, or it would refuse to
 /// show its own table.
 fn insert(
     rules: &mut Rules,
     family: u8,
-    table: &str,
-    chain: &str,
+    place: (&str, &str),
+    network: &Network,
     device: &str,
 ) -> Result<(), Refused> {
     let mark = mark(rules, device);
-    let there = rules.marked(family, (table, chain), &mark)?;
-    let wanted = [
-        Steps::default().from_device(device).counted().verdict(Verdict::Accept),
-        Steps::default().to_device(device).counted().verdict(Verdict::Accept),
-    ];
+    let there = rules.marked(family, place, &mark)?;
+    let steps = Steps::default;
+    let accept = |steps: Steps| steps.counted().verdict(Verdict::Accept);
+    let wanted = if network.internal {
+        vec![accept(steps().from_device(device).to_device(device))]
+    } else {
+        vec![accept(steps().from_device(device)), accept(steps().to_device(device))]
+    };
     if there.len() == wanted.len() {
         return Ok(());
     }
     let mut messages: Vec<_> =
-        there.iter().map(|handle| delete_rule(family, (table, chain), *handle)).collect();
-    messages.extend(wanted.iter().map(|rule| insert_rule(family, (table, chain), rule, &mark)));
+        there.iter().map(|handle| delete_rule(family, place, *handle)).collect();
+    messages.extend(wanted.iter().map(|rule| insert_rule(family, place, rule, &mark)));
     rules.transact(&messages, None)
 }
 

@@ -59,6 +59,7 @@ impl Host {
     /// What the kernel refuses. What this call has made by then is gone again.
     pub fn ensure_network(&self, network: &Network) -> Result<Vec<Warning>> {
         let driver = driver::of(network, &self.name);
+        check_name(network)?;
         if !is_bridge(network) {
             self.links(|links| driver.ensure(links, network))?;
             return Ok(Vec::new());
@@ -277,6 +278,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn is_bridge(network: &Network) -> bool {
     matches!(network.driver, Driver::Bridge { .. })
+}
+
+/// Before a name that the kernel would refuse, or cut short, is in our table.
+fn check_name(network: &Network) -> Result<()> {
+    let Driver::Bridge { device, .. } = &network.driver else { return Ok(()) };
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"/:".contains(&byte);
+    if (1..=15).contains(&device.len())
+        && device.bytes().all(plain)
+        && ![".", ".."].contains(&device.as_str())
+    {
+        return Ok(());
+    }
+    Err(Error::Device {
+        device: device.clone(),
+        reason: "a device's name has from 1 to 15 visible characters, none of them / or :",
+    })
 }
 
 /// One failure as itself, several together.

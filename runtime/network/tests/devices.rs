@@ -187,6 +187,13 @@ fn a_device_that_is_somebody_elses_is_not_taken_over() {
     assert_eq!(error.to_string(), "br1: this device is no bridge");
     // What was done for it is undone.
     assert!(!stage.nft().to_string().contains("\"br1\""));
+    for name in ["", "..", "a/b", "a-name-that-is-too-long"] {
+        let mut odd = bridge(3);
+        let Driver::Bridge { device, .. } = &mut odd.driver else { unreachable!() };
+        *device = name.to_owned();
+        let error = stage.within(|| stage.host.ensure_network(&odd)).unwrap_err().to_string();
+        assert!(error.contains("from 1 to 15 visible characters"), "{error}");
+    }
     // A bridge that was there is used, and stays.
     stage.within(|| run("ip link add br2 type bridge"));
     let network = bridge(2);
