@@ -23,18 +23,36 @@ const DOCKER_USER: &str = "DOCKER-USER";
 const FIREWALLD: &str = "firewalld";
 const LEGACY: [&str; 2] = ["ip_tables_names", "ip6_tables_names"];
 
-/// Lets the traffic of a network through other firewalls where they would drop it.
+/// How far [`open`] looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// At all chains: there may be thousands.
+    Everywhere,
+    /// At those that we may put rules into.
+    AtIptables,
+}
+
+/// Lets the traffic of a network through other firewalls where they would drop it. Of those that can't
+/// be asked it warns if it looks at them.
 ///
 /// # Errors
 ///
 /// What the kernel refuses.
-pub fn open(rules: &mut Rules, network: &Network) -> Result<Vec<Warning>> {
+pub fn open(rules: &mut Rules, network: &Network, look: Look) -> Result<Vec<Warning>> {
     let Some(device) = bridge(network) else {
         return Ok(Vec::new());
     };
     // What an internal network forwards is at most within its bridge.
-    let mut warnings = if network.internal { Vec::new() } else { legacy(network, device) };
-    let all = rules.chains().map_err(refused("list the chains of", "nftables"))?;
+    let (all, mut warnings) = match look {
+        Look::Everywhere if network.internal => (rules.chains(), Vec::new()),
+        Look::Everywhere => (rules.chains(), legacy(network, device)),
+        Look::AtIptables => {
+            let of_family = |family| [(family, FILTER, FORWARD), (family, FILTER, DOCKER_USER)];
+            let wanted: Vec<_> = FAMILIES.into_iter().flat_map(of_family).collect();
+            (rules.some_chains(&wanted), Vec::new())
+        }
+    };
+    let all = all.map_err(refused("list the chains of", "nftables"))?;
     let ours = rules.table().to_owned();
     for chain in all.iter().filter(|chain| may_drop(chain) && concerns(chain.family, network)) {
         if chain.table == ours {

@@ -3,14 +3,15 @@
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::conntrack;
 use crate::driver::{self, refused};
 use crate::error::{Error, Result};
+use crate::firewall::{self, Look};
 use crate::link::Links;
 use crate::model::{Driver, Endpoint, Network, PortMap};
 use crate::nft::{Rules, table_name};
 use crate::subnets::Prefix;
 use crate::warning::Warning;
-use crate::{conntrack, firewall};
 
 /// The longest name of an instance.
 const INSTANCE: usize = 16;
@@ -52,12 +53,17 @@ impl Host {
         Ok(Self { name, links: Mutex::new(None), rules: Mutex::new(None) })
     }
 
-    /// Makes a network's devices, addresses and rules where they are missing. Cheap when all is there.
+    /// Makes a network's devices, addresses and rules where they are missing. Cheap when all is there:
+    /// it warns of other firewalls only when it makes rules.
     ///
     /// # Errors
     ///
     /// What the kernel refuses. What this call has made by then is gone again.
     pub fn ensure_network(&self, network: &Network) -> Result<Vec<Warning>> {
+        self.ensure(network, Look::AtIptables)
+    }
+
+    fn ensure(&self, network: &Network, look: Look) -> Result<Vec<Warning>> {
         let driver = driver::of(network, &self.name);
         check_name(network)?;
         if !is_bridge(network) {
@@ -75,7 +81,10 @@ impl Host {
             Ok(was_there)
         })?;
         self.links(|links| driver.ensure(links, network))
-            .and_then(|()| self.rules(|rules| firewall::open(rules, network)))
+            .and_then(|()| {
+                let look = if was_there { look } else { Look::Everywhere };
+                self.rules(|rules| firewall::open(rules, network, look))
+            })
             .inspect_err(|_| {
                 if !was_there {
                     // The error that is told is the first one.
@@ -193,7 +202,7 @@ impl Host {
         })?;
         let mut warnings = Vec::new();
         for network in networks {
-            warnings.extend(self.ensure_network(network)?);
+            warnings.extend(self.ensure(network, Look::Everywhere)?);
         }
         conntrack::forget(ports).map_err(refused("forget the connections of", "UDP ports"))?;
         Ok(warnings)
