@@ -236,7 +236,8 @@ fn an_internal_network_reaches_itself_and_nothing_else() {
         is_silent(&two, "192.0.2.2:80");
         is_silent(&two, "10.2.0.2:80");
         is_silent(&two, &format!("{HOST}:8080"));
-        // Neither from outside, published or not.
+        // Neither from outside, published or not, even if the answer knew its way.
+        inside(&one, || run("ip route add default via 10.1.0.1"));
         is_silent(&stage.world, "10.1.0.2:80");
         is_silent(&stage.world, &format!("{HOST}:8081"));
         is_silent(&other, "10.1.0.2:80");
@@ -258,8 +259,9 @@ fn containers_that_shall_not_reach_each_other_reach_the_world_and_published_port
         serve(&one, "0.0.0.0:81", "secret");
         assert_eq!(told(&two, "192.0.2.2:80"), "world 192.0.2.1", "{bridged:?}");
         is_silent(&two, "10.1.0.2:81");
-        // Nor by way of the bridge's own address.
+        // Nor by way of the bridge's own address, even if both want it.
         inside(&two, || run("ip route add 10.1.0.2/32 via 10.1.0.1"));
+        inside(&one, || run("ip route add 10.1.0.3/32 via 10.1.0.1"));
         is_silent(&two, "10.1.0.2:81");
         if bridged == Bridged::Free {
             stage.publish(&[tcp("0.0.0.0:8080", "10.1.0.2:80")]);
