@@ -183,7 +183,7 @@ fn row_09_only_the_first_connection_may_hand_over() {
 fn two_thousand_ports_are_held_and_the_containers_limit_is_its_callers() {
     // This process needs to have them first.
     let mut limit = getrlimit(Resource::Nofile);
-    let soft = limit.current;
+    let soft = Some(3000);
     limit.current = limit.maximum;
     rustix::process::setrlimit(Resource::Nofile, limit.clone()).unwrap();
     let mut net = Net::new(&["sh", "-c", "ulimit -n; sleep 1000"]);
