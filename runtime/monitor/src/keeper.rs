@@ -18,6 +18,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, waitpid,
 };
 
+use crate::network;
+
 /// A running keeper.
 #[derive(Debug)]
 pub struct Keeper {
@@ -69,6 +71,7 @@ pub fn follow(hierarchies: &Hierarchies, command: &[String]) -> io::Result<()> {
     let body = || {
         hierarchies.leave_session(top).ok();
         process::reset_signals();
+        network::restore_limit();
         let _error = Command::new(program).args(arguments).env_clear().exec();
         // Nobody is left to tell; the next command does what this one should have done.
         1

@@ -34,10 +34,12 @@ use rustix::process::WaitStatus;
 
 use crate::guard::Guard;
 use crate::keeper::Keeper;
+use crate::network::Network;
 use crate::poll::{Interest, Poller, Token, Watched};
 use crate::spec::{Facts, SpecError};
 use crate::start;
 use clients::Clients;
+pub use clients::unused;
 use health::Checks;
 use restarting::Restarting;
 use starting::Starting;
@@ -73,6 +75,7 @@ pub struct Monitor {
     _signals_watched: Watched,
     poller: Rc<Poller>,
     clients: Clients,
+    network: Network,
     starting: BTreeMap<u32, Starting>,
     processes: BTreeMap<u32, Process>,
     /// Ends of children that no launcher has reported yet.
@@ -116,6 +119,7 @@ impl Monitor {
         let copy = copy.map_err(failed("watch signals"))?;
         let mut watched = Watched::new(&poller, copy, Token::Signal);
         watched.set(Interest::Read).map_err(failed("watch signals"))?;
+        let network = Network::new(&poller, &launch);
         let mut clients = Clients::new(&poller);
         clients.add_first(control).map_err(failed("watch the control connection"))?;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -152,6 +156,7 @@ impl Monitor {
             _signals_watched: watched,
             poller,
             clients,
+            network,
             starting: BTreeMap::new(),
             processes: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
@@ -176,6 +181,7 @@ impl Monitor {
             for token in ready {
                 self.handle(token);
             }
+            self.network.expire();
             self.settle();
         }
         self.leave()
@@ -200,6 +206,7 @@ impl Monitor {
             Token::Sink(process, stream, session) => {
                 self.with_streams(process, |streams| streams.pump_sink(stream, session));
             }
+            Token::Network(part, id) => self.network.handle(part, id),
         }
     }
 
@@ -213,7 +220,8 @@ impl Monitor {
 
     fn deadline(&self) -> Option<Instant> {
         let streams = self.processes.values().filter_map(|process| process.streams.deadline());
-        streams.chain(self.restart_deadline()).chain(self.health_deadline()).min()
+        let timers = self.restart_deadline().into_iter().chain(self.health_deadline());
+        streams.chain(timers).chain(self.network.deadline()).min()
     }
 
     /// The first thing `Run` does: nobody else may monitor this container, and it needs to

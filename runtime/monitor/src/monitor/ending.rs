@@ -124,6 +124,8 @@ impl Monitor {
     /// next clean-up tries again.
     pub(super) fn undo(&mut self) {
         self.listener = None;
+        // Whoever is told of the end may start it again at once, with the same ports.
+        self.network.close();
         self.undo_start();
         cleanup::remove_socket(&self.launch).ok();
     }
