@@ -142,8 +142,9 @@ pub fn clean_up(folder: &Path) -> Result<(), CleanupError> {
     let has_epilogue = facts.as_ref().is_some_and(|facts| facts.has_epilogue);
     let cgroup = facts.as_ref().map(|facts| facts.cgroup.as_path());
     let removed = remove(&launch, &hierarchies, cgroup, has_epilogue).and(remove_socket(&launch));
+    // Other containers' monitors may be in there, and the guard may still be on its way out.
     let own = hierarchies
-        .remove(&launch.monitor_cgroup)
+        .prune(&launch.monitor_cgroup)
         .map_err(|error| CleanupError::Cgroup(launch.monitor_cgroup.clone(), error));
     record(&launch).and(removed).and(own)
 }

@@ -183,9 +183,9 @@ fn row_09_only_the_first_connection_may_hand_over() {
 fn two_thousand_ports_are_held_and_the_containers_limit_is_its_callers() {
     // This process needs to have them first.
     let mut limit = getrlimit(Resource::Nofile);
-    let soft = limit.current;
+    let soft = Some(3000);
     limit.current = limit.maximum;
-    rustix::process::setrlimit(Resource::Nofile, limit.clone()).unwrap();
+    rustix::process::setrlimit(Resource::Nofile, limit).unwrap();
     let mut net = Net::new(&["sh", "-c", "ulimit -n; sleep 1000"]);
     for _ in 0..2000 {
         net = net.with_tcp("127.0.0.1:0", "127.0.0.1:9".parse().unwrap());

@@ -1,7 +1,7 @@
 //! What is left to do when a container's monitor is gone, whether it ended in order or was killed: its
 //! keeper starts a command that does this, and if that was killed too, the next command does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::{Again, Restart};
@@ -12,6 +12,10 @@ use isopod_sys::atomic;
 
 use super::{Container, Containers, Network, RemoveOptions};
 use crate::{Error, ErrorKind, Result};
+
+/// How long another command's clean-up may take, and how often to look.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
 
 /// One thing to do for a container that has ended; there may be nothing to do.
 type Step = fn(&Container<'_>) -> Result<()>;
@@ -43,8 +47,7 @@ impl Containers<'_> {
 impl Container<'_> {
     /// See [`Containers::after_exit`].
     fn after_exit(&self) -> Result<()> {
-        // Records the death of a monitor first, and kills what that left.
-        if self.status()?.phase.is_alive() {
+        if !self.has_ended()? {
             return Ok(());
         }
         let mut first = Ok(());
@@ -59,6 +62,19 @@ impl Container<'_> {
             }
         }
         first
+    }
+
+    /// Whether it has ended, after the death of a monitor was recorded, and what that left was killed. While
+    /// another command is at that, it only seems to have a monitor: that ends soon.
+    fn has_ended(&self) -> Result<bool> {
+        let end = Instant::now() + PATIENCE;
+        while self.status()?.phase.is_alive() {
+            if self.connect().is_ok() || Instant::now() > end {
+                return Ok(false);
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(true)
     }
 
     /// Whether something has to be done when its monitor has ended.

@@ -113,3 +113,77 @@ impl Container<'_> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{LogConfig, Settings};
+    use super::*;
+
+    fn record(health: HealthSettings) -> Record {
+        Record {
+            version: 1,
+            image: None,
+            rootfs: None,
+            layers: Vec::new(),
+            snapshot: None,
+            settings: Settings { health, ..Settings::default() },
+            volumes: Vec::new(),
+            log: LogConfig::None,
+            auto_remove: false,
+        }
+    }
+
+    /// With this in the image's configuration.
+    fn with_image(mut record: Record, config: &str) -> Record {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        record.image = Some(
+            serde_json::from_value(serde_json::json!({
+                "name": "i",
+                "target": digest,
+                "id": digest,
+                "manifest": {"mediaType": "m", "digest": digest, "size": 1},
+                "config": serde_json::from_str::<serde_json::Value>(config).unwrap(),
+            }))
+            .unwrap(),
+        );
+        record
+    }
+
+    const IMAGE: &str = r#"{"Healthcheck": {"Test": ["CMD", "look"], "Interval": 1000000000, "Retries": 7},
+        "Shell": ["/bin/bash", "-xc"]}"#;
+
+    fn command(record: &Record) -> Option<Vec<String>> {
+        record.healthcheck().and_then(|check| record.health_command(&check))
+    }
+
+    #[test]
+    fn what_is_asked_for_replaces_the_images_field_by_field() {
+        assert_eq!(record(HealthSettings::default()).healthcheck(), None);
+        let image = with_image(record(HealthSettings::default()), IMAGE);
+        assert_eq!(command(&image).unwrap(), ["look"]);
+        let asked =
+            HealthSettings { timeout: Some(5), retries: Some(0), ..HealthSettings::default() };
+        let merged = with_image(record(asked), IMAGE).healthcheck().unwrap();
+        assert_eq!(merged.test, ["CMD", "look"]);
+        assert_eq!(merged.interval, Duration::from_secs(1));
+        assert_eq!(merged.timeout, Duration::from_nanos(5));
+        assert_eq!(merged.retries, 7);
+    }
+
+    #[test]
+    fn a_line_is_for_the_images_shell_and_none_is_none() {
+        let line = || HealthSettings {
+            test: Some(vec!["CMD-SHELL".into(), "true && true".into()]),
+            ..HealthSettings::default()
+        };
+        assert_eq!(command(&record(line())).unwrap(), ["/bin/sh", "-c", "true && true"]);
+        let image = with_image(record(line()), IMAGE);
+        assert_eq!(command(&image).unwrap(), ["/bin/bash", "-xc", "true && true"]);
+        let disabled = HealthSettings { disabled: true, ..HealthSettings::default() };
+        assert_eq!(command(&with_image(record(disabled), IMAGE)), None);
+        let unknown = r#"{"Healthcheck": {"Test": ["WISH", "x"]}}"#;
+        assert_eq!(command(&with_image(record(HealthSettings::default()), unknown)), None);
+        let nothing = r#"{"Healthcheck": {"Test": ["CMD"]}}"#;
+        assert_eq!(command(&with_image(record(HealthSettings::default()), nothing)), None);
+    }
+}

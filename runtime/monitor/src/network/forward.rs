@@ -2,8 +2,8 @@
 //! the port. The kernel's rules send nearly all traffic on before it comes here; what they can't (`[::1]`, a
 //! container without an address of that family, a firewall that somebody has emptied) is carried.
 //!
-//! - [`connection`]: TCP;
-//! - [`datagrams`]: UDP;
+//! - [`connection`]: of TCP;
+//! - [`datagrams`]: of UDP;
 //! - [`local`]: whence its answers come.
 //!
 //! A container that is paused keeps its clients waiting; one that isn't up (restarting) refuses them.
