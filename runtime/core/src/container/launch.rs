@@ -108,7 +108,9 @@ impl Container<'_> {
         let mount_point = self.state().join(state::ROOTFS);
         private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))?;
         match places {
-            Places::Own(reserved) => reserved.write_resolver(&self.resolver_path(), &settings.dns),
+            Places::Own { reserved, .. } => {
+                reserved.write_resolver(&self.resolver_path(), &settings.dns)
+            }
             Places::None | Places::Shared { .. } => Ok(()),
         }
     }

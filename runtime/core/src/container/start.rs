@@ -91,7 +91,7 @@ impl Container<'_> {
         // The kernel's part of the networks goes on beside the rest.
         let (mut connection, parcel) = thread::scope(|scope| {
             let wiring = match &places {
-                Places::Own(_) => Some(scope.spawn(|| places.wire())),
+                Places::Own { .. } => Some(scope.spawn(|| places.wire())),
                 Places::None | Places::Shared { .. } => None,
             };
             let connection = self.prepare(&places, again);
