@@ -122,14 +122,17 @@ fn a_check_that_takes_too_long_is_killed_with_what_it_started() {
         },
     );
     let _running = container.run(None);
+    let sleepers = || -> Vec<i32> {
+        let all = container.processes().into_iter();
+        all.filter(|(_, command)| command.starts_with("sleep 7777")).map(|(pid, _)| pid).collect()
+    };
+    eventually("both of the first check sleep", || sleepers().len() == 2);
+    let first = sleepers();
     container.wait_for(Condition::Unhealthy);
     let check = container.health().log.remove(0);
     assert_eq!(check.exit_code, -1);
     assert_eq!(check.output, "Health check exceeded timeout (300ms): slow\n");
-    // At most those of one check that runs by now.
-    let sleepers =
-        container.processes().iter().filter(|(_, command)| command.contains("7777")).count();
-    assert!(sleepers <= 3, "{:?}", container.processes());
+    eventually("both are gone", || sleepers().iter().all(|pid| !first.contains(pid)));
     container.end();
 }
 
@@ -141,6 +144,23 @@ fn the_first_4096_bytes_of_a_checks_output_are_kept() {
     let output = container.health().log.remove(0).output;
     assert_eq!(output.len(), 4096 + "...".len());
     assert!(output.ends_with("y\n..."), "{output}");
+    container.end();
+}
+
+#[test]
+fn row_09_a_check_that_talks_without_end_costs_no_memory() {
+    let container =
+        Container::new(&["sleep", "1000"]).checked_by("yes", |health| health.timeout = 1500 * MS);
+    let _running = container.run(None);
+    let monitor = container.monitor_pid();
+    let mut most = 0;
+    eventually("a check", || {
+        most = most.max(support::net::private_memory(monitor));
+        !container.health().log.is_empty()
+    });
+    assert!(most < 1 << 20, "{most} bytes");
+    let words = "Health check exceeded timeout (1.5s): y\ny\n";
+    assert!(container.health().log.remove(0).output.starts_with(words));
     container.end();
 }
 
@@ -167,9 +187,10 @@ fn a_paused_container_is_not_checked_and_one_that_ended_is_not_healthy() {
     let starts = || container.health().log.last().unwrap().start;
     // One that was on its way may still end.
     std::thread::sleep(std::time::Duration::from_millis(200));
-    let before = starts();
+    let (before, processes) = (starts(), container.processes().len());
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(starts(), before);
+    assert_eq!(container.processes().len(), processes, "nor does one wait to be thawed");
     assert_eq!(container.ask(Request::Resume), Reply::Ok);
     eventually("checks go on", || starts() > before);
     container.kill();
