@@ -23,6 +23,7 @@ type Step = fn(&Container<'_>) -> Result<()>;
 /// What is done, in this order; each whatever became of those before. The restart policy comes after all
 /// that frees what the last run held, and removal last.
 const STEPS: &[(&str, Step)] = &[
+    ("give back the networks of", |container| container.release_if_over()),
     ("apply the restart policy of", |container| container.apply_policy()),
     ("remove", |container| container.remove_if_wanted()),
 ];
@@ -113,6 +114,8 @@ impl Container<'_> {
         let Some(pause) = self.record.settings.restart.pause_after(&ended(&status)) else {
             return self.write_status(Status { awaits_policy: false, ..status });
         };
+        // Should somebody have been too busy to do it before.
+        self.release_networks()?;
         let again = Again {
             restarts: status.restarts + 1,
             pause: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
