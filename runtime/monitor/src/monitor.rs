@@ -10,6 +10,7 @@
 mod clients;
 mod ending;
 mod health;
+mod journal;
 mod requests;
 mod restarting;
 mod starting;
@@ -23,7 +24,7 @@ use std::time::Instant;
 use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::status::{Exit, Phase, Status};
 use isopod_monitor_protocol::time::Timestamp;
-use isopod_monitor_protocol::{VERSION, data, journal};
+use isopod_monitor_protocol::{VERSION, data};
 use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
@@ -270,16 +271,7 @@ impl Monitor {
         self.status.started_at = Some(Timestamp::now());
         self.begin_checks();
         self.set_phase(Phase::Running);
-    }
-
-    /// Records something that only the monitor sees. What can't be written is lost, as with every line
-    /// of the journal.
-    fn record_event(&self, action: &str) {
-        let Some(config) = &self.launch.journal else { return };
-        let mut entry = journal::Entry::now("container", action, &self.launch.id);
-        entry.namespace = Some(self.launch.namespace.clone());
-        entry.attributes.clone_from(&config.attributes);
-        journal::append(&config.path, &entry).ok();
+        self.record("start", &[]);
     }
 
     fn take_signals(&mut self) {

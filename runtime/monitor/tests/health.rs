@@ -27,7 +27,7 @@ impl Container {
         self.with(|launch, _| {
             launch.health = Some(health);
             let attributes = [("name".to_owned(), "box".to_owned())].into();
-            launch.journal = Some(Journal { path, attributes });
+            launch.journal = Some(Journal { path, attributes, volumes: Vec::new() });
         })
     }
 

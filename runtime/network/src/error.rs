@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused; `action` is a verb phrase, `object` a device, address, table or path.
-    #[error("cannot {action} {object}: {source}")]
+    #[error("cannot {action} {object}")]
     Kernel {
         /// As in `make the bridge`.
         action: &'static str,
@@ -37,6 +37,17 @@ pub enum Error {
         /// Of which protocol.
         protocol: Protocol,
     },
+    /// A device that was asked for by name is not there, or is of another kind.
+    #[error("{device}: {reason}")]
+    Device {
+        /// Its name.
+        device: String,
+        /// As in `there is no such device`.
+        reason: &'static str,
+    },
+    /// Several removals failed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
     /// What was asked for makes no sense.
     #[error("{0}")]
     Invalid(String),

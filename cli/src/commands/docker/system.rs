@@ -1,8 +1,11 @@
 //! `system …`, and what stands beside the nouns.
 
 mod completion;
+mod df;
 mod disable;
 mod enable;
+mod events;
+mod follow;
 mod info;
 mod inspect;
 mod outcomes;
@@ -15,6 +18,10 @@ use crate::commands::Entry;
 
 /// `completion`.
 pub const COMPLETION: Entry = Entry::verb::<completion::Args>("completion").without_root();
+/// `system df`.
+const DF: Entry = Entry::verb::<df::Args>("df");
+/// `events`.
+pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 /// `info`.
 pub const INFO: Entry = Entry::verb::<info::Args>("info");
 /// `inspect` of any object.
@@ -24,8 +31,10 @@ pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root(
 
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
+    DF,
     Entry::verb::<disable::Args>("disable"),
     Entry::verb::<enable::Args>("enable"),
+    EVENTS,
     INFO,
     Entry::verb::<start_all::Args>("start-all"),
     Entry::verb::<stop_all::Args>("stop-all"),

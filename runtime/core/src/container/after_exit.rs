@@ -10,7 +10,7 @@ use isopod_monitor_protocol::policy::Ended;
 use isopod_monitor_protocol::status::Status;
 use isopod_sys::atomic;
 
-use super::{Container, Containers, RemoveOptions};
+use super::{Container, Containers, Network, RemoveOptions};
 use crate::{Error, ErrorKind, Result};
 
 /// How long another command's clean-up may take, and how often to look.
@@ -23,6 +23,7 @@ type Step = fn(&Container<'_>) -> Result<()>;
 /// What is done, in this order; each whatever became of those before. The restart policy comes after all
 /// that frees what the last run held, and removal last.
 const STEPS: &[(&str, Step)] = &[
+    ("give back the networks of", |container| container.release_if_over()),
     ("apply the restart policy of", |container| container.apply_policy()),
     ("remove", |container| container.remove_if_wanted()),
 ];
@@ -78,7 +79,12 @@ impl Container<'_> {
 
     /// Whether something has to be done when its monitor has ended.
     pub(super) fn leaves_something(&self) -> bool {
-        self.record.auto_remove || self.record.settings.restart != Restart::No
+        self.leaves_more_than_its_policy() || self.record.settings.restart != Restart::No
+    }
+
+    /// The same, whatever its restart policy is.
+    fn leaves_more_than_its_policy(&self) -> bool {
+        self.record.auto_remove || matches!(self.record.settings.network, Network::Networks(_))
     }
 
     fn remove_if_wanted(&self) -> Result<()> {
@@ -151,8 +157,10 @@ impl Container<'_> {
         if !self.status()?.phase.is_alive() {
             return Ok(());
         }
-        let after_exit =
-            if restart == Restart::No { Vec::new() } else { self.after_exit_command() };
+        let after_exit = match restart == Restart::No && !self.leaves_more_than_its_policy() {
+            true => Vec::new(),
+            false => self.after_exit_command(),
+        };
         match self.ask(Request::SetRestart { restart, after_exit }) {
             // It has ended meanwhile.
             Err(Error::State { .. }) => Ok(()),

@@ -12,6 +12,7 @@ use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
 
 use super::Container;
+use super::network::Places;
 use super::settings::LogConfig;
 use crate::config::MonitorProgram;
 use crate::layout::private_folder;
@@ -60,6 +61,7 @@ impl Container<'_> {
     pub(super) fn write_launch(
         &self,
         rootfs: Rootfs,
+        places: &Places<'_>,
         health: Option<Health>,
         again: Option<Again>,
     ) -> Result<()> {
@@ -75,6 +77,7 @@ impl Container<'_> {
             true => self.after_exit_command(),
             false => Vec::new(),
         };
+        let (forwards, resolver) = places.describe(self);
         let launch = Launch {
             version: VERSION,
             id: self.id().to_owned(),
@@ -91,16 +94,25 @@ impl Container<'_> {
             after_exit,
             restart: settings.restart,
             health,
-            forwards: Vec::new(),
-            resolver: None,
-            journal: None,
+            forwards,
+            resolver,
+            journal: Some(self.journal()),
         };
+        if let Err(error) = self.runtime.prepare_journal() {
+            tracing::debug!(%error, "the monitor's events are lost");
+        }
         let path = data_folder.join(data::LAUNCH);
         let bytes = serde_json::to_vec(&launch).expect("a launch description is JSON");
         atomic::write(&path, &bytes, 0o600, Durability::Process)
             .map_err(Error::io("cannot write", &path))?;
         let mount_point = self.state().join(state::ROOTFS);
-        private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))
+        private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))?;
+        match places {
+            Places::Own { reserved, .. } => {
+                reserved.write_resolver(&self.resolver_path(), &settings.dns)
+            }
+            Places::None | Places::Shared { .. } => Ok(()),
+        }
     }
 
     /// Starts a monitor on what was written.

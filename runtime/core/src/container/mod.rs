@@ -14,9 +14,11 @@ mod inspect;
 mod kill;
 mod launch;
 mod logs;
+mod network;
 mod pause;
 mod record;
 mod remove;
+mod resolv_conf;
 mod session;
 mod settings;
 mod spec;
@@ -29,6 +31,7 @@ mod task;
 pub use boot::Outcome;
 pub use create::{CreateOptions, ImageSource};
 pub use exec::ExecOptions;
+pub(crate) use files::Connections;
 pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
 pub use isopod_monitor_protocol::status::{Check, Condition, Exit, Health};
@@ -38,9 +41,10 @@ pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
-    AppArmor, HealthSettings, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources,
-    Restart, Seccomp, Settings,
+    AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
+    Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings,
 };
+pub(crate) use spec::mount;
 pub use start::Started;
 pub use stats::Stats;
 pub use status::{ContainerStatus, Phase};
@@ -65,6 +69,10 @@ impl<'a> Container<'a> {
     fn from_row(runtime: &'a Runtime, row: ContainerRow) -> Result<Self> {
         let record = Record::parse(&row)?;
         Ok(Self { runtime, row, record })
+    }
+
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
     }
 
     /// Its id.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+use std::panic::resume_unwind;
+use std::thread;
 
 use isopod_monitor_protocol::client::Connection;
 use isopod_monitor_protocol::data;
@@ -12,7 +14,9 @@ use isopod_sys::kernel;
 use isopod_sys::lock::Lock;
 use oci_spec::runtime::Spec;
 
+use super::network::Places;
 use super::{Container, Phase, Session};
+use crate::event::Entry;
 use crate::layout::private_folder;
 use crate::snapshot::view;
 use crate::state::ContainerRow;
@@ -47,6 +51,23 @@ impl Container<'_> {
         }
     }
 
+    /// What comes before a start; the monitor records that itself, since the end may follow at once.
+    fn record_start(&self, is_attached: bool) {
+        if is_attached {
+            self.happened("attach", &[]);
+        }
+        for volume in &self.record.volumes {
+            let is_read_only = volume.options.iter().any(|option| option == "ro");
+            let entry = Entry::now("volume", "mount", &volume.name)
+                .with("container", self.id())
+                .with("destination", volume.destination.as_str())
+                .with("driver", "local")
+                .with("propagation", "")
+                .with("read/write", (!is_read_only).to_string());
+            self.runtime.record(&entry);
+        }
+    }
+
     /// Starts a monitor that begins with the pause of a restart policy. The caller holds the operation's
     /// lock.
     pub(super) fn start_again(&self, again: Again) -> Result<()> {
@@ -65,18 +86,41 @@ impl Container<'_> {
     ) -> Result<(Connection, Reply)> {
         check_kernel()?;
         self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
+        // First of all what somebody else may have: an address, a port.
+        let places = self.take_places()?;
+        // The kernel's part of the networks goes on beside the rest.
+        let (mut connection, parcel) = thread::scope(|scope| {
+            let wiring = match &places {
+                Places::Own { .. } => Some(scope.spawn(|| places.wire())),
+                Places::None | Places::Shared { .. } => None,
+            };
+            let connection = self.prepare(&places, again);
+            let parcel = match wiring {
+                Some(wiring) => wiring.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                None => places.wire(),
+            };
+            Ok::<_, Error>((connection?, parcel?))
+        })?;
+        self.record_start(attach.is_some());
+        let request = Request::Run { attach, size, handed: parcel.kinds.clone() };
+        let reply = self.ask_on_with(&mut connection, request, &parcel.borrowed())?;
+        if matches!(reply, Reply::Started { .. } | Reply::Ok) {
+            places.keep();
+        }
+        Ok((connection, reply))
+    }
+
+    /// Writes all that the monitor reads, and starts it; it waits for `Run`.
+    fn prepare(&self, places: &Places<'_>, again: Option<Again>) -> Result<Connection> {
         let rootfs = self.rootfs()?;
-        self.write_files()?;
+        self.write_files(places)?;
         let root = view::open(&rootfs)?;
-        let spec = super::spec::build(self, &root)?;
+        let spec = super::spec::build(self, &root, places)?;
         let health = self.launch_health(&spec, &root)?;
         drop(root);
         self.write_spec(&spec)?;
-        self.write_launch(rootfs, health, again)?;
-        let mut connection = self.spawn_monitor()?;
-        let request = Request::Run { attach, size, handed: Vec::new() };
-        let reply = self.ask_on(&mut connection, request)?;
-        Ok((connection, reply))
+        self.write_launch(rootfs, places, health, again)?;
+        self.spawn_monitor()
     }
 
     /// Writes the specification, and its filter as the monitor loads it.
@@ -105,7 +149,7 @@ impl Container<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was removed since it was looked up.
-    pub(super) fn lock_operation(&self) -> Result<Lock> {
+    pub(crate) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
         let path = folder.join("operation.lock");
         let lock = loop {

@@ -91,7 +91,11 @@ impl Container<'_> {
         if !wait_for(&watch, patience)? {
             self.send(SIGKILL, true, ending == Ending::ByHand).or_else(ended)?;
         }
-        self.finish(&mut watch).map(Some)
+        let exit = self.finish(&mut watch)?;
+        // So that its ports and addresses are free when this returns.
+        self.release_if_over()?;
+        self.happened("stop", &[]);
+        Ok(Some(exit))
     }
 
     /// Waits until it ends; at once for one that does not run.

@@ -205,7 +205,7 @@ impl Monitor {
         }
         let condition = health.condition;
         if condition != before {
-            self.record_event(&format!("health_status: {}", condition.as_str()));
+            self.record(&format!("health_status: {}", condition.as_str()), &[]);
         }
         self.publish();
         self.schedule_check();

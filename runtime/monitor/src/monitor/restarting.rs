@@ -93,9 +93,8 @@ impl Monitor {
     /// It runs again.
     pub(super) fn restarted(&mut self) {
         if self.restarting.is_given_up {
-            return self.kill_container();
+            self.kill_container();
         }
-        self.record_event("start");
     }
 
     /// When it began to run.

@@ -123,9 +123,8 @@ pub struct Options {
     /// The container's name
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Network: none, host, or ns:PATH of a network namespace
-    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
-    pub network: Vec<String>,
+    #[command(flatten)]
+    pub networking: super::networking::Networking,
     /// Don't check its health, whatever the image says
     #[arg(long)]
     pub no_healthcheck: bool,
