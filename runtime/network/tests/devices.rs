@@ -380,6 +380,29 @@ fn a_macvlan_without_a_parent_leads_nowhere() {
     assert_eq!(stage.devices(), before);
 }
 
+/// docker's `-o parent=eth0.10`. Not every kernel has VLANs; one without says so by name.
+#[test]
+fn a_macvlan_on_a_vlan_makes_it_and_takes_it_away() {
+    let stage = Stage::new();
+    let network = macvlan(Some("up0.10"));
+    let has_vlans = stage.within(|| {
+        let probe = ["link", "add", "link", "up0", "name", "probe", "type", "vlan", "id", "7"];
+        std::process::Command::new("ip").args(probe).output().unwrap().status.success()
+    });
+    let made = stage.within(|| stage.host.ensure_network(&network));
+    if !has_vlans {
+        let error = made.unwrap_err().to_string();
+        assert!(error.starts_with("cannot make the VLAN up0.10: "), "{error}");
+        return;
+    }
+    assert_eq!(made.unwrap(), []);
+    let seen = stage.within(|| json("ip -j -d link show up0.10"));
+    assert_eq!(seen[0]["linkinfo"]["info_data"]["id"], 10);
+    stage.within(|| stage.host.remove_network(&network)).unwrap();
+    let links = stage.within(|| run("ip -o link"));
+    assert!(!links.contains("up0.10") && links.contains("probe"), "{links}");
+}
+
 #[test]
 fn a_macvlan_that_cannot_be_is_refused_by_name() {
     let stage = Stage::new();
