@@ -10,7 +10,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use isopod_network::{Driver, Error, Host, Network, Subnet, namespace};
-use stage::{Stage, WORLD, bridge, endpoint, inside, is_silent, json, run, serve, tcp, told};
+use stage::{
+    Stage, WORLD, bridge, endpoint, inside, is_silent, json, run, serve, tcp, told, whole,
+};
 
 #[test]
 fn a_container_gets_its_device_as_asked_for() {
@@ -164,7 +166,7 @@ fn a_failed_connection_leaves_no_device() {
         stage.within(|| stage.host.connect(&network, netns.as_fd(), wanted))
     };
     inside(&netns, || run("ip link add eth0 type bridge"));
-    let error = connect(&endpoint(&network, 2)).unwrap_err().to_string();
+    let error = whole(&connect(&endpoint(&network, 2)).unwrap_err());
     assert!(error.contains("eth0") && error.contains("exists"), "{error}");
     // A gateway that no address reaches fails late.
     let mut wanted = endpoint(&network, 2);
@@ -391,7 +393,7 @@ fn a_macvlan_on_a_vlan_makes_it_and_takes_it_away() {
     });
     let made = stage.within(|| stage.host.ensure_network(&network));
     if !has_vlans {
-        let error = made.unwrap_err().to_string();
+        let error = whole(&made.unwrap_err());
         assert!(error.starts_with("cannot make the VLAN up0.10: "), "{error}");
         return;
     }
