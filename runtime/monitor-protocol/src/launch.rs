@@ -48,9 +48,22 @@ pub struct Launch {
     /// Where its events are recorded.
     #[serde(default)]
     pub journal: Option<Journal>,
+    /// What the specification mounts from `<state>/parts/<index>`.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// Run after the container has ended for good and its status is written: program and
     /// arguments, started with no environment. Empty: nothing. Used for `--rm` of a detached container.
     pub after_exit: Vec<String>,
+}
+
+/// A file or folder inside a folder that containers write to. Where it lies is looked up by the launcher,
+/// inside the folder whatever symlinks say, and mounted by descriptor: nobody can move it in between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Absolute.
+    pub folder: PathBuf,
+    /// Inside it.
+    pub path: PathBuf,
 }
 
 /// docker's restart policies.

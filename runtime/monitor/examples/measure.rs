@@ -62,6 +62,7 @@ fn run(
         forwards: Vec::new(),
         resolver: None,
         journal: None,
+        parts: Vec::new(),
     };
     let mut spec = spec.clone();
     spec["root"]["path"] = state.join("rootfs").to_str().unwrap().into();

@@ -83,6 +83,18 @@ pub fn bind(path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, flags)?)
 }
 
+/// As [`bind`] of what `place` is open on, a file or folder.
+///
+/// # Errors
+/// What `open_tree(2)` returns.
+pub fn bind_open(place: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(place, "", flags)?)
+}
+
 /// As [`bind`], read-only, and without the mounts below `path`.
 ///
 /// # Errors

@@ -288,6 +288,9 @@ impl<'a> Creation<'a, '_> {
             snapshots.prepare(key, &container.record.layers, parent, durability)?;
         }
         for volume in &container.record.volumes {
+            if !volume.subpath.is_empty() {
+                self.runtime.volumes().part(volume)?;
+            }
             self.runtime.volumes().populate(volume, container)?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use isopod_image::Digest;
-use isopod_monitor_protocol::launch::{Launch, Log, Rootfs};
+use isopod_monitor_protocol::launch::{Launch, Log, Part, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
@@ -92,6 +92,7 @@ impl Container<'_> {
             forwards: Vec::new(),
             resolver: None,
             journal: Some(self.journal()),
+            parts: self.volume_parts()?,
         };
         if let Err(error) = self.runtime.prepare_journal() {
             tracing::debug!(%error, "the monitor's events are lost");
@@ -102,6 +103,12 @@ impl Container<'_> {
             .map_err(Error::io("cannot write", &path))?;
         let mount_point = self.state().join(state::ROOTFS);
         private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))
+    }
+
+    /// In the order in which the specification counts them.
+    fn volume_parts(&self) -> Result<Vec<Part>> {
+        let volumes = self.record.volumes.iter().filter(|volume| !volume.subpath.is_empty());
+        volumes.map(|volume| self.runtime.volumes().part(volume)).collect()
     }
 
     /// Starts a monitor on what was written.

@@ -62,8 +62,12 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
         let place = |path: &str| (PathBuf::from(path), PathBuf::from(path));
         request.files = ["/etc/hosts", "/etc/resolv.conf"].map(place).to_vec();
     }
+    let mut parts = 0;
     for volume in &record.volumes {
-        request.mounts.push(container.runtime.volumes().mount(volume)?);
+        let shown = container.state().join(isopod_monitor_protocol::state::PARTS);
+        let part = (!volume.subpath.is_empty()).then(|| shown.join(parts.to_string()));
+        parts += usize::from(part.is_some());
+        request.mounts.push(container.runtime.volumes().mount(volume, part)?);
     }
     Ok(isopod_spec::build(&request)?)
 }
