@@ -1,9 +1,11 @@
 //! Containers: a row in the database, a folder of data, and while it runs a monitor that owns its
 //! process. One verb a file.
 
+mod archive;
 mod attach;
 mod control;
 mod create;
+mod diff;
 mod exec;
 mod files;
 mod find;
@@ -23,7 +25,9 @@ mod status;
 mod stop;
 mod task;
 
+pub use archive::{Copied, CopyOptions};
 pub use create::{CreateOptions, ImageSource};
+pub use diff::{Change, ChangeKind};
 pub use exec::ExecOptions;
 pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
