@@ -106,6 +106,7 @@ impl Runtime {
                 other => other.map_err(Error::io("cannot remove", path))?,
             }
         }
+        self.volumes().remove_orphans()?;
         for namespace in namespaces {
             // An empty one goes with its last container; a full one stays.
             fs::remove_dir(&namespace).ok();

@@ -7,6 +7,7 @@
 
 mod clients;
 mod ending;
+mod journal;
 mod requests;
 mod starting;
 
@@ -245,6 +246,7 @@ impl Monitor {
         self.status.pid = pid;
         self.status.started_at = Some(Timestamp::now());
         self.set_phase(Phase::Running);
+        self.record("start", &[]);
     }
 
     fn take_signals(&mut self) {

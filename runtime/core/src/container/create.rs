@@ -11,7 +11,7 @@ use super::{Container, Containers};
 use crate::image::{self, Image, NoProgress};
 use crate::layout::private_folder;
 use crate::state::{ContainerRow, Durability, Labels, NamespaceRow, NewContainer, VolumeRow};
-use crate::{Error, Result, Runtime, id};
+use crate::{Error, Result, Runtime, id, volume};
 
 /// What a container is to be made from.
 #[derive(Debug, Clone)]
@@ -109,6 +109,9 @@ impl<'a> Containers<'a> {
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
         drop(collection);
+        if let Ok(container) = &created {
+            container.happened("create", &[]);
+        }
         created
     }
 }
@@ -128,16 +131,18 @@ fn checked_rootfs(path: &Path) -> Result<PathBuf> {
 fn volumes(record: &Record) -> Result<Vec<VolumeUse>> {
     let mut volumes = Vec::new();
     for mount in &record.settings.mounts {
-        if let Mount::Volume { name, destination, options, no_copy } = mount {
+        if let Mount::Volume { name, destination, options, no_copy, subpath, .. } = mount {
             if let Some(name) = name {
-                id::check("volume name", name)?;
+                volume::check_name(name)?;
             }
             volumes.push(VolumeUse {
                 anonymous: name.is_none(),
                 name: name.clone().unwrap_or_else(id::random),
                 destination: destination.clone(),
                 options: options.clone(),
-                copy: !no_copy,
+                // docker copies into whole volumes only.
+                copy: !no_copy && subpath.is_empty(),
+                subpath: subpath.clone(),
             });
         }
     }
@@ -147,8 +152,14 @@ fn volumes(record: &Record) -> Result<Vec<VolumeUse>> {
         let is_covered = |mount: &Mount| super::spec::same_place(mount.destination(), &destination);
         if !record.settings.mounts.iter().any(is_covered) {
             let name = id::random();
-            let options = Vec::new();
-            volumes.push(VolumeUse { name, destination, options, copy: true, anonymous: true });
+            volumes.push(VolumeUse {
+                name,
+                destination,
+                options: Vec::new(),
+                copy: true,
+                anonymous: true,
+                subpath: String::new(),
+            });
         }
     }
     Ok(volumes)
@@ -218,7 +229,10 @@ impl<'a> Creation<'a, '_> {
         durability: Durability,
     ) -> Result<ContainerRow> {
         let state = self.runtime.state();
-        state.write(durability, |transaction| {
+        let volumes = self.runtime.volumes();
+        let _volumes = volumes.hold(&record.volumes)?;
+        let mut made = Vec::new();
+        let row = state.write(durability, |transaction| {
             let wrap = state.error();
             let taken = |text: &str| ContainerRow::exact(transaction, self.namespace, text);
             if let Some(other) = taken(self.id).map_err(&wrap)? {
@@ -239,7 +253,9 @@ impl<'a> Creation<'a, '_> {
             }
             NamespaceRow::ensure(transaction, self.namespace, &Labels::new()).map_err(&wrap)?;
             for volume in &record.volumes {
-                VolumeRow::ensure(transaction, &volume.name, volume.anonymous).map_err(&wrap)?;
+                if volumes.ensure_for(transaction, volume, &record.settings)? {
+                    made.push(volume.name.as_str());
+                }
                 VolumeRow::add_use(transaction, &volume.name, self.namespace, self.id)
                     .map_err(&wrap)?;
             }
@@ -252,7 +268,9 @@ impl<'a> Creation<'a, '_> {
                 record: &record.to_text(),
             };
             ContainerRow::insert(transaction, &new).map_err(&wrap)
-        })
+        })?;
+        made.into_iter().for_each(|name| volumes.record("create", name));
+        Ok(row)
     }
 
     fn prepare_folders(

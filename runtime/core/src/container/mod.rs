@@ -40,6 +40,7 @@ pub use settings::{
     AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Seccomp,
     Settings,
 };
+pub(crate) use spec::mount;
 pub use start::Started;
 pub use stats::Stats;
 pub use status::{ContainerStatus, Phase};
@@ -64,6 +65,10 @@ impl<'a> Container<'a> {
     fn from_row(runtime: &'a Runtime, row: ContainerRow) -> Result<Self> {
         let record = Record::parse(&row)?;
         Ok(Self { runtime, row, record })
+    }
+
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
     }
 
     /// Its id.

@@ -54,6 +54,7 @@ impl Containers<'_> {
                     options: Vec::new(),
                     copy: false,
                     anonymous: volume.anonymous,
+                    subpath: String::new(),
                 });
                 let record = Record::unreadable(&row, volumes.collect());
                 Container { runtime: self.runtime, row, record }.remove(options)
@@ -91,6 +92,7 @@ impl Container<'_> {
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         };
         self.remove_folders(options, snapshot)?;
+        self.happened("destroy", &[]);
         drop(operation);
         prune_cgroups(monitor);
         Ok(())

@@ -168,6 +168,15 @@ pub enum Mount {
         options: Vec<String>,
         /// Don't copy the image's content in at the first use.
         no_copy: bool,
+        /// A folder inside it, which must be there when the container starts; empty: all.
+        #[serde(default)]
+        subpath: String,
+        /// Labels of the volume, should it be made for this.
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+        /// What its driver is told, should it be made for this.
+        #[serde(default)]
+        driver_options: BTreeMap<String, String>,
     },
     /// An image's file system, read-only unless `options` say `rw` (then what is written goes with the container).
     Image {

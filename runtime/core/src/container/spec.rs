@@ -63,9 +63,7 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
         request.files = ["/etc/hosts", "/etc/resolv.conf"].map(place).to_vec();
     }
     for volume in &record.volumes {
-        let folder = container.runtime.volumes().data_folder(&volume.name);
-        let kind = MountKind::Bind { source: folder, recursive: true };
-        request.mounts.push(mount(kind, &volume.destination, &volume.options)?);
+        request.mounts.push(container.runtime.volumes().mount(volume)?);
     }
     Ok(isopod_spec::build(&request)?)
 }
@@ -293,7 +291,11 @@ fn bind_source(source: &Path, create: bool) -> Result<()> {
 }
 
 /// Sorts words of mount(8) into what isopod-spec tells apart.
-fn mount(kind: MountKind, destination: &str, options: &[String]) -> Result<mounts::Mount> {
+pub(crate) fn mount(
+    kind: MountKind,
+    destination: &str,
+    options: &[String],
+) -> Result<mounts::Mount> {
     let is_tmpfs = matches!(kind, MountKind::Tmpfs);
     let mut mount = mounts::Mount { kind, ..mounts::Mount::tmpfs(destination) };
     if !is_tmpfs {

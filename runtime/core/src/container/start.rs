@@ -12,6 +12,7 @@ use isopod_sys::lock::Lock;
 use oci_spec::runtime::Spec;
 
 use super::{Container, Phase, Session};
+use crate::event::Entry;
 use crate::layout::private_folder;
 use crate::snapshot::view;
 use crate::state::ContainerRow;
@@ -45,6 +46,7 @@ impl Container<'_> {
         self.write_spec(&spec)?;
         self.write_launch(rootfs)?;
         let mut connection = self.spawn_monitor()?;
+        self.record_start(attach.is_some());
         match self.ask_on(&mut connection, Request::Run { attach, size, handed: Vec::new() })? {
             Reply::Started { pid } => {
                 let streams = attach.unwrap_or_default();
@@ -52,6 +54,23 @@ impl Container<'_> {
                 Ok(Started { pid, session })
             }
             other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// What comes before a start; the monitor records that itself, since the end may follow at once.
+    fn record_start(&self, is_attached: bool) {
+        if is_attached {
+            self.happened("attach", &[]);
+        }
+        for volume in &self.record.volumes {
+            let is_read_only = volume.options.iter().any(|option| option == "ro");
+            let entry = Entry::now("volume", "mount", &volume.name)
+                .with("container", self.id())
+                .with("destination", volume.destination.as_str())
+                .with("driver", "local")
+                .with("propagation", "")
+                .with("read/write", (!is_read_only).to_string());
+            self.runtime.record(&entry);
         }
     }
 

@@ -55,9 +55,15 @@ impl Monitor {
         };
         let Some(process) = self.processes.get_mut(&number) else { return };
         process.exit = Some(exit.clone());
+        let exec_id = process.exec_id.clone();
         let lagged = process.streams.process_ended();
         self.tell_lagged(lagged);
+        if let Some(exec_id) = exec_id {
+            let known = [("execID", exec_id.as_str()), ("exitCode", &exit.code.to_string())];
+            self.record("exec_die", &known);
+        }
         if is_container {
+            self.record_end(&exit);
             self.status.exit = Some(exit);
             self.status.pid = 0;
             self.set_phase(Phase::Exited);

@@ -147,6 +147,9 @@ impl Monitor {
             };
             kill_process(pid, signal).map_err(|error| cannot(error.into()))?;
         }
+        if exec_id.is_none() {
+            self.record("kill", &[("signal", &signal.as_raw().to_string())]);
+        }
         if signal == Signal::KILL && self.status.phase == Phase::Paused {
             // A frozen process on v1 dies only when it is thawed.
             self.freeze(false)?;
