@@ -7,4 +7,6 @@ pub mod image_inspect;
 pub mod images;
 pub mod info;
 pub mod labels;
+pub mod processes;
 pub mod state;
+pub mod stats;

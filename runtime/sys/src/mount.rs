@@ -11,11 +11,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::root::Root;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use crate::root::Root;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen, open_tree,

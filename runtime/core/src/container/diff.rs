@@ -2,15 +2,13 @@
 //! folder that overlayfs writes to. As in docker, a folder counts as changed when something in it did.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use isopod_monitor_protocol::launch::Rootfs;
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, openat, statat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, openat, statat};
 use rustix::io::Errno;
 
 use super::Container;
@@ -75,19 +73,25 @@ impl Container<'_> {
             .map_err(|errno| failed(errno.into()))?;
         let mut diff = Diff { changes: BTreeMap::new(), depth: 0 };
         diff.folder(&top, Some(&lower), "/".into()).map_err(failed)?;
-        let change = |(path, kind)| Change { kind, path };
+        let change = |(path, kind)| Change { kind, path: PathBuf::from(path) };
         Ok(diff.changes.into_iter().map(change).collect())
     }
 }
 
 struct Diff {
-    changes: BTreeMap<PathBuf, ChangeKind>,
+    /// By the bytes of the path, as docker sorts.
+    changes: BTreeMap<OsString, ChangeKind>,
     depth: usize,
 }
 
 impl Diff {
     /// Compares what lies in two folders; `lower` is `None` where the image has none.
-    fn folder(&mut self, upper: &OwnedFd, lower: Option<&OwnedFd>, path: PathBuf) -> io::Result<()> {
+    fn folder(
+        &mut self,
+        upper: &OwnedFd,
+        lower: Option<&OwnedFd>,
+        path: PathBuf,
+    ) -> io::Result<()> {
         if self.depth == DEEPEST {
             return Err(io::Error::other(format!("folders lie more than {DEEPEST} deep")));
         }
@@ -154,7 +158,7 @@ impl Diff {
         if OURS.iter().any(|ours| Path::new(ours) == path) {
             return;
         }
-        self.changes.insert(path, kind);
+        self.changes.insert(path.into_os_string(), kind);
     }
 }
 

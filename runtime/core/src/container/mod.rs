@@ -16,6 +16,7 @@ mod logs;
 mod pause;
 mod record;
 mod remove;
+mod rename;
 mod session;
 mod settings;
 mod spec;
@@ -24,6 +25,8 @@ mod stats;
 mod status;
 mod stop;
 mod task;
+mod top;
+mod update;
 
 pub use archive::{Copied, CopyOptions};
 pub use create::{CreateOptions, ImageSource};
@@ -37,14 +40,16 @@ pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
-    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Seccomp,
-    Settings,
+    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Restart,
+    Seccomp, Settings,
 };
 pub(crate) use spec::mount;
 pub use start::Started;
-pub use stats::Stats;
+pub use stats::{Stats, Traffic};
 pub use status::{ContainerStatus, Phase};
 pub use stop::Patience;
+pub use top::Process;
+pub use update::Update;
 
 use std::path::PathBuf;
 

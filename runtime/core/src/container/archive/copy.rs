@@ -206,8 +206,8 @@ impl Container<'_> {
         name: Option<Vec<u8>>,
         target: &Target<'_>,
     ) -> Result<Copied> {
-        let (reader, writer) = io::pipe()
-            .map_err(|source| Error::System { action: "cannot make a pipe", source })?;
+        let (reader, writer) =
+            io::pipe().map_err(|source| Error::System { action: "cannot make a pipe", source })?;
         let name = name.unwrap_or_else(|| b".".to_vec());
         let (packed, unpacked, bytes) = std::thread::scope(|scope| {
             let packing = scope.spawn(move || pack_into(handle, name, writer));
@@ -216,8 +216,7 @@ impl Container<'_> {
             let bytes = counted.bytes;
             // Else the other end would wait for ever for room in the pipe.
             drop(counted);
-            let packed =
-                packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (packed, unpacked, bytes)
         });
         match (packed, unpacked) {

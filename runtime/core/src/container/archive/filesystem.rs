@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use isopod_monitor_protocol::launch::Rootfs;
 use isopod_monitor_protocol::state;
+use isopod_spec::mounts::{Access, MountKind};
 use isopod_sys::lock::Lock;
 use isopod_sys::mount::{self, OverlayOptions};
 use isopod_sys::root::Root;
@@ -64,8 +65,7 @@ impl Container<'_> {
     }
 
     fn mounted_root(&self) -> Result<Root> {
-        let failed =
-            |source| Error::System { action: "cannot mount the root file system", source };
+        let failed = |source| Error::System { action: "cannot mount the root file system", source };
         let base = match self.rootfs()? {
             Rootfs::Folder { path } => tree::bind(&path).map_err(Error::io("cannot use", &path))?,
             Rootfs::Overlay { lower, upper, work } => {
@@ -76,7 +76,7 @@ impl Container<'_> {
         };
         let place = self.state().join(state::ROOTFS);
         private_folder(&place).map_err(Error::io("cannot make", &place))?;
-        let below = self.mounts_below();
+        let below = self.mounts_below()?;
         let mut wrong = None;
         let assembled = mount::assemble(base, &place, |root| {
             below.iter().try_for_each(|one| {
@@ -94,25 +94,37 @@ impl Container<'_> {
     }
 
     /// Volumes and binds, those of outer folders first. What lies in memory is gone with its process.
-    fn mounts_below(&self) -> Vec<Below> {
-        let volumes = self.runtime.volumes();
-        let of_volume = |volume: &crate::container::VolumeUse| Below {
-            source: volumes.data_folder(&volume.name),
-            destination: PathBuf::from(&volume.destination),
-            read_only: volume.options.iter().any(|option| option == "ro"),
-        };
-        let of_host = |mount: &Mount| match mount {
-            Mount::Bind { source, destination, options, .. } => Some(Below {
-                source: source.clone(),
-                destination: PathBuf::from(destination),
-                read_only: options.iter().any(|option| option == "ro"),
-            }),
-            _ => None,
-        };
-        let mut below: Vec<Below> = self.record().volumes.iter().map(of_volume).collect();
-        below.extend(self.settings().mounts.iter().filter_map(of_host));
+    fn mounts_below(&self) -> Result<Vec<Below>> {
+        let mut below = Vec::new();
+        for volume in &self.record().volumes {
+            let mount = self.runtime.volumes().mount(volume)?;
+            match mount.kind {
+                MountKind::Bind { source, .. } => below.push(Below {
+                    source,
+                    destination: PathBuf::from(&volume.destination),
+                    read_only: mount.access != Access::ReadWrite,
+                }),
+                MountKind::Tmpfs => {}
+                MountKind::Kernel { .. } | MountKind::Content { .. } => {
+                    return Err(Error::Unsupported(format!(
+                        "volume {} is mounted only while container {} runs: start it first",
+                        volume.name,
+                        self.name()
+                    )));
+                }
+            }
+        }
+        for mount in &self.settings().mounts {
+            if let Mount::Bind { source, destination, options, .. } = mount {
+                below.push(Below {
+                    source: source.clone(),
+                    destination: PathBuf::from(destination),
+                    read_only: options.iter().any(|option| option == "ro"),
+                });
+            }
+        }
         below.sort_by_key(|one| one.destination.components().count());
-        below
+        Ok(below)
     }
 }
 
