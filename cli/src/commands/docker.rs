@@ -5,6 +5,7 @@ pub mod image;
 mod inspect;
 mod prune;
 mod system;
+mod volume;
 
 use super::Entry;
 
@@ -16,6 +17,7 @@ pub const TABLE: &[Entry] = &[
     container::COPY,
     container::CREATE,
     container::DIFF,
+    system::EVENTS,
     container::EXEC,
     container::EXPORT,
     Entry::noun("image", "Manage images", image::TABLE),
@@ -44,5 +46,6 @@ pub const TABLE: &[Entry] = &[
     container::UNPAUSE,
     container::UPDATE,
     system::VERSION,
+    Entry::noun("volume", "Manage volumes", volume::TABLE),
     container::WAIT,
 ];

@@ -3,6 +3,7 @@
 
 pub mod container_inspect;
 pub mod containers;
+pub mod events;
 pub mod image_inspect;
 pub mod images;
 pub mod info;
@@ -10,3 +11,4 @@ pub mod labels;
 pub mod processes;
 pub mod state;
 pub mod stats;
+pub mod volumes;

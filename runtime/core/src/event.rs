@@ -33,10 +33,16 @@ impl Runtime {
         }
     }
 
-    /// Records what happened to an image, in docker's words: `id` is a name or digest, `name` what
-    /// `docker events` shows in brackets.
+    /// Records what happened to an image that has this id: `name` is its name in docker's short form, or
+    /// the id where docker shows that (`untag`, `delete`, `save`, `load`, `import`).
     pub(crate) fn record_image(&self, action: &str, id: &str, name: &str) {
-        self.record(&Entry::now("image", action, &familiar(id)).with("name", familiar(name)));
+        self.record(&Entry::now("image", action, id).with("name", name));
+    }
+
+    /// Records that an image came from or went to a registry (`pull`, `push`): docker shows its name as the
+    /// object, and the repository beside it.
+    pub(crate) fn record_transfer(&self, action: &str, reference: &Reference) {
+        self.record_image(action, &reference.familiar(), &reference.familiar_name());
     }
 
     /// Records that unused objects of a kind were removed, and how many bytes that freed.

@@ -104,6 +104,12 @@ impl<'a> Volumes<'a> {
 
     /// The mount that shows it in a container.
     pub(crate) fn mount(&self, volume: &VolumeUse) -> Result<Mount> {
+        if !volume.subpath.is_empty() {
+            return Err(Error::Unsupported(format!(
+                "a part of a volume can't be mounted in this release: {}",
+                volume.subpath
+            )));
+        }
         let row = self.get(&volume.name)?;
         let folder = self.data_folder(&volume.name);
         Source::parse(&row.options)?.mount(&folder, &volume.destination, &volume.options)

@@ -1,5 +1,6 @@
 //! Removing volumes: the row and the folder's name go together, what is in the folder goes after.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -72,6 +73,7 @@ impl Volumes<'_> {
     pub(crate) fn remove_orphans(&self) -> Result<()> {
         let top = self.runtime.layout().volumes();
         let lock = self.lock()?;
+        let known: BTreeSet<String> = self.list()?.into_iter().map(|row| row.name).collect();
         let mut trash = Vec::new();
         for entry in fs::read_dir(&top).map_err(Error::io("cannot list", &top))? {
             let entry = entry.map_err(Error::io("cannot list", &top))?;
@@ -79,9 +81,7 @@ impl Volumes<'_> {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if name.starts_with(TRASH) && is_folder {
                 trash.push(Some(entry.path()));
-            } else if is_folder
-                && self.runtime.state().read(|c| VolumeRow::get(c, &name))?.is_none()
-            {
+            } else if is_folder && !known.contains(&name) {
                 trash.push(self.put_aside(&name)?);
             }
         }
