@@ -9,5 +9,7 @@ pub mod image_inspect;
 pub mod images;
 pub mod info;
 pub mod labels;
+pub mod processes;
 pub mod state;
+pub mod stats;
 pub mod volumes;

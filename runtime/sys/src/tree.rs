@@ -111,6 +111,15 @@ pub fn attach(tree: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
     Ok(move_mount(tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
+/// Attaches a detached mount over the very file or folder that `target` is a handle of.
+///
+/// # Errors
+/// What `move_mount(2)` returns.
+pub fn attach_to(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(tree, "", target, "", flags)?)
+}
+
 /// Stops the mount that holds `path` from propagating, in this mount namespace only; mounts
 /// below it are left as they are.
 ///

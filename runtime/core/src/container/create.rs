@@ -297,7 +297,7 @@ impl<'a> Creation<'a, '_> {
     }
 }
 
-fn describe(row: &ContainerRow) -> String {
+pub(super) fn describe(row: &ContainerRow) -> String {
     match &row.name {
         Some(name) if *name != row.id => {
             format!("container {name} ({})", row.id.get(..12).unwrap_or(&row.id))

@@ -1,9 +1,11 @@
 //! Containers: a row in the database, a folder of data, and while it runs a monitor that owns its
 //! process. One verb a file.
 
+mod archive;
 mod attach;
 mod control;
 mod create;
+mod diff;
 mod exec;
 mod files;
 mod find;
@@ -14,6 +16,7 @@ mod logs;
 mod pause;
 mod record;
 mod remove;
+mod rename;
 mod session;
 mod settings;
 mod spec;
@@ -22,8 +25,12 @@ mod stats;
 mod status;
 mod stop;
 mod task;
+mod top;
+mod update;
 
+pub use archive::{Copied, CopyOptions};
 pub use create::{CreateOptions, ImageSource};
+pub use diff::{Change, ChangeKind};
 pub use exec::ExecOptions;
 pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
@@ -33,14 +40,16 @@ pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
-    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Seccomp,
-    Settings,
+    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Restart,
+    Seccomp, Settings,
 };
 pub(crate) use spec::mount;
 pub use start::Started;
-pub use stats::Stats;
+pub use stats::{Stats, Traffic};
 pub use status::{ContainerStatus, Phase};
 pub use stop::Patience;
+pub use top::Process;
+pub use update::Update;
 
 use std::path::PathBuf;
 

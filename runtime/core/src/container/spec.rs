@@ -16,7 +16,7 @@ use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
 use isopod_sys::root::Root;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxResources, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
 use super::exec::ExecOptions;
@@ -329,6 +329,12 @@ fn override_option(options: &mut Vec<String>, word: &str) {
     };
     options.retain(|option| *option != opposite && option != word);
     options.push(word.to_owned());
+}
+
+/// The limits in the specification's form, without rules for devices.
+pub(super) fn limits(of: &Resources) -> Result<LinuxResources> {
+    let host = host()?;
+    resources(of)?.to_oci(Vec::new(), &host).map_err(invalid)
 }
 
 fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources> {
