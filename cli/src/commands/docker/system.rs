@@ -6,6 +6,7 @@ mod events;
 mod follow;
 mod info;
 mod inspect;
+mod prune;
 mod version;
 
 use crate::commands::Entry;
@@ -20,8 +21,10 @@ pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 pub const INFO: Entry = Entry::verb::<info::Args>("info");
 /// `inspect` of any object.
 pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
+/// `system prune`.
+const PRUNE: Entry = Entry::verb::<prune::Args>("prune");
 /// `version`.
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[DF, EVENTS, INFO];
+pub const TABLE: &[Entry] = &[DF, EVENTS, INFO, PRUNE];

@@ -10,7 +10,7 @@ use isopod_sys::lock::Lock;
 use isopod_sys::mount::{self, OverlayOptions};
 use isopod_sys::root::Root;
 use isopod_sys::tree;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use crate::container::{Container, Mount, Phase};
 use crate::layout::private_folder;
@@ -97,10 +97,13 @@ impl Container<'_> {
     fn mounts_below(&self) -> Result<Vec<Below>> {
         let mut below = Vec::new();
         for volume in &self.record().volumes {
-            let mount = self.runtime.volumes().mount(volume)?;
+            let volumes = self.runtime.volumes();
+            let mount = volumes.mount(volume, None)?;
+            let part = (!volume.subpath.is_empty()).then(|| volumes.part(volume)).transpose()?;
             match mount.kind {
                 MountKind::Bind { source, .. } => below.push(Below {
                     source,
+                    part: part.map(|part| part.path),
                     destination: PathBuf::from(&volume.destination),
                     read_only: mount.access != Access::ReadWrite,
                 }),
@@ -118,6 +121,7 @@ impl Container<'_> {
             if let Mount::Bind { source, destination, options, .. } = mount {
                 below.push(Below {
                     source: source.clone(),
+                    part: None,
                     destination: PathBuf::from(destination),
                     read_only: options.iter().any(|option| option == "ro"),
                 });
@@ -131,6 +135,8 @@ impl Container<'_> {
 /// A mount below the root.
 struct Below {
     source: PathBuf,
+    /// Only this inside it, whatever symlinks say.
+    part: Option<PathBuf>,
     destination: PathBuf,
     read_only: bool,
 }
@@ -138,11 +144,18 @@ struct Below {
 impl Below {
     /// Mounts it at its destination, which is resolved inside `root` and made if it is missing.
     fn attach(&self, root: &Root) -> std::io::Result<()> {
-        let source: OwnedFd = tree::bind(&self.source)?;
+        let source: OwnedFd = match &self.part {
+            None => tree::bind(&self.source)?,
+            Some(path) => {
+                let place =
+                    Root::open(&self.source)?.open_path(path, OFlags::PATH, Mode::empty())?;
+                tree::bind_open(place.as_fd())?
+            }
+        };
         if self.read_only {
             mount::set_read_only(source.as_fd())?;
         }
-        if self.source.is_dir() {
+        if FileType::from_raw_mode(fstat(&source)?.st_mode) == FileType::Directory {
             root.make_folders(&self.destination)?;
         } else {
             root.make_folders(self.destination.parent().unwrap_or(Path::new("/")))?;
