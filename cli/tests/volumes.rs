@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::{Done, Instance};
 
@@ -242,35 +243,63 @@ fn a_part_of_a_volume_never_lies_outside_it() {
     assert!(done.err.contains("volume-subpath"), "{}", done.err);
 }
 
-/// A reader never finds another's content under a name that is used again, and no command fails but for
-/// what another has done.
+/// What is written under a name is found under it, or gone with all of the volume: never another's, and no
+/// command fails but for what another has done.
 #[test]
 fn many_hands_make_and_remove_volumes_of_one_name() {
     let instance = with_data();
+    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..4 {
-                    let script = "ls /data && echo x > /data/mine";
-                    let done = run(&instance, &["-v", "shared:/data", "box", "sh", "-c", script]);
-                    assert_eq!(done.status, 0, "{done:?}");
-                    assert!(done.out.contains("file\n") && done.out.contains("sub\n"), "{done:?}");
-                }
-            });
-            scope.spawn(|| {
-                for _ in 0..4 {
-                    let done = instance.run(&["volume", "rm", "shared"]);
-                    let expected = ["", "in use by", "no such volume"];
-                    let is_expected = |text: &&str| done.err.contains(text);
-                    assert!(expected[1..].iter().any(is_expected) || done.status == 0, "{done:?}");
-                }
-            });
+        let remove = || {
+            while !is_over.load(Ordering::Relaxed) {
+                let done = instance.run(&["volume", "rm", "shared"]);
+                let is_expected = |text: &&str| done.err.contains(text);
+                let expected = ["in use by", "no such volume"];
+                assert!(done.status == 0 || expected.iter().any(is_expected), "{done:?}");
+            }
+        };
+        let removers = [scope.spawn(remove), scope.spawn(remove)];
+        let make = || {
+            for _ in 0..12 {
+                let create = ["create", "--network", "none", "-v", "shared:/data", "box", "true"];
+                let id = instance.ok(&create);
+                let content = instance.path("root/volumes/shared/_data");
+                let names = fs::read_dir(&content).unwrap().count();
+                instance.ok(&["rm", &id]);
+                assert_eq!(names, 2, "the image's content is there while a container needs it");
+            }
+        };
+        let makers = [scope.spawn(make), scope.spawn(make)];
+        let made = makers.map(|maker| maker.join());
+        is_over.store(true, Ordering::Relaxed);
+        for done in removers.map(|remover| remover.join()).into_iter().chain(made) {
+            done.unwrap();
         }
     });
     instance.run(&["volume", "rm", "-f", "shared"]);
     let left = fs::read_dir(instance.path("root/volumes")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, [".lock"]);
+}
+
+#[test]
+fn containers_that_use_a_volume_first_at_the_same_time_all_find_its_content() {
+    let instance = Instance::new();
+    let data = instance.path("rootfs/data");
+    fs::create_dir_all(&data).unwrap();
+    for number in 0..400 {
+        fs::write(data.join(number.to_string()), "of the image\n").unwrap();
+    }
+    instance.load();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let done = run(&instance, &["-v", "full:/data", "box", "sh", "-c", "echo /data/*"]);
+                assert_eq!(done.status, 0, "{done:?}");
+                assert_eq!(done.out.split_whitespace().count(), 400);
+            });
+        }
+    });
 }
 
 /// What a killed removal leaves has no row: a collection takes it, and a new volume never shows it.
