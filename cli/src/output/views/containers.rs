@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use isopod_runtime::container::Port;
+use isopod_runtime::network::Published;
 use serde_json::{Value as Json, json};
 
-use super::labels;
 use super::state::State;
+use super::{labels, ports};
 use crate::output::table::printable;
 use crate::output::{time, units};
 
@@ -59,8 +61,12 @@ pub struct Row {
     pub mounts: Vec<String>,
     /// How many of these are volumes.
     pub volumes: usize,
-    /// `none`, `host`, …
-    pub network: String,
+    /// `none`, `host`, or the names of its networks.
+    pub networks: Vec<String>,
+    /// Where its ports are published.
+    pub published: Vec<Published>,
+    /// Ports that it listens on; none where it does not run.
+    pub exposed: Vec<Port>,
     /// Bytes of the writable layer, and of it with the image; only where asked for.
     pub size: Option<(u64, u64)>,
 }
@@ -83,8 +89,8 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         "LocalVolumes": row.volumes.to_string(),
         "Mounts": printable(&mounts.join(",")),
         "Names": row.name,
-        "Networks": row.network,
-        "Ports": "",
+        "Networks": row.networks.join(","),
+        "Ports": ports::cell(&row.exposed, &row.published),
         "RunningFor": time::ago(row.created, now),
         "Size": size(row.size),
         "State": row.state.word(),
@@ -152,7 +158,9 @@ mod tests {
             labels: [("a".to_owned(), "1".to_owned())].into(),
             mounts: vec!["a-volume-with-a-long-name".into()],
             volumes: 1,
-            network: "none".into(),
+            networks: vec!["none".into()],
+            published: Vec::new(),
+            exposed: Vec::new(),
             size: Some((2, 21_500_000)),
         }
     }
