@@ -10,12 +10,15 @@ use super::Entry;
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
     container::ATTACH,
+    container::COMMIT,
     system::COMPLETION,
     Entry::noun("container", "Manage containers", container::TABLE),
     container::CREATE,
     container::EXEC,
+    image::HISTORY,
     Entry::noun("image", "Manage images", image::TABLE),
     image::LIST.named("images"),
+    image::IMPORT,
     system::INFO,
     system::INSPECT,
     Entry::noun("internal", "What monitors start", super::internal::TABLE).hidden(),
@@ -25,6 +28,7 @@ pub const TABLE: &[Entry] = &[
     container::PAUSE,
     container::LIST.named("ps"),
     image::PULL,
+    image::PUSH,
     container::RESTART,
     container::REMOVE.named("rm"),
     image::REMOVE.named("rmi"),

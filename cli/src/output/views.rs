@@ -3,6 +3,7 @@
 
 pub mod container_inspect;
 pub mod containers;
+pub mod image_history;
 pub mod image_inspect;
 pub mod images;
 pub mod info;

@@ -2,6 +2,7 @@
 
 mod attach;
 pub mod command_line;
+mod commit;
 mod create;
 mod exec;
 mod filter;
@@ -31,6 +32,8 @@ use crate::error::TOOL_FAILED;
 
 /// `attach`.
 pub const ATTACH: Entry = Entry::verb::<attach::Args>("attach");
+/// `commit`.
+pub const COMMIT: Entry = Entry::verb::<commit::Args>("commit");
 /// `create`.
 pub const CREATE: Entry = Entry::verb::<create::Args>("create");
 /// `exec`.
@@ -62,6 +65,6 @@ pub const WAIT: Entry = Entry::verb::<wait::Args>("wait");
 
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
-    ATTACH, CREATE, EXEC, INSPECT, KILL, LOGS, LIST, PAUSE, RESTART, REMOVE, RUN, START, STOP,
+    ATTACH, COMMIT, CREATE, EXEC, INSPECT, KILL, LOGS, LIST, PAUSE, RESTART, REMOVE, RUN, START, STOP,
     UNPAUSE, WAIT,
 ];

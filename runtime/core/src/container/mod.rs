@@ -33,8 +33,8 @@ pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
-    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Seccomp,
-    Settings,
+    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Protocol, Resources,
+    Seccomp, Settings,
 };
 pub use start::Started;
 pub use stats::Stats;

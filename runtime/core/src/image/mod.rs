@@ -1,28 +1,40 @@
 //! Images: names for manifests in the content store.
 //!
 //! - [`pull`]: from a registry, through [`transfer`] (one layer each) and [`unpack`];
-//! - [`names`]: listing, finding, tagging, removing;
+//! - [`push`]: to a registry;
+//! - [`names`] and [`prune`]: listing, finding, tagging, removing;
 //! - [`documents`]: what a manifest and config say;
+//! - [`commit`] and [`root`]: made here, through [`compose`];
 //! - [`import`] and [`export`]: archives;
 //! - [`check`]: whether all of an image is there.
 
 mod check;
+mod commit;
+mod compose;
 mod documents;
 mod export;
 mod import;
+mod instruction;
 mod names;
 mod progress;
+mod prune;
 mod pull;
+mod push;
+mod root;
 mod transfer;
 mod unpack;
 
 pub use check::Check;
+pub use commit::CommitOptions;
 pub use documents::ImageDetails;
 pub use export::ExportOptions;
 pub use import::ImportOptions;
 pub use names::{Image, Removed};
+pub use prune::Fits;
 pub use progress::{LayerState, NoProgress, PullEvent, PullProgress};
 pub use pull::PullOptions;
+pub use root::RootOptions;
+pub use push::{Push, PushOptions, PushedPlatforms};
 
 pub(crate) use documents::{details_of, layer_names, read_document};
 pub(crate) use unpack::ensure;

@@ -53,12 +53,7 @@ impl Images<'_> {
         options: &PullOptions,
         progress: &dyn PullProgress,
     ) -> Result<Image> {
-        let network = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("network")
-            .enable_all()
-            .build()
-            .map_err(|source| Error::System { action: "cannot start a thread", source })?;
+        let network = network()?;
         let client = Client::new(options.registry.clone());
         let pull = Pull { images: *self, reference, options, progress, client, network };
         let image = pull.run()?;
@@ -66,6 +61,16 @@ impl Images<'_> {
         pull.network.shutdown_background();
         Ok(image)
     }
+}
+
+/// What drives the network for one command.
+pub(super) fn network() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .map_err(|source| Error::System { action: "cannot start a thread", source })
 }
 
 struct Pull<'a> {
