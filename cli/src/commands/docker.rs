@@ -3,6 +3,7 @@
 pub mod container;
 pub mod image;
 mod inspect;
+mod prune;
 mod system;
 
 use super::Entry;

@@ -11,6 +11,7 @@
 //!   snapshots/<id>/               a writable folder: fs/, work/
 //!   containers/<namespace>/<id>/  config.json, launch.json, status.json, logs, hosts …
 //!   volumes/<name>/_data
+//!   events/journal                what happened, beside `journal.1` before it
 //!   bin/<sha256>/isopod-monitor
 //! <state>/                        0700
 //!   containers/<namespace>/<id>/  monitor.sock, monitor.lock, operation.lock, rootfs/, oci/
@@ -84,6 +85,12 @@ impl Layout {
     #[must_use]
     pub fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
+    }
+
+    /// The record of what happens.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("events/journal")
     }
 
     /// Monitor binaries by their digest.

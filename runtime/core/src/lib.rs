@@ -6,6 +6,7 @@
 //! - [`snapshot`]: unpacked layers and the writable folders over them.
 //! - [`container`]: one verb a file; a container's process belongs to its monitor, never to us.
 //! - [`volume`]: folders that outlive containers.
+//! - [`event`]: the journal of what happens.
 //! - [`state`]: the database that many processes share.
 //!
 //! Nothing here prints, exits or reads the environment.
@@ -15,6 +16,7 @@ pub mod config;
 pub mod container;
 pub mod content;
 pub mod error;
+pub mod event;
 pub mod id;
 pub mod image;
 pub mod layout;

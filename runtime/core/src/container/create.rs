@@ -109,6 +109,9 @@ impl<'a> Containers<'a> {
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
         drop(collection);
+        if let Ok(container) = &created {
+            container.happened("create", &[]);
+        }
         created
     }
 }

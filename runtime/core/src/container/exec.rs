@@ -41,6 +41,9 @@ impl Container<'_> {
         let exec_id = options.exec_id.clone().unwrap_or_else(id::random);
         id::check("exec id", &exec_id)?;
         let process = super::spec::exec_process(self, status.pid, options)?;
+        let command = options.args.join(" ");
+        let known = [("execID", exec_id.as_str())];
+        self.happened(&format!("exec_create: {command}"), &known);
         let mut connection = self.connect()?;
         let request = Request::Exec {
             exec_id: exec_id.clone(),
@@ -50,6 +53,7 @@ impl Container<'_> {
         };
         match self.ask_running(&mut connection, request)? {
             Reply::Started { pid } => {
+                self.happened(&format!("exec_start: {command}"), &known);
                 Session::new(connection, options.streams, Some(pid), Some(exec_id))
             }
             other => Err(self.unexpected(&other)),

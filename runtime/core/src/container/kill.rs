@@ -15,7 +15,9 @@ impl Container<'_> {
             &[Phase::Running, Phase::Paused],
             "only a running container can be signalled",
         )?;
-        self.ask(Request::Kill { exec_id: None, signal, all, stop: false }).map(drop)
+        self.ask(Request::Kill { exec_id: None, signal, all, stop: false })?;
+        self.happened("kill", &[("signal", &signal.to_string())]);
+        Ok(())
     }
 
     /// Sends `signal` to an exec.

@@ -91,8 +91,11 @@ impl Container<'_> {
             health: None,
             forwards: Vec::new(),
             resolver: None,
-            journal: None,
+            journal: Some(self.journal()),
         };
+        if let Err(error) = self.runtime.prepare_journal() {
+            tracing::debug!(%error, "the monitor's events are lost");
+        }
         let path = data_folder.join(data::LAUNCH);
         let bytes = serde_json::to_vec(&launch).expect("a launch description is JSON");
         atomic::write(&path, &bytes, 0o600, Durability::Process)

@@ -62,6 +62,10 @@ impl<'a> Container<'a> {
         Ok(Self { runtime, row, record })
     }
 
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -91,6 +91,7 @@ impl Container<'_> {
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         };
         self.remove_folders(options, snapshot)?;
+        self.happened("destroy", &[]);
         drop(operation);
         prune_cgroups(monitor);
         Ok(())

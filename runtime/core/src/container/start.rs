@@ -12,6 +12,7 @@ use isopod_sys::lock::Lock;
 use oci_spec::runtime::Spec;
 
 use super::{Container, Phase, Session};
+use crate::event::Entry;
 use crate::layout::private_folder;
 use crate::snapshot::view;
 use crate::state::ContainerRow;
@@ -47,12 +48,31 @@ impl Container<'_> {
         let mut connection = self.spawn_monitor()?;
         match self.ask_on(&mut connection, Request::Run { attach, size, handed: Vec::new() })? {
             Reply::Started { pid } => {
+                self.record_start(attach.is_some());
                 let streams = attach.unwrap_or_default();
                 let session = Session::new(connection, streams, Some(pid), None)?;
                 Ok(Started { pid, session })
             }
             other => Err(self.unexpected(&other)),
         }
+    }
+
+    /// In docker's order: who looks on, what is mounted, the start.
+    fn record_start(&self, is_attached: bool) {
+        if is_attached {
+            self.happened("attach", &[]);
+        }
+        for volume in &self.record.volumes {
+            let is_read_only = volume.options.iter().any(|option| option == "ro");
+            let entry = Entry::now("volume", "mount", &volume.name)
+                .with("container", self.id())
+                .with("destination", volume.destination.as_str())
+                .with("driver", "local")
+                .with("propagation", "")
+                .with("read/write", (!is_read_only).to_string());
+            self.runtime.record(&entry);
+        }
+        self.happened("start", &[]);
     }
 
     /// Writes the specification, and its filter as the monitor loads it.

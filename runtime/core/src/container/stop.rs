@@ -57,7 +57,9 @@ impl Container<'_> {
         if !wait_for(&watch, patience)? {
             self.kill(SIGKILL, true).or_else(ended)?;
         }
-        self.finish(&mut watch).map(Some)
+        let exit = self.finish(&mut watch)?;
+        self.happened("stop", &[]);
+        Ok(Some(exit))
     }
 
     /// Waits until it ends; at once for one that does not run.
