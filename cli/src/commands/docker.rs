@@ -4,6 +4,7 @@ pub mod container;
 pub mod image;
 mod inspect;
 mod prune;
+mod registry;
 mod system;
 
 use super::Entry;
@@ -25,6 +26,8 @@ pub const TABLE: &[Entry] = &[
     Entry::noun("internal", "What monitors start", super::internal::TABLE).hidden(),
     container::KILL,
     image::LOAD,
+    registry::LOGIN,
+    registry::LOGOUT,
     container::LOGS,
     container::PAUSE,
     container::LIST.named("ps"),

@@ -146,7 +146,7 @@ impl Inner {
         self.transport.config()
     }
 
-    fn all_endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
+    pub(crate) fn all_endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
         let registry = reference.registry();
         self.config()
             .hosts

@@ -7,6 +7,7 @@
 //! - [`client`]: what callers use; its parts are `transport` (one exchange, redirects by hand),
 //!   `pull` (manifests and configurations), [`blob`] (layers as resumable streams) and [`push`]
 //!   (the way out, with `outgoing` for a blob's bytes);
+//! - `login`: whether a credential is right;
 //! - [`error`]: what can go wrong, for whoever tells a person.
 //!
 //! Nothing here reads the environment, prints, or decides where content is stored.
@@ -20,6 +21,7 @@ pub mod config;
 pub mod endpoint;
 pub mod error;
 pub mod hosts;
+mod login;
 mod names;
 mod outgoing;
 pub mod proxy;

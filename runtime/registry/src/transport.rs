@@ -115,6 +115,19 @@ impl Transport {
         })
     }
 
+    /// The root of an endpoint's API.
+    pub(crate) fn root(&self, endpoint: &Endpoint) -> Result<Url, Error> {
+        let scheme = match self.is_plain(endpoint) || endpoint.scheme == Scheme::Http {
+            true => "http",
+            false => "https",
+        };
+        let text = format!("{scheme}://{}{}/", endpoint.host, endpoint.path);
+        Url::parse(&text).map_err(|source| Error::Protocol {
+            host: endpoint.host.clone(),
+            problem: format!("its URL cannot be formed ({source})"),
+        })
+    }
+
     /// Sends `request` and follows redirects. Any status that is no redirect is an answer.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer, Error> {
         let Request { endpoint, what, .. } = request;

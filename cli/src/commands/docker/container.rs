@@ -65,6 +65,6 @@ pub const WAIT: Entry = Entry::verb::<wait::Args>("wait");
 
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
-    ATTACH, COMMIT, CREATE, EXEC, INSPECT, KILL, LOGS, LIST, PAUSE, RESTART, REMOVE, RUN, START, STOP,
-    UNPAUSE, WAIT,
+    ATTACH, COMMIT, CREATE, EXEC, INSPECT, KILL, LOGS, LIST, PAUSE, RESTART, REMOVE, RUN, START,
+    STOP, UNPAUSE, WAIT,
 ];

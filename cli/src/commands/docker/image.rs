@@ -41,4 +41,5 @@ pub const SAVE: Entry = Entry::verb::<save::Args>("save");
 pub const TAG: Entry = Entry::verb::<tag::Args>("tag");
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[HISTORY, IMPORT, INSPECT, LOAD, LIST, PRUNE, PULL, PUSH, REMOVE, SAVE, TAG];
+pub const TABLE: &[Entry] =
+    &[HISTORY, IMPORT, INSPECT, LOAD, LIST, PRUNE, PULL, PUSH, REMOVE, SAVE, TAG];

@@ -28,8 +28,18 @@ pub struct Subject<'a> {
 /// The object.
 #[must_use]
 pub fn json(subject: &Subject<'_>) -> Json {
-    let ImageConfig { created, author, architecture, variant, os, os_version, config, rootfs, history, .. } =
-        &subject.details.config;
+    let ImageConfig {
+        created,
+        author,
+        architecture,
+        variant,
+        os,
+        os_version,
+        config,
+        rootfs,
+        history,
+        ..
+    } = &subject.details.config;
     let comment = history.last().and_then(|step| step.comment.clone()).unwrap_or_default();
     let mut object = json!({
         "Id": subject.details.id().to_string(),

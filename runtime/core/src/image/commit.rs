@@ -70,6 +70,10 @@ impl Images<'_> {
         drop(collection);
         let details = details_of(self.runtime, &target, &image.name)?;
         self.unpack_composed(&image, &details)?;
+        let comment = options.message.clone().unwrap_or_default();
+        let (id, name) = (details.id().to_string(), image.name.clone());
+        container
+            .happened("commit", &[("comment", &comment), ("imageID", &id), ("imageRef", &name)]);
         Ok(image)
     }
 
@@ -85,7 +89,11 @@ impl Images<'_> {
             if let Some(failure) = writer.into_failure() {
                 return Err(failure);
             }
-            return Err(Error::Io { action: "cannot read the changes in", path: upper.clone(), source });
+            return Err(Error::Io {
+                action: "cannot read the changes in",
+                path: upper.clone(),
+                source,
+            });
         }
         writer.finish()
     }

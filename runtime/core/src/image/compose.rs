@@ -129,8 +129,9 @@ impl Images<'_> {
         mut config: ImageConfig,
     ) -> Result<Descriptor> {
         // A manifest and all that it names are of one family.
-        let is_dockers = base
-            .is_some_and(|base| base.manifest_descriptor.media_type == media_types::DOCKER_MANIFEST);
+        let is_dockers = base.is_some_and(|base| {
+            base.manifest_descriptor.media_type == media_types::DOCKER_MANIFEST
+        });
         let (manifest_type, config_type, layer_type) = match is_dockers {
             true => (
                 media_types::DOCKER_MANIFEST,

@@ -288,8 +288,18 @@ mod tests {
     #[test]
     fn what_cant_be_applied_is_named() {
         for line in [
-            "RUN true", "CMD", "EXPOSE http", "EXPOSE 9-1", "EXPOSE 0", "EXPOSE 80/icmp",
-            "ENV NAME", "LABEL =x", "USER a b", "STOPSIGNAL SIGNOPE", "ENV A='x", "ENV A=${B:-c}",
+            "RUN true",
+            "CMD",
+            "EXPOSE http",
+            "EXPOSE 9-1",
+            "EXPOSE 0",
+            "EXPOSE 80/icmp",
+            "ENV NAME",
+            "LABEL =x",
+            "USER a b",
+            "STOPSIGNAL SIGNOPE",
+            "ENV A='x",
+            "ENV A=${B:-c}",
         ] {
             let error = changed(&[line]).unwrap_err();
             assert!(error.to_string().contains(&format!("{line:?}")), "{error}");

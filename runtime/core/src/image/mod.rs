@@ -1,7 +1,7 @@
 //! Images: names for manifests in the content store.
 //!
 //! - [`pull`]: from a registry, through [`transfer`] (one layer each) and [`unpack`];
-//! - [`push`]: to a registry;
+//! - [`push`]: to a registry; [`login`]: whether that takes a credential;
 //! - [`names`] and [`prune`]: listing, finding, tagging, removing;
 //! - [`documents`]: what a manifest and config say;
 //! - [`commit`] and [`root`]: made here, through [`compose`];
@@ -15,6 +15,7 @@ mod documents;
 mod export;
 mod import;
 mod instruction;
+mod login;
 mod names;
 mod progress;
 mod prune;
@@ -29,12 +30,13 @@ pub use commit::CommitOptions;
 pub use documents::ImageDetails;
 pub use export::ExportOptions;
 pub use import::ImportOptions;
+pub use login::log_in;
 pub use names::{Image, Removed};
-pub use prune::Fits;
 pub use progress::{LayerState, NoProgress, PullEvent, PullProgress};
+pub use prune::Fits;
 pub use pull::PullOptions;
-pub use root::RootOptions;
 pub use push::{Push, PushOptions, PushedPlatforms};
+pub use root::RootOptions;
 
 pub(crate) use documents::{details_of, layer_names, read_document};
 pub(crate) use unpack::ensure;

@@ -66,6 +66,7 @@ impl Images<'_> {
         let image = self.name(&target, options.name.as_ref())?;
         drop(collection);
         self.runtime.settle_later();
+        self.runtime.record_image("import", &details.id().to_string(), &image.name);
         Ok(image)
     }
 }

@@ -95,8 +95,10 @@ impl Sessions {
         }
         let met = match challenges.first() {
             Some(Challenge::Bearer { realm, service, scope, .. }) => {
-                let scope = scope.clone().unwrap_or_else(|| {
-                    format!("repository:{}:{}", endpoint.repository, ask.actions())
+                let scope = scope.clone().unwrap_or_else(|| match endpoint.repository.as_str() {
+                    // A login is about no repository.
+                    "" => String::new(),
+                    repository => format!("repository:{repository}:{}", ask.actions()),
                 });
                 asked.token(realm, service.as_deref(), &scope, credential).await?
             }

@@ -1,8 +1,8 @@
-//! `--filter` of `images` and `image prune`.
+//! `--filter` of `images`.
 
 use chrono::{DateTime, Utc};
 use isopod_image::Platform;
-use isopod_runtime::image::{Image, ImageDetails, Images};
+use isopod_runtime::image::{ImageDetails, Images};
 
 use super::list::Item;
 use crate::error::Error;
@@ -23,8 +23,6 @@ pub enum Filter {
     Since(String),
     /// Built before this time.
     Until(DateTime<Utc>),
-    /// Without such a label.
-    NoLabel(String, Option<String>),
 }
 
 impl Filter {
@@ -65,38 +63,6 @@ impl Filter {
         })
     }
 
-    /// Parses a filter of `prune`.
-    ///
-    /// # Errors
-    /// No such filter.
-    pub fn parse_for_prune(text: &str, now: DateTime<Utc>) -> Result<Self, Error> {
-        if let Some(rest) = text.strip_prefix("label!=") {
-            return Ok(match rest.split_once('=') {
-                Some((key, value)) => Self::NoLabel(key.to_owned(), Some(value.to_owned())),
-                None => Self::NoLabel(rest.to_owned(), None),
-            });
-        }
-        match Self::parse(text, now)? {
-            filter @ (Self::Label(..) | Self::Until(_)) => Ok(filter),
-            _ => Err(Error::Value {
-                what: "--filter",
-                value: text.to_owned(),
-                reason: "filters are until, label and label!".to_owned(),
-            }),
-        }
-    }
-
-    /// Whether an image fits a filter of `prune`.
-    #[must_use]
-    pub fn fits_of(&self, _: &Image, details: Option<&ImageDetails>) -> bool {
-        match self {
-            Self::Label(key, value) => has_label(details, key, value.as_deref()),
-            Self::NoLabel(key, value) => !has_label(details, key, value.as_deref()),
-            Self::Until(time) => is_older(details, *time),
-            Self::Reference(_) | Self::Dangling(_) | Self::Before(_) | Self::Since(_) => false,
-        }
-    }
-
     /// Whether `item` fits all of them.
     ///
     /// # Errors
@@ -119,7 +85,6 @@ impl Filter {
         Ok(match self {
             Self::Reference(pattern) => is_named(item, pattern),
             Self::Label(key, value) => has_label(item.details.as_ref(), key, value.as_deref()),
-            Self::NoLabel(key, value) => !has_label(item.details.as_ref(), key, value.as_deref()),
             Self::Dangling(wanted) => item.image.is_nameless() == *wanted,
             Self::Until(time) => is_older(item.details.as_ref(), *time),
             Self::Before(name) => item.row.created < built(name)?,
@@ -181,10 +146,7 @@ mod tests {
 
     #[test]
     fn an_unknown_filter_is_refused_by_name() {
-        assert_eq!(
-            parse("label=a=b").unwrap(),
-            Filter::Label("a".into(), Some("b".into()))
-        );
+        assert_eq!(parse("label=a=b").unwrap(), Filter::Label("a".into(), Some("b".into())));
         let error = parse("colour=red").unwrap_err();
         assert!(error.to_string().contains("colour=red"), "{error}");
         assert!(parse("dangling=perhaps").is_err());

@@ -63,8 +63,11 @@ impl Verb for Args {
 
 impl Args {
     fn filters(&self) -> Result<Vec<Filter>, Error> {
-        let mut filters =
-            self.filter.iter().map(|text| Filter::parse(text, Utc::now())).collect::<Result<Vec<_>, _>>()?;
+        let mut filters = self
+            .filter
+            .iter()
+            .map(|text| Filter::parse(text, Utc::now()))
+            .collect::<Result<Vec<_>, _>>()?;
         filters.extend(self.repository.clone().map(Filter::Reference));
         Ok(filters)
     }

@@ -1,65 +1,62 @@
-//! `image prune`: images that nothing uses.
+//! `image prune`: images that no container uses.
 
-use chrono::Utc;
+use std::collections::BTreeMap;
 
-use super::filter::Filter;
+use isopod_runtime::image::{Image, ImageDetails};
+
 use super::names;
+use crate::commands::docker::prune::{self, Filters, PruneArgs, Pruned};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
-use crate::output::units;
-use crate::terminal::confirm;
 
 /// Remove images that no container uses
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Remove images with a name too, not only those without
+    /// Remove those with a name too
     #[arg(short, long)]
     all: bool,
-    /// Remove only those that fit (until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE])
-    #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    how: PruneArgs,
 }
 
 impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS]";
 
     fn run(self, context: &Context) -> Result<Status, Error> {
-        let now = Utc::now();
-        let filters = self.filter.iter().map(|text| Filter::parse_for_prune(text, now));
-        let filters = filters.collect::<Result<Vec<_>, _>>()?;
+        let filters = Filters::parse(&self.how.filter, &["label", "until"])?;
         let warning = match self.all {
-            true => "all images without at least one container associated to them",
-            false => "all dangling images",
-        };
-        if !self.force && !confirm::confirm(&format!("This will remove {warning}."))? {
-            return Err(Error::Argument("image prune has been cancelled".to_owned()));
-        }
-        let images = context.runtime()?.images();
-        let removed = images.prune(self.all, &|image, details| {
-            filters.iter().all(|filter| filter.fits_of(image, details))
-        })?;
-        if !removed.untagged.is_empty() || !removed.deleted.is_empty() {
-            context.printer.line("Deleted Images:")?;
-        }
-        for name in &removed.untagged {
-            if !names::is_nameless(name) {
-                context.printer.line(format_args!("untagged: {}", names::familiar(name)))?;
+            true => {
+                "WARNING! This will remove all images without at least one container associated to them."
             }
+            false => "WARNING! This will remove all dangling images.",
+        };
+        if !self.how.force && !prune::is_confirmed(context, warning)? {
+            return Ok(0);
         }
-        for digest in &removed.deleted {
-            context.printer.line(format_args!("deleted: {digest}"))?;
-        }
-        if !removed.untagged.is_empty() || !removed.deleted.is_empty() {
-            context.printer.line("")?;
-        }
-        context.printer.line(format_args!(
-            "Total reclaimed space: {}",
-            units::decimal(removed.reclaimed)
-        ))?;
-        Ok(0)
+        prune::finish(context, &[prune(context, &filters, self.all)?], true)
     }
+}
+
+/// Removes images without a name that no container uses; with `all` those with a name too.
+///
+/// # Errors
+/// The images can't be listed, or their content can't be removed.
+pub fn prune(context: &Context, filters: &Filters, all: bool) -> Result<Pruned, Error> {
+    let fits = |image: &Image, details: Option<&ImageDetails>| {
+        // docker goes by the time of the build; where there is none, by when it came here.
+        let built = details.and_then(|details| details.config.created.as_ref());
+        let labels = details.map(|details| details.config.config.labels.clone());
+        let created = built.map_or(image.created, |built| built.utc());
+        filters.fit(created, &labels.unwrap_or_else(BTreeMap::new))
+    };
+    let runtime = context.runtime()?;
+    let removed = runtime.images().prune(all, &fits)?;
+    runtime.record_prune("image", removed.reclaimed);
+    let mut pruned = Pruned::new("Deleted Images");
+    let named = removed.untagged.iter().filter(|name| !names::is_nameless(name));
+    pruned.removed.extend(named.map(|name| format!("untagged: {}", names::familiar(name))));
+    pruned.removed.extend(removed.deleted.iter().map(|digest| format!("deleted: {digest}")));
+    pruned.reclaimed = removed.reclaimed;
+    Ok(pruned)
 }
