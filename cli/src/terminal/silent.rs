@@ -29,7 +29,7 @@ impl Silent {
         let signals = Signals::catch(false, true)?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+        tcsetattr(&terminal, OptionalActions::Now, &silent)?;
         Ok(Self { terminal, before, signals })
     }
 

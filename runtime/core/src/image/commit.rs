@@ -66,10 +66,12 @@ impl Images<'_> {
         });
         let layer = Some(&layer).filter(|layer| !layer.is_empty());
         let target = self.compose(Some(&base), layer, config)?;
+        // What can't be unpacked again is no image, and gets no name.
+        let details = details_of(self.runtime, &target, "the new image")?;
+        super::ensure(self.runtime, &details, &super::NoProgress)?;
         let image = self.name(&target, options.name.as_ref())?;
         drop(collection);
-        let details = details_of(self.runtime, &target, &image.name)?;
-        self.unpack_composed(&image, &details)?;
+        self.runtime.settle_later();
         let comment = options.message.clone().unwrap_or_default();
         let (id, name) = (details.id().to_string(), image.name.clone());
         container

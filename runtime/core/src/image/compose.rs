@@ -8,7 +8,6 @@ use isopod_image::document::media_types;
 use isopod_image::{Algorithm, Descriptor, Digest, Digester, ImageConfig, Manifest, Reference};
 
 use super::documents::ImageDetails;
-use super::progress::NoProgress;
 use super::{Image, Images};
 use crate::content::ingest::Spool;
 use crate::state::{Durability, ImageRow, Labels};
@@ -172,13 +171,5 @@ impl Images<'_> {
         })?;
         self.write_index()?;
         Ok(row.into())
-    }
-
-    /// Unpacks what was composed, so that the first container need not.
-    pub(super) fn unpack_composed(&self, image: &Image, details: &ImageDetails) -> Result<()> {
-        tracing::debug!(image = image.name, "unpacking");
-        super::ensure(self.runtime, details, &NoProgress)?;
-        self.runtime.settle_later();
-        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use chrono::Utc;
 use isopod_image::config::History;
 use isopod_image::{ImageConfig, Platform, Reference, Timestamp};
-use isopod_layer::Compression;
+use isopod_layer::{Compression, Limits};
 
 use super::compose::LayerWriter;
 use super::documents::details_of;
@@ -58,11 +58,7 @@ impl Images<'_> {
         let target = self.compose(None, Some(&layer), config)?;
         // Only what could be unpacked is worth a name.
         let details = details_of(self.runtime, &target, "the archive")?;
-        let names = super::ensure(self.runtime, &details, &super::NoProgress);
-        names.map_err(|source| match source {
-            Error::Layer { source, .. } => Error::Layer { digest: layer.diff_id, source },
-            other => other,
-        })?;
+        super::ensure(self.runtime, &details, &super::NoProgress)?;
         let image = self.name(&target, options.name.as_ref())?;
         drop(collection);
         self.runtime.settle_later();
@@ -81,14 +77,20 @@ fn copy(reader: &mut (dyn Read + Send), writer: &mut LayerWriter) -> Result<()> 
     }
     let compression = Compression::detect(first);
     let mut plain: Box<dyn Read + '_> = compression.decoder(buffered).map_err(unreadable)?;
+    let limit = Limits::default().tar_bytes;
+    let mut left = limit;
     let mut buffer = vec![0; 256 << 10];
     loop {
         match plain.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(read) => writer.write_all(&buffer[..read]).map_err(|source| Error::System {
-                action: "cannot compress the archive",
-                source,
-            })?,
+            Ok(read) => {
+                left = left.checked_sub(read as u64).ok_or_else(|| {
+                    Error::Untrusted(format!("the archive has more than {limit} bytes"))
+                })?;
+                let failed =
+                    |source| Error::System { action: "cannot compress the archive", source };
+                writer.write_all(&buffer[..read]).map_err(failed)?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(error)),
         }
