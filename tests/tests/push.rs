@@ -53,7 +53,7 @@ fn log_in(context: &TestContext, registry: &Registry) {
 }
 
 #[test]
-fn what_was_pushed_is_what_was_pulled_and_podman_runs_it() {
+fn what_was_pushed_is_what_was_pulled() {
     let (context, fixtures) = TestContext::new();
     context.pull("busybox");
     let name = own(&context, fixtures.plain(), "busybox:1");

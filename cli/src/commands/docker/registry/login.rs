@@ -82,8 +82,9 @@ impl Args {
                 text.trim_end_matches(['\r', '\n']).to_owned()
             }
             None if is_terminal => {
-                context.printer.ask("Password: ");
+                // Before it is asked for: whoever types fast is not shown either.
                 let silent = Silent::enter(io::stdin()).map_err(unread)?;
+                context.printer.ask("Password: ");
                 let password = silent.wait().map_err(unread).and_then(|()| line());
                 drop(silent);
                 // The user's own line feed was not shown.
