@@ -5,6 +5,7 @@ pub mod image;
 mod inspect;
 pub mod network;
 mod prune;
+mod registry;
 mod system;
 mod volume;
 
@@ -13,6 +14,7 @@ use super::Entry;
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
     container::ATTACH,
+    container::COMMIT,
     system::COMPLETION,
     Entry::noun("container", "Manage containers", container::TABLE),
     container::COPY,
@@ -21,13 +23,17 @@ pub const TABLE: &[Entry] = &[
     system::EVENTS,
     container::EXEC,
     container::EXPORT,
+    image::HISTORY,
     Entry::noun("image", "Manage images", image::TABLE),
     image::LIST.named("images"),
+    image::IMPORT,
     system::INFO,
     system::INSPECT,
     Entry::noun("internal", "What monitors start", super::internal::TABLE).hidden(),
     container::KILL,
     image::LOAD,
+    registry::LOGIN,
+    registry::LOGOUT,
     container::LOGS,
     Entry::noun("network", "Manage networks", network::TABLE),
     container::PAUSE,
@@ -35,6 +41,7 @@ pub const TABLE: &[Entry] = &[
     container::LIST.named("ps"),
     image::PULL,
     container::RENAME,
+    image::PUSH,
     container::RESTART,
     container::REMOVE.named("rm"),
     image::REMOVE.named("rmi"),

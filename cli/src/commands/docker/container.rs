@@ -2,6 +2,7 @@
 
 mod attach;
 pub mod command_line;
+mod commit;
 mod cp;
 mod create;
 mod diff;
@@ -43,6 +44,8 @@ use crate::error::TOOL_FAILED;
 
 /// `attach`.
 pub const ATTACH: Entry = Entry::verb::<attach::Args>("attach");
+/// `commit`.
+pub const COMMIT: Entry = Entry::verb::<commit::Args>("commit");
 /// `cp`.
 pub const COPY: Entry = Entry::verb::<cp::Args>("cp");
 /// `create`.
@@ -92,6 +95,6 @@ pub const WAIT: Entry = Entry::verb::<wait::Args>("wait");
 
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
-    ATTACH, COPY, CREATE, DIFF, EXEC, EXPORT, INSPECT, KILL, LOGS, LIST, PAUSE, PORT, PRUNE,
-    RENAME, RESTART, REMOVE, RUN, START, STATS, STOP, TOP, UNPAUSE, UPDATE, WAIT,
+    ATTACH, COMMIT, COPY, CREATE, DIFF, EXEC, EXPORT, INSPECT, KILL, LOGS, LIST, PAUSE, PORT,
+    PRUNE, RENAME, RESTART, REMOVE, RUN, START, STATS, STOP, TOP, UNPAUSE, UPDATE, WAIT,
 ];

@@ -1,7 +1,7 @@
 //! `system prune`: everything that nothing uses, kind by kind.
 
 use crate::commands::docker::prune::{self, Filters, PruneArgs, Pruned};
-use crate::commands::docker::{container, volume};
+use crate::commands::docker::{container, image, network, volume};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -62,10 +62,14 @@ impl Args {
 
     /// Containers first, since they hold the others.
     fn prune(&self, context: &Context, filters: &Filters) -> Result<Vec<Pruned>, Error> {
-        let mut pruned = vec![container::prune::prune(context, filters)?];
+        let mut pruned = vec![
+            container::prune::prune(context, filters)?,
+            network::prune::prune(context, filters)?,
+        ];
         if self.volumes {
             pruned.push(volume::prune::prune(context, filters, false)?);
         }
+        pruned.push(image::prune::prune(context, filters, self.all)?);
         Ok(pruned)
     }
 }
