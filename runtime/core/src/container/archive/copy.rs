@@ -119,7 +119,9 @@ impl Container<'_> {
             owner: (!options.archive).then(|| (geteuid().as_raw(), getegid().as_raw())),
             keeps_rights: options.archive,
         };
-        self.transfer(&handle, place.name, &target)
+        let copied = self.transfer(&handle, place.name, &target)?;
+        self.happened("archive-path", &[]);
+        Ok(copied)
     }
 
     /// Copies `source` on the host, an absolute path, to `destination` in the container.
@@ -145,7 +147,9 @@ impl Container<'_> {
             owner: (!options.archive).then_some((0, 0)),
             keeps_rights: true,
         };
-        self.transfer(&handle, place.name, &target)
+        let copied = self.transfer(&handle, place.name, &target)?;
+        self.happened("extract-to-dir", &[]);
+        Ok(copied)
     }
 
     /// Writes `source` in the container as a tar archive.
@@ -161,7 +165,9 @@ impl Container<'_> {
         packer
             .object(&handle, name.unwrap_or_else(|| b".".to_vec()))
             .and_then(|()| packer.finish().map(drop))
-            .map_err(|source| self.failed("cannot copy from", source))
+            .map_err(|source| self.failed("cannot copy from", source))?;
+        self.happened("archive-path", &[]);
+        Ok(())
     }
 
     /// Unpacks a tar archive in the folder `destination` of the container.
@@ -192,6 +198,7 @@ impl Container<'_> {
         let mut counted = Counted { inner: reader, bytes: 0 };
         let left_out = unpack(BufReader::with_capacity(128 << 10, &mut counted), &target)
             .map_err(|error| self.not_unpacked(error))?;
+        self.happened("extract-to-dir", &[]);
         Ok(Copied { bytes: counted.bytes, left_out })
     }
 

@@ -30,6 +30,8 @@ impl Container<'_> {
                 action: "cannot export",
                 path: PathBuf::from(format!("container {}", self.name())),
                 source,
-            })
+            })?;
+        self.happened("export", &[]);
+        Ok(())
     }
 }
