@@ -313,13 +313,16 @@ impl<'a> Creation<'a, '_> {
             snapshots.prepare(key, &container.record.layers, parent, durability)?;
         }
         for volume in &container.record.volumes {
+            if !volume.subpath.is_empty() {
+                self.runtime.volumes().part(volume)?;
+            }
             self.runtime.volumes().populate(volume, container)?;
         }
         Ok(())
     }
 }
 
-fn describe(row: &ContainerRow) -> String {
+pub(super) fn describe(row: &ContainerRow) -> String {
     match &row.name {
         Some(name) if *name != row.id => {
             format!("container {name} ({})", row.id.get(..12).unwrap_or(&row.id))

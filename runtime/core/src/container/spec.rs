@@ -17,7 +17,7 @@ use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
 use isopod_sys::root::Root;
-use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
 use super::exec::ExecOptions;
@@ -77,8 +77,12 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
         let place = |path: &str| (PathBuf::from(path), PathBuf::from(path));
         request.files = ["/etc/hosts", "/etc/resolv.conf"].map(place).to_vec();
     }
+    let mut parts = 0;
     for volume in &record.volumes {
-        request.mounts.push(container.runtime.volumes().mount(volume)?);
+        let shown = container.state().join(isopod_monitor_protocol::state::PARTS);
+        let part = (!volume.subpath.is_empty()).then(|| shown.join(parts.to_string()));
+        parts += usize::from(part.is_some());
+        request.mounts.push(container.runtime.volumes().mount(volume, part)?);
     }
     let mut spec = isopod_spec::build(&request)?;
     if !matches!(places, Places::None) {
@@ -361,6 +365,12 @@ fn override_option(options: &mut Vec<String>, word: &str) {
     };
     options.retain(|option| *option != opposite && option != word);
     options.push(word.to_owned());
+}
+
+/// The limits in the specification's form, without rules for devices.
+pub(super) fn limits(of: &Resources) -> Result<LinuxResources> {
+    let host = host()?;
+    resources(of)?.to_oci(Vec::new(), &host).map_err(invalid)
 }
 
 fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources> {

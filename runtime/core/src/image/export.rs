@@ -87,6 +87,7 @@ impl Export<'_> {
             let here = Platform::host();
             if parsed.is_image()
                 && (self.options.platform.is_some()
+                    || manifest.digest == top.digest
                     || here
                         .matches(&details_of(runtime, &manifest, &image.name)?.config.platform()))
             {

@@ -145,12 +145,17 @@ fn bytes(what: &'static str, text: Option<&str>) -> Result<Option<u64>, Error> {
     text.map(|text| quantity::bytes(text).map_err(value(what, text))).transpose()
 }
 
-fn signed(what: &'static str, text: Option<&str>) -> Result<Option<i64>, Error> {
+/// A size that fits 63 bits, as its flag spells it.
+///
+/// # Errors
+/// It is no size.
+pub fn signed(what: &'static str, text: Option<&str>) -> Result<Option<i64>, Error> {
     // The parser's own bound: sizes fit 63 bits.
     Ok(bytes(what, text)?.and_then(|bytes| i64::try_from(bytes).ok()))
 }
 
-fn value<E: std::error::Error>(what: &'static str, text: &str) -> impl FnOnce(E) -> Error {
+/// For `map_err` on what a flag's value is parsed by.
+pub fn value<E: std::error::Error>(what: &'static str, text: &str) -> impl FnOnce(E) -> Error {
     let value = text.to_owned();
     move |error| Error::Value { what, value, reason: error.to_string() }
 }
