@@ -98,7 +98,8 @@ const COLUMNS: &[(&str, &str, Show)] = &[
     }),
     ("etime", "ELAPSED", |p, m| elapsed(m.now - p.started)),
     ("etimes", "ELAPSED", |p, m| (m.now - p.started).num_seconds().max(0).to_string()),
-    ("tname:TTY tty tt tname", "TTY", |p, _| terminal(p.terminal)),
+    ("tname:TTY tname", "TTY", |p, _| terminal(p.terminal)),
+    ("tty tt", "TT", |p, _| terminal(p.terminal)),
     ("time cputime", "TIME", |p, _| clock(p.cpu)),
     ("bsdtime:TIME bsdtime", "TIME", |p, _| {
         format!("{}:{:02}", p.cpu.num_minutes(), p.cpu.num_seconds() % 60)

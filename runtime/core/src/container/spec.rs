@@ -65,7 +65,28 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
     for volume in &record.volumes {
         request.mounts.push(container.runtime.volumes().mount(volume)?);
     }
-    Ok(isopod_spec::build(&request)?)
+    if record.settings.init {
+        let source = container.runtime.init_program()?;
+        let kind = MountKind::Bind { source, recursive: false };
+        request.mounts.push(mount(kind, INIT, &["ro".to_owned()])?);
+    }
+    let mut spec = isopod_spec::build(&request)?;
+    if record.settings.init {
+        run_by_init(&mut spec);
+    }
+    Ok(spec)
+}
+
+/// Where docker has it.
+const INIT: &str = "/sbin/docker-init";
+
+/// Has the init start what would have been the first process.
+fn run_by_init(spec: &mut Spec) {
+    let Some(mut process) = spec.process().clone() else { return };
+    let mut args = vec![INIT.to_owned(), "--".to_owned()];
+    args.extend(process.args().clone().unwrap_or_default());
+    process.set_args(Some(args));
+    spec.set_process(Some(process));
 }
 
 /// The filter of `spec`, ready for the kernel.

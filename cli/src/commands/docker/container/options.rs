@@ -69,6 +69,9 @@ pub struct Options {
     /// The container's host name
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
+    /// Run a small init as the first process, which reaps and passes signals on
+    #[arg(long)]
+    pub init: bool,
     /// Keep standard input open even if nobody is attached
     #[arg(short, long)]
     pub interactive: bool,

@@ -48,6 +48,7 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         stop_signal: options.stop_signal.clone(),
         stop_timeout: options.stop_timeout,
         cgroup_parent: options.cgroup_parent.clone(),
+        init: options.init,
         ..Settings::default()
     };
     for text in &options.volume {
