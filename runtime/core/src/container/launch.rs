@@ -86,6 +86,9 @@ impl Container<'_> {
             (LogConfig::JsonFile { max_size, max_files }, Some(path)) => {
                 Log::JsonFile { path, max_size: *max_size, max_files: *max_files }
             }
+            (LogConfig::Local { max_size, max_files }, Some(path)) => {
+                Log::JsonFile { path, max_size: Some(*max_size), max_files: *max_files }
+            }
             _ => Log::None,
         };
         let program = &self.runtime.config().program;

@@ -10,6 +10,7 @@ mod exec;
 mod files;
 mod find;
 mod inspect;
+mod joined;
 mod kill;
 mod launch;
 mod logs;

@@ -53,6 +53,16 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
     let image = image_config(record);
     let mut request = request(record, image.as_ref(), root, &host, &rootfs)?;
     request.hostname = container.hostname();
+    let own = &record.settings.namespaces;
+    for (asked, namespace, kind) in [
+        (&own.pid, &mut request.namespaces.pid, "pid"),
+        (&own.ipc, &mut request.namespaces.ipc, "ipc"),
+        (&own.uts, &mut request.namespaces.uts, "uts"),
+    ] {
+        if let Namespace::Container(id) = asked {
+            *namespace = namespaces::Namespace::Path(container.joined_namespace(id, kind)?);
+        }
+    }
     request.cgroups_path = Some(PathBuf::from(container.cgroup()));
     if record.settings.profile == Profile::Docker {
         let place = |(name, target): &(&str, &str)| (container.data().join(name), target.into());
@@ -76,6 +86,9 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
     }
     Ok(spec)
 }
+
+/// Stands for a namespace that is looked up when it is needed.
+const NOBODYS: &str = "/proc/self/ns/of-another-container";
 
 /// Where docker has it.
 const INIT: &str = "/sbin/docker-init";
@@ -251,12 +264,13 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
     let unsupported =
         |what: &str| Error::Unsupported(format!("{what} is not part of this release"));
     let one = |namespace: &Namespace| {
-        Ok(match namespace {
+        match namespace {
             Namespace::Private => namespaces::Namespace::New,
             Namespace::Host => namespaces::Namespace::Host,
             Namespace::Path(path) => namespaces::Namespace::Path(path.clone()),
-            Namespace::Container(_) => return Err(unsupported("another container's namespace")),
-        })
+            // Replaced by the container's own at each start.
+            Namespace::Container(_) => namespaces::Namespace::Path(PathBuf::from(NOBODYS)),
+        }
     };
     Ok(namespaces::Namespaces {
         network: match &settings.network {
@@ -267,10 +281,10 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
                 return Err(unsupported("a bridge network"));
             }
         },
-        ipc: one(&settings.namespaces.ipc)?,
-        pid: one(&settings.namespaces.pid)?,
-        uts: one(&settings.namespaces.uts)?,
-        cgroup: one(&settings.namespaces.cgroup)?,
+        ipc: one(&settings.namespaces.ipc),
+        pid: one(&settings.namespaces.pid),
+        uts: one(&settings.namespaces.uts),
+        cgroup: one(&settings.namespaces.cgroup),
         ..namespaces::Namespaces::default()
     })
 }
