@@ -51,8 +51,8 @@ fn top_shows_what_the_hosts_ps_shows() {
     let listed: Vec<&str> = listed.lines()[1..].iter().map(|pid| pid.trim()).collect();
     for (options, peers) in [
         (
-            &["-o", "pid,ppid,uid,gid,comm,args,stat,ni,nlwp,vsz,rss,sid,pgid,tty"][..],
-            "pid,ppid,uid,gid,comm,args,stat,ni,nlwp,vsz,rss,sid,pgid,tty",
+            &["-o", "pid,ppid,uid,gid,comm,stat,ni,nlwp,vsz,rss,sid,pgid,tty,args"][..],
+            "pid,ppid,uid,gid,comm,stat,ni,nlwp,vsz,rss,sid,pgid,tty,args",
         ),
         (
             &["-o", "pid,user,euser,ruser,group,pri,time,lstart,cmd"],
