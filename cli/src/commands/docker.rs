@@ -3,6 +3,7 @@
 pub mod container;
 pub mod image;
 mod inspect;
+pub mod network;
 mod prune;
 mod system;
 mod volume;
@@ -28,7 +29,9 @@ pub const TABLE: &[Entry] = &[
     container::KILL,
     image::LOAD,
     container::LOGS,
+    Entry::noun("network", "Manage networks", network::TABLE),
     container::PAUSE,
+    container::PORT,
     container::LIST.named("ps"),
     image::PULL,
     container::RENAME,

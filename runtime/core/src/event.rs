@@ -15,6 +15,7 @@ use isopod_monitor_protocol::{journal, launch};
 use crate::Runtime;
 use crate::container::Container;
 use crate::layout::private_folder;
+use crate::network::{Network, Networks};
 
 pub use read::{Events, Reader};
 
@@ -56,6 +57,19 @@ impl Runtime {
             Some(folder) => private_folder(folder),
             None => Ok(()),
         }
+    }
+}
+
+impl Networks<'_> {
+    /// Records that `action` happened to a network, or to a container on it.
+    pub(crate) fn happened(&self, action: &str, network: &Network, container: Option<&str>) {
+        let mut entry = Entry::now("network", action, &network.id)
+            .with("name", network.name.as_str())
+            .with("type", network.record.driver.as_str());
+        if let Some(container) = container {
+            entry = entry.with("container", container);
+        }
+        self.runtime().record(&entry);
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`launcher`]: the forked children that call libcontainer;
 //! - [`monitor`]: the event loop: clients, sessions, the container's end;
 //! - [`stdio`], [`log`]: where output goes;
+//! - [`network`]: its network namespace, name server and published ports;
 //! - [`cleanup`]: after a monitor that was killed;
 //! - [`init`]: the same program as a container's first process.
 //!
@@ -16,6 +17,7 @@ mod init;
 mod launcher;
 mod log;
 mod monitor;
+mod network;
 mod poll;
 mod spec;
 mod start;

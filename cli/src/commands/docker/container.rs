@@ -15,8 +15,11 @@ mod list;
 mod logging;
 mod logs;
 mod mounts;
+pub mod networking;
 mod options;
 mod pause;
+pub mod port;
+mod ports;
 pub mod prune;
 mod rename;
 mod restart;
@@ -60,6 +63,8 @@ pub const LOGS: Entry = Entry::verb::<logs::Args>("logs");
 pub const LIST: Entry = Entry::verb::<list::Args>("ls").aliases(&["list", "ps"]);
 /// `pause`.
 pub const PAUSE: Entry = Entry::verb::<pause::Args>("pause");
+/// `port`.
+pub const PORT: Entry = Entry::verb::<port::Args>("port");
 /// `container prune`.
 const PRUNE: Entry = Entry::verb::<prune::Args>("prune");
 /// `rename`.
@@ -87,6 +92,6 @@ pub const WAIT: Entry = Entry::verb::<wait::Args>("wait");
 
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
-    ATTACH, COPY, CREATE, DIFF, EXEC, EXPORT, INSPECT, KILL, LOGS, LIST, PAUSE, PRUNE, RENAME,
-    RESTART, REMOVE, RUN, START, STATS, STOP, TOP, UNPAUSE, UPDATE, WAIT,
+    ATTACH, COPY, CREATE, DIFF, EXEC, EXPORT, INSPECT, KILL, LOGS, LIST, PAUSE, PORT, PRUNE,
+    RENAME, RESTART, REMOVE, RUN, START, STATS, STOP, TOP, UNPAUSE, UPDATE, WAIT,
 ];

@@ -1,6 +1,7 @@
 //! `system …`, and what stands beside the nouns.
 
 mod completion;
+mod df;
 mod events;
 mod follow;
 mod info;
@@ -11,6 +12,8 @@ use crate::commands::Entry;
 
 /// `completion`.
 pub const COMPLETION: Entry = Entry::verb::<completion::Args>("completion").without_root();
+/// `system df`.
+const DF: Entry = Entry::verb::<df::Args>("df");
 /// `events`.
 pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 /// `info`.
@@ -21,4 +24,4 @@ pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[EVENTS, INFO];
+pub const TABLE: &[Entry] = &[DF, EVENTS, INFO];

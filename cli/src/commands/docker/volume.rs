@@ -34,7 +34,10 @@ pub fn find(context: &Context, name: &str) -> Result<Json, Error> {
 }
 
 /// What views show of it.
-fn row(context: &Context, volume: &VolumeRow) -> Result<Row, Error> {
+///
+/// # Errors
+/// The instance can't be opened.
+pub fn row(context: &Context, volume: &VolumeRow) -> Result<Row, Error> {
     Ok(Row {
         name: volume.name.clone(),
         mountpoint: context.runtime()?.volumes().data_folder(&volume.name).display().to_string(),

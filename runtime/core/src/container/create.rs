@@ -6,7 +6,7 @@ use isopod_image::Platform;
 use isopod_spec::image_claims;
 
 use super::record::{ImageUse, Record, VERSION, VolumeUse};
-use super::settings::{LogConfig, Mount, Profile, Settings};
+use super::settings::{LogConfig, Mount, Network, Profile, Settings};
 use super::{Container, Containers};
 use crate::image::{self, Image, NoProgress};
 use crate::layout::private_folder;
@@ -105,6 +105,7 @@ impl<'a> Containers<'a> {
             ImageSource::Rootfs(path) => record.rootfs = Some(checked_rootfs(&path)?),
         }
         labels.extend(options.labels);
+        self.check_network(&mut record)?;
         super::spec::check(&id, &record)?;
         record.volumes = volumes(&record)?;
 
@@ -115,6 +116,22 @@ impl<'a> Containers<'a> {
             container.happened("create", &[]);
         }
         created
+    }
+}
+
+impl Containers<'_> {
+    /// Refuses what every start would, and spells networks and containers as they are found later.
+    fn check_network(&self, record: &mut Record) -> Result<()> {
+        match &mut record.settings.network {
+            Network::Networks(attachments) => {
+                super::network::settle(self.runtime.networks(), attachments)
+            }
+            Network::Container(other) => {
+                *other = self.find(other)?.id().to_owned();
+                Ok(())
+            }
+            Network::None | Network::Host | Network::Namespace(_) => Ok(()),
+        }
     }
 }
 

@@ -14,10 +14,12 @@ mod joined;
 mod kill;
 mod launch;
 mod logs;
+mod network;
 mod pause;
 mod record;
 mod remove;
 mod rename;
+mod resolv_conf;
 mod session;
 mod settings;
 mod spec;
@@ -33,6 +35,7 @@ pub use archive::{Copied, CopyOptions};
 pub use create::{CreateOptions, ImageSource};
 pub use diff::{Change, ChangeKind};
 pub use exec::ExecOptions;
+pub(crate) use files::Connections;
 pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
 pub use isopod_monitor_protocol::status::Exit;
@@ -41,8 +44,8 @@ pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
-    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Restart,
-    Seccomp, Settings,
+    AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
+    Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings,
 };
 pub(crate) use spec::mount;
 pub use start::Started;

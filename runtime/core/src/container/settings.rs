@@ -343,6 +343,9 @@ pub struct Publish {
     pub host_ip: Option<IpAddr>,
     /// The host's port; `None`: a free one, looked for at each start.
     pub host_port: Option<u16>,
+    /// The last of the host's ports of which the first free one is taken; `None`: there is no choice.
+    #[serde(default)]
+    pub host_port_end: Option<u16>,
     /// The container's.
     pub container: Port,
 }

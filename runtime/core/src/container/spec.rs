@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use isopod_image::config::ContainerConfig;
 use isopod_monitor_protocol::filter::{Filter, Instruction};
+use isopod_monitor_protocol::state;
 use isopod_spec::devices::{self, DeviceRequest};
 use isopod_spec::mounts::{self, Access, MountKind, Propagation};
 use isopod_spec::paths::{SystemPaths, clean};
@@ -16,11 +17,12 @@ use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
 use isopod_sys::root::Root;
-use oci_spec::runtime::{LinuxResources, Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
 use super::exec::ExecOptions;
 use super::files::FILES;
+use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
 use super::{Container, Settings};
@@ -46,13 +48,19 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
 }
 
 /// The specification of the next start; `root` is the root file system to look users up in.
-pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
+pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>) -> Result<Spec> {
     let record = &container.record;
     let host = host()?;
-    let rootfs = container.state().join(isopod_monitor_protocol::state::ROOTFS);
+    let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
     let mut request = request(record, image.as_ref(), root, &host, &rootfs)?;
-    request.hostname = container.hostname();
+    request.hostname = match places {
+        // Whoever lives in another's network goes by its name, as in docker.
+        Places::Shared { owner, .. } if record.settings.namespaces.uts == Namespace::Private => {
+            owner.hostname()
+        }
+        _ => container.hostname(),
+    };
     let own = &record.settings.namespaces;
     for (asked, namespace, kind) in [
         (&own.pid, &mut request.namespaces.pid, "pid"),
@@ -65,7 +73,13 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
     }
     request.cgroups_path = Some(PathBuf::from(container.cgroup()));
     if record.settings.profile == Profile::Docker {
-        let place = |(name, target): &(&str, &str)| (container.data().join(name), target.into());
+        let folder = match places {
+            Places::Shared { owner, .. } if owner.settings().profile == Profile::Docker => {
+                owner.data()
+            }
+            _ => container.data(),
+        };
+        let place = |(name, target): &(&str, &str)| (folder.join(name), target.into());
         request.files = FILES.iter().map(place).collect();
     } else if record.settings.network == Network::Host {
         // ctr's --net-host shows the host's own files.
@@ -81,6 +95,9 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
         request.mounts.push(mount(kind, INIT, &["ro".to_owned()])?);
     }
     let mut spec = isopod_spec::build(&request)?;
+    if !matches!(places, Places::None) {
+        join_network(&mut spec, container.state().join(state::NETWORK_NAMESPACE));
+    }
     if record.settings.init {
         run_by_init(&mut spec);
     }
@@ -100,6 +117,16 @@ fn run_by_init(spec: &mut Spec) {
     args.extend(process.args().clone().unwrap_or_default());
     process.set_args(Some(args));
     spec.set_process(Some(process));
+}
+
+/// Has the container join the network namespace that the monitor is handed, rather than make one.
+fn join_network(spec: &mut Spec, path: PathBuf) {
+    let linux = spec.linux_mut().as_mut();
+    let namespaces = linux.and_then(|linux| linux.namespaces_mut().as_mut());
+    let mut all = namespaces.into_iter().flatten();
+    if let Some(network) = all.find(|one| one.typ() == LinuxNamespaceType::Network) {
+        network.set_path(Some(path));
+    }
 }
 
 /// The filter of `spec`, ready for the kernel.
@@ -261,8 +288,6 @@ fn security(settings: &Settings) -> Security {
 }
 
 fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
-    let unsupported =
-        |what: &str| Error::Unsupported(format!("{what} is not part of this release"));
     let one = |namespace: &Namespace| {
         match namespace {
             Namespace::Private => namespaces::Namespace::New,
@@ -277,8 +302,10 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
             Network::None => namespaces::Namespace::New,
             Network::Host => namespaces::Namespace::Host,
             Network::Namespace(path) => namespaces::Namespace::Path(path.clone()),
-            Network::Container(_) | Network::Networks(_) => {
-                return Err(unsupported("a bridge network"));
+            // Of their own as far as sysctls go; a start puts in which one is joined.
+            Network::Networks(_) => namespaces::Namespace::New,
+            Network::Container(id) => {
+                namespaces::Namespace::Path(Path::new("/containers").join(id))
             }
         },
         ipc: one(&settings.namespaces.ipc),

@@ -154,7 +154,7 @@ impl ContainerRow {
         Ok(changed > 0)
     }
 
-    /// Replaces the record.
+    /// Replaces the record; whether it was there.
     pub fn set_record(
         connection: &Connection,
         namespace: &str,

@@ -76,19 +76,15 @@ impl<'a> Volumes<'a> {
         row.ok_or_else(|| not_found(name))
     }
 
-    /// Disk use of its folder; none where its content is mounted from elsewhere.
+    /// Bytes of the files in it, as docker counts them: folders take none, and a file with several names
+    /// counts once. None where its content is mounted from elsewhere.
     ///
     /// # Errors
-    /// The folder can't be read.
-    pub fn usage(&self, volume: &VolumeRow) -> Result<Usage> {
-        if !volume.options.is_empty() {
-            return Ok(Usage::default());
-        }
-        let folder = self.data_folder(&volume.name);
-        match folder.exists() {
-            true => Usage::of(&folder),
-            // Of one whose create was killed before its folder.
-            false => Ok(Usage::default()),
+    /// A folder can't be read.
+    pub fn size(&self, volume: &VolumeRow) -> Result<u64> {
+        match volume.options.is_empty() {
+            true => Usage::bytes_of_files(&self.data_folder(&volume.name)),
+            false => Ok(0),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{Error, Result, id};
 pub struct RemovedVolume {
     /// Its name.
     pub name: String,
-    /// Bytes of disk that it took.
+    /// See [`Volumes::size`].
     pub size: u64,
 }
 
@@ -25,7 +25,7 @@ impl Volumes<'_> {
     /// [`Error::NotFound`]; [`Error::InUse`], which names the containers.
     pub fn remove(&self, name: &str) -> Result<RemovedVolume> {
         let volume = self.get(name)?;
-        let size = self.usage(&volume)?.size;
+        let size = self.size(&volume)?;
         let lock = self.lock()?;
         let state = self.runtime.state();
         state.write(Durability::Power, |transaction| {
