@@ -255,12 +255,12 @@ mod tests {
             ("stat", "Ssl+"),
             ("group", "0"),
             ("pri", "19"),
-            ("stime", "Jan12"),
-            ("start_time", "Jan12"),
+            ("stime", "13:46"),
+            ("start_time", "13:46"),
         ] {
             assert_eq!(shown(name, &process, now), value, "{name}");
         }
-        assert_eq!(shown("stime", &process, 1_000_060), "13:46");
+        assert_eq!(shown("stime", &process, 1_000_000 + 86_400), "Jan12");
         assert_eq!(shown("stime", &process, 1_000_000 + 400 * 86_400), "1970");
         assert_eq!(shown("etime", &process, 1_000_005), "00:05");
         assert!(!shown("cmd", &process, now).contains('\x1b'));
