@@ -67,12 +67,12 @@ pub const LOGS: Entry = Entry::verb::<logs::Args>("logs");
 pub const LIST: Entry = Entry::verb::<list::Args>("ls").aliases(&["list", "ps"]);
 /// `pause`.
 pub const PAUSE: Entry = Entry::verb::<pause::Args>("pause");
+/// `port`.
+pub const PORT: Entry = Entry::verb::<port::Args>("port");
 /// `container prune`.
 const PRUNE: Entry = Entry::verb::<prune::Args>("prune");
 /// `rename`.
 pub const RENAME: Entry = Entry::verb::<rename::Args>("rename");
-/// `port`.
-pub const PORT: Entry = Entry::verb::<port::Args>("port");
 /// `restart`.
 pub const RESTART: Entry = Entry::verb::<restart::Args>("restart");
 /// `rm`.

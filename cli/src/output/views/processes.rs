@@ -76,12 +76,14 @@ const COLUMNS: &[(&str, &str, Show)] = &[
     ("sid sess session", "SID", |p, _| p.session.to_string()),
     ("tpgid", "TPGID", |p, _| p.terminal_group.to_string()),
     ("euser:UID", "UID", |p, m| Machine::name(&m.users, p.users.1)),
-    ("user euser uname", "USER", |p, m| Machine::name(&m.users, p.users.1)),
+    ("euser", "EUSER", |p, m| Machine::name(&m.users, p.users.1)),
+    ("user uname", "USER", |p, m| Machine::name(&m.users, p.users.1)),
     ("ruser", "RUSER", |p, m| Machine::name(&m.users, p.users.0)),
     ("uid", "UID", |p, _| p.users.1.to_string()),
     ("euid", "EUID", |p, _| p.users.1.to_string()),
     ("ruid", "RUID", |p, _| p.users.0.to_string()),
-    ("group egroup", "GROUP", |p, m| Machine::name(&m.groups, p.groups.1)),
+    ("egroup", "EGROUP", |p, m| Machine::name(&m.groups, p.groups.1)),
+    ("group", "GROUP", |p, m| Machine::name(&m.groups, p.groups.1)),
     ("rgroup", "RGROUP", |p, m| Machine::name(&m.groups, p.groups.0)),
     ("gid", "GID", |p, _| p.groups.1.to_string()),
     ("egid", "EGID", |p, _| p.groups.1.to_string()),
@@ -98,7 +100,8 @@ const COLUMNS: &[(&str, &str, Show)] = &[
     }),
     ("etime", "ELAPSED", |p, m| elapsed(m.now - p.started)),
     ("etimes", "ELAPSED", |p, m| (m.now - p.started).num_seconds().max(0).to_string()),
-    ("tname:TTY tty tt tname", "TTY", |p, _| terminal(p.terminal)),
+    ("tname:TTY tname", "TTY", |p, _| terminal(p.terminal)),
+    ("tty tt", "TT", |p, _| terminal(p.terminal)),
     ("time cputime", "TIME", |p, _| clock(p.cpu)),
     ("bsdtime:TIME bsdtime", "TIME", |p, _| {
         format!("{}:{:02}", p.cpu.num_minutes(), p.cpu.num_seconds() % 60)
@@ -252,12 +255,12 @@ mod tests {
             ("stat", "Ssl+"),
             ("group", "0"),
             ("pri", "19"),
-            ("stime", "Jan12"),
-            ("start_time", "Jan12"),
+            ("stime", "13:46"),
+            ("start_time", "13:46"),
         ] {
             assert_eq!(shown(name, &process, now), value, "{name}");
         }
-        assert_eq!(shown("stime", &process, 1_000_060), "13:46");
+        assert_eq!(shown("stime", &process, 1_000_000 + 86_400), "Jan12");
         assert_eq!(shown("stime", &process, 1_000_000 + 400 * 86_400), "1970");
         assert_eq!(shown("etime", &process, 1_000_005), "00:05");
         assert!(!shown("cmd", &process, now).contains('\x1b'));

@@ -122,9 +122,9 @@ mod tests {
         let rows = [fields(&row, true), fields(&ended, true)];
         let text = template::list(None, TABLE, HEADERS, &rows).unwrap();
         insta::assert_snapshot!(text, @r"
-        CONTAINER ID   NAME               CPU %     MEM USAGE / LIMIT     MEM %     NET I/O     BLOCK I/O   PIDS
+        CONTAINER ID   NAME               CPU %     MEM USAGE / LIMIT     MEM %     NET I/O     BLOCK I/O    PIDS
         b95a83497c91   awesome_brattain   0.28%     5.624MiB / 1.944GiB   0.28%     916B / 0B   147kB / 0B   9
-        b95a83497c91   over               0.00%     0B / 0B               0.00%     0B / 0B     0B / 0B     0
+        b95a83497c91   over               0.00%     0B / 0B               0.00%     0B / 0B     0B / 0B      0
         ");
     }
 }

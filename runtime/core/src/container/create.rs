@@ -72,13 +72,15 @@ impl<'a> Containers<'a> {
         // Held until the rows refer to what is used; let go only while layers are being unpacked.
         let mut collection = self.runtime.hold_collection()?;
         let mut labels = Labels::new();
+        let mut settings = options.settings;
+        self.join(&mut settings)?;
         let mut record = Record {
             version: VERSION,
             image: None,
             rootfs: None,
             layers: Vec::new(),
             snapshot: None,
-            settings: options.settings,
+            settings,
             volumes: Vec::new(),
             log: options.log,
             auto_remove: options.auto_remove,

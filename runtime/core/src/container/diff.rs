@@ -19,7 +19,7 @@ use crate::{Error, Result};
 const DEEPEST: usize = 400;
 
 /// What the runtime itself puts into every container, as places for what is mounted there.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "/.dockerenv",
     "/dev",
     "/dev/console",
@@ -30,6 +30,7 @@ const OURS: [&str; 11] = [
     "/etc/mtab",
     "/etc/resolv.conf",
     "/proc",
+    "/sbin/docker-init",
     "/sys",
 ];
 

@@ -13,6 +13,7 @@ mod files;
 mod find;
 mod health;
 mod inspect;
+mod joined;
 mod kill;
 mod launch;
 mod logs;

@@ -114,7 +114,8 @@ impl Clock {
             let mut ids = line(key)?.split_whitespace().map_while(|id| id.parse().ok());
             Some((ids.next()?, ids.next()?))
         };
-        let page = rustix::param::page_size() as u64;
+        // The kernel's own count in `stat` may lag behind. One that ended has none.
+        let resident = line("VmRSS:").and_then(|text| text.split_whitespace().next()?.parse().ok());
         Some(Process {
             pid,
             parent: id(4)?,
@@ -131,7 +132,7 @@ impl Clock {
             cpu: self.time(number(14)? + number(15)?),
             started: self.boot + self.time(number(22)?),
             virtual_bytes: number(23)?,
-            resident_bytes: number(24)? * page,
+            resident_bytes: resident.unwrap_or(0_u64) * 1024,
             priority: (signed(18)?, signed(19)?),
             has_locked_memory: line("VmLck:").is_some_and(|text| !text.trim().starts_with("0 ")),
         })

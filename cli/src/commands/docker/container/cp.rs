@@ -71,7 +71,8 @@ impl Args {
     ) -> Result<Status, Error> {
         let from = Path::new(from);
         if to == "-" {
-            container.read_archive(from, self.follow_link, &mut io::stdout().lock())?;
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            container.read_archive(from, self.follow_link, &mut out).map_err(Error::archive)?;
             return Ok(0);
         }
         let copied = container.copy_from(from, &absolute(to)?, self.options())?;

@@ -31,7 +31,7 @@ impl Verb for Args {
                         .to_owned(),
                 ));
             }
-            container.export(&mut io::stdout().lock())?;
+            container.export(&mut io::stdout().lock()).map_err(Error::archive)?;
             return Ok(0);
         };
         let mut file = File::create(path).map_err(Error::file("create", path))?;
