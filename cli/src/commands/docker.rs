@@ -3,9 +3,11 @@
 pub mod container;
 pub mod image;
 mod inspect;
+pub mod network;
 mod prune;
 mod registry;
 mod system;
+mod volume;
 
 use super::Entry;
 
@@ -16,6 +18,7 @@ pub const TABLE: &[Entry] = &[
     system::COMPLETION,
     Entry::noun("container", "Manage containers", container::TABLE),
     container::CREATE,
+    system::EVENTS,
     container::EXEC,
     image::HISTORY,
     Entry::noun("image", "Manage images", image::TABLE),
@@ -29,7 +32,9 @@ pub const TABLE: &[Entry] = &[
     registry::LOGIN,
     registry::LOGOUT,
     container::LOGS,
+    Entry::noun("network", "Manage networks", network::TABLE),
     container::PAUSE,
+    container::PORT,
     container::LIST.named("ps"),
     image::PULL,
     image::PUSH,
@@ -44,5 +49,6 @@ pub const TABLE: &[Entry] = &[
     image::TAG,
     container::UNPAUSE,
     system::VERSION,
+    Entry::noun("volume", "Manage volumes", volume::TABLE),
     container::WAIT,
 ];

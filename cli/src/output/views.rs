@@ -3,9 +3,16 @@
 
 pub mod container_inspect;
 pub mod containers;
+pub mod disk_usage;
+pub mod events;
 pub mod image_history;
 pub mod image_inspect;
 pub mod images;
 pub mod info;
 pub mod labels;
+pub mod network_inspect;
+pub mod network_settings;
+pub mod networks;
+pub mod ports;
 pub mod state;
+pub mod volumes;

@@ -15,6 +15,7 @@ use isopod_monitor_protocol::{journal, launch};
 use crate::Runtime;
 use crate::container::Container;
 use crate::layout::private_folder;
+use crate::network::{Network, Networks};
 
 pub use read::{Events, Reader};
 
@@ -33,10 +34,16 @@ impl Runtime {
         }
     }
 
-    /// Records what happened to an image, in docker's words: `id` is a name or digest, `name` what
-    /// `docker events` shows in brackets.
+    /// Records what happened to an image that has this id: `name` is its name in docker's short form, or
+    /// the id where docker shows that (`untag`, `delete`, `save`, `load`, `import`).
     pub(crate) fn record_image(&self, action: &str, id: &str, name: &str) {
-        self.record(&Entry::now("image", action, &familiar(id)).with("name", familiar(name)));
+        self.record(&Entry::now("image", action, id).with("name", name));
+    }
+
+    /// Records that an image came from or went to a registry (`pull`, `push`): docker shows its name as the
+    /// object, and the repository beside it.
+    pub(crate) fn record_transfer(&self, action: &str, reference: &Reference) {
+        self.record_image(action, &reference.familiar(), &reference.familiar_name());
     }
 
     /// Records that unused objects of a kind were removed, and how many bytes that freed.
@@ -50,6 +57,19 @@ impl Runtime {
             Some(folder) => private_folder(folder),
             None => Ok(()),
         }
+    }
+}
+
+impl Networks<'_> {
+    /// Records that `action` happened to a network, or to a container on it.
+    pub(crate) fn happened(&self, action: &str, network: &Network, container: Option<&str>) {
+        let mut entry = Entry::now("network", action, &network.id)
+            .with("name", network.name.as_str())
+            .with("type", network.record.driver.as_str());
+        if let Some(container) = container {
+            entry = entry.with("container", container);
+        }
+        self.runtime().record(&entry);
     }
 }
 

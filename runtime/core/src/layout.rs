@@ -15,6 +15,7 @@
 //!   bin/<sha256>/isopod-monitor
 //! <state>/                        0700
 //!   containers/<namespace>/<id>/  monitor.sock, monitor.lock, operation.lock, rootfs/, oci/
+//!   networks/<id>/                lock, names (hosts(5)), names.lock
 //! ```
 
 use std::fs::DirBuilder;
@@ -103,6 +104,12 @@ impl Layout {
     #[must_use]
     pub fn container_data(&self, namespace: &str, id: &str) -> PathBuf {
         self.root.join("containers").join(namespace).join(id)
+    }
+
+    /// A network's state folder.
+    #[must_use]
+    pub fn network_state(&self, id: &str) -> PathBuf {
+        self.state.join("networks").join(id)
     }
 
     /// A container's state folder.

@@ -152,7 +152,7 @@ pub fn finish(context: &Context, pruned: &[Pruned], total: bool) -> Result<Statu
     let mut text: String = pruned.iter().map(Pruned::text).collect();
     if total {
         let bytes = pruned.iter().map(|pruned| pruned.reclaimed).sum();
-        writeln!(text, "Total reclaimed space: {}", units::decimal(bytes)).ok();
+        writeln!(text, "Total reclaimed space: {}", units::decimal_sum(bytes)).ok();
     }
     context.printer.data(text.as_bytes())?;
     let failed = pruned.iter().flat_map(|pruned| &pruned.failed);

@@ -45,6 +45,8 @@ impl Container<'_> {
         let known = [("execID", exec_id.as_str())];
         self.happened(&format!("exec_create: {command}"), &known);
         let mut connection = self.connect()?;
+        // Before it starts, as docker does: its end may follow at once, and the monitor records that.
+        self.happened(&format!("exec_start: {command}"), &known);
         let request = Request::Exec {
             exec_id: exec_id.clone(),
             process: Box::new(process),
@@ -53,7 +55,6 @@ impl Container<'_> {
         };
         match self.ask_running(&mut connection, request)? {
             Reply::Started { pid } => {
-                self.happened(&format!("exec_start: {command}"), &known);
                 Session::new(connection, options.streams, Some(pid), Some(exec_id))
             }
             other => Err(self.unexpected(&other)),

@@ -15,9 +15,7 @@ impl Container<'_> {
             &[Phase::Running, Phase::Paused],
             "only a running container can be signalled",
         )?;
-        self.ask(Request::Kill { exec_id: None, signal, all, stop: false })?;
-        self.happened("kill", &[("signal", &signal.to_string())]);
-        Ok(())
+        self.ask(Request::Kill { exec_id: None, signal, all, stop: false }).map(drop)
     }
 
     /// Sends `signal` to an exec.

@@ -58,6 +58,8 @@ impl Container<'_> {
             self.kill(SIGKILL, true).or_else(ended)?;
         }
         let exit = self.finish(&mut watch)?;
+        // So that its ports and addresses are free when this returns.
+        self.release_if_over()?;
         self.happened("stop", &[]);
         Ok(Some(exit))
     }

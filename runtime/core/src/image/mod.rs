@@ -38,6 +38,8 @@ pub use pull::PullOptions;
 pub use push::{Push, PushOptions, PushedPlatforms};
 pub use root::RootOptions;
 
+pub use crate::usage::{ImageUsage, ImagesUsage};
+
 pub(crate) use documents::{details_of, layer_names, read_document};
 pub(crate) use unpack::ensure;
 
@@ -52,5 +54,9 @@ pub struct Images<'a> {
 impl<'a> Images<'a> {
     pub(crate) fn new(runtime: &'a Runtime) -> Self {
         Self { runtime }
+    }
+
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
     }
 }

@@ -123,6 +123,11 @@ impl Images<'_> {
         Some(details_of(self.runtime, &descriptor, &image.name).ok()?.id().clone())
     }
 
+    /// Its id as events show it: the config's digest, or what its name points at where that is not known.
+    pub(super) fn shown_id(&self, image: &Image) -> String {
+        self.id_of(image).unwrap_or_else(|| image.target.digest.clone()).to_string()
+    }
+
     /// Gives the image called `source` (as in [`Images::find`]) another name, a canonical reference.
     /// An existing name is moved only with `force`.
     ///
@@ -152,6 +157,7 @@ impl Images<'_> {
             ImageRow::put(transaction, &name, &image.target, &image.labels).map_err(&wrap)
         })?;
         self.write_index()?;
+        self.runtime.record_image("tag", &self.shown_id(&image), &target.familiar());
         Ok(row.into())
     }
 
@@ -190,6 +196,12 @@ impl Images<'_> {
     /// Takes names away, and nothing else.
     pub(super) fn forget(&self, names: &[String], force: bool) -> Result<()> {
         let state = self.runtime.state();
+        let ids: Vec<_> = self
+            .list()?
+            .iter()
+            .filter(|image| names.contains(&image.name))
+            .map(|image| (self.shown_id(image), image.target.digest.clone()))
+            .collect();
         state.write(Durability::Power, |transaction| {
             let wrap = state.error();
             let going: BTreeSet<_> = names.iter().collect();
@@ -212,7 +224,8 @@ impl Images<'_> {
             }
             Ok(())
         })?;
-        self.write_index()
+        self.write_index()?;
+        self.record_removal(ids)
     }
 
     /// Collects what nothing needs, now that these names are gone.
@@ -222,6 +235,21 @@ impl Images<'_> {
             + layers.iter().map(|(_, size)| size).sum::<u64>();
         let deleted = blobs.into_iter().map(|(digest, _)| digest).collect();
         Ok(Removed { untagged, deleted, reclaimed })
+    }
+
+    /// In docker's words: each name is taken off, and what has none left is deleted.
+    fn record_removal(&self, ids: Vec<(String, Digest)>) -> Result<()> {
+        let kept: BTreeSet<Digest> =
+            self.list()?.into_iter().map(|image| image.target.digest).collect();
+        let mut deleted = BTreeSet::new();
+        for (id, target) in ids {
+            self.runtime.record_image("untag", &id, &id);
+            if !kept.contains(&target) {
+                deleted.insert(id);
+            }
+        }
+        deleted.iter().for_each(|id| self.runtime.record_image("delete", id, id));
+        Ok(())
     }
 
     pub(crate) fn write_index(&self) -> Result<()> {
