@@ -98,7 +98,7 @@ impl Export<'_> {
                     image.name.parse::<Reference>().map_or(image.name.clone(), |r| r.familiar());
                 entries.push(json!({
                     "Config": blob_path(&parsed.config.digest),
-                    "RepoTags": (!image.is_nameless()).then(|| [familiar]),
+                    "RepoTags": (!image.is_nameless()).then_some([familiar]),
                     "Layers": parsed.layers.iter().map(|l| blob_path(&l.digest)).collect::<Vec<_>>(),
                 }));
             }
