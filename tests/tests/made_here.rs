@@ -238,6 +238,12 @@ fn images_without_a_name_are_listed_named_and_pruned() {
     context.isopod(["images"]).mentions("<none>       <none>");
     let inspected = ["image", "inspect", "--format", "{{.RepoTags}} {{.RepoDigests}}", &first];
     context.isopod(inspected).prints("[] []\n");
+    // It is saved and loaded without one, too.
+    let archive = context.path("nameless.tar");
+    context.isopod(["save", "-o", archive.to_str().unwrap(), &second]).succeeds();
+    context.isopod(["rmi", &second]).succeeds().never_mentions("Untagged");
+    let load = context.isopod(["load", "-i", archive.to_str().unwrap()]);
+    load.succeeds().prints(&format!("Loaded image ID: {second}\n"));
     // A name takes it out of what is pruned.
     context.isopod(["tag", &first, "named"]).succeeds();
     assert_eq!(context.isopod(dangling.iter().chain(&["dangling=true"])).line(), second);

@@ -27,6 +27,11 @@ impl Image {
     }
 }
 
+/// What tells an image without a name from others.
+pub(super) fn nameless(target: &Digest) -> String {
+    format!("{NAMELESS}{target}")
+}
+
 /// A layer whose blob is in the store.
 pub(super) struct NewLayer {
     pub diff_id: Digest,
@@ -163,7 +168,7 @@ impl Images<'_> {
     pub(super) fn name(&self, target: &Descriptor, name: Option<&Reference>) -> Result<Image> {
         let name = match name {
             Some(name) => name.to_string(),
-            None => format!("{NAMELESS}{}", target.digest),
+            None => nameless(&target.digest),
         };
         let state = self.runtime.state();
         let row = state.write(Durability::Power, |transaction| {

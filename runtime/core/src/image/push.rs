@@ -67,7 +67,7 @@ impl Images<'_> {
         options: &PushOptions,
         progress: &dyn PullProgress,
     ) -> Result<Push> {
-        let target = self.to_be_pushed(image, &options.platforms)?;
+        let target = self.what_to_push(image, &options.platforms)?;
         let mut parts = Parts::default();
         self.gather(&target, &image.name, &mut parts, 0)?;
         for digest in parts.blobs.keys() {
@@ -97,7 +97,7 @@ impl Images<'_> {
     }
 
     /// The image's own document, or one of its manifests.
-    fn to_be_pushed(&self, image: &Image, platforms: &PushedPlatforms) -> Result<Descriptor> {
+    fn what_to_push(&self, image: &Image, platforms: &PushedPlatforms) -> Result<Descriptor> {
         let bytes =
             self.runtime.content().document(&image.target.digest, MAX_MANIFEST, &image.name)?;
         let Document::Index(index) = parse_document(&bytes, &image.target)? else {

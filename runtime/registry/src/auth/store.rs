@@ -104,21 +104,10 @@ impl CredentialStore {
         };
         let folder = self.file.parent().unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).create(folder).map_err(failed(folder))?;
-        let path = self.beside("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed(&path))?;
-        file.lock().map_err(failed(&path))?;
-        Ok(file)
-    }
-
-    fn beside(&self, suffix: &str) -> PathBuf {
-        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-        self.file.with_file_name(format!(".{name}.{suffix}"))
+        // The folder itself, so that nothing is left beside the file.
+        let lock = File::open(folder).map_err(failed(folder))?;
+        lock.lock().map_err(failed(folder))?;
+        Ok(lock)
     }
 
     fn read(&self) -> Result<Value, CredentialError> {

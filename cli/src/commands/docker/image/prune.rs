@@ -1,7 +1,5 @@
 //! `image prune`: images that no container uses.
 
-use std::collections::BTreeMap;
-
 use isopod_runtime::image::{Image, ImageDetails};
 
 use super::names;
@@ -48,7 +46,7 @@ pub fn prune(context: &Context, filters: &Filters, all: bool) -> Result<Pruned, 
         let built = details.and_then(|details| details.config.created.as_ref());
         let labels = details.map(|details| details.config.config.labels.clone());
         let created = built.map_or(image.created, |built| built.utc());
-        filters.fit(created, &labels.unwrap_or_else(BTreeMap::new))
+        filters.fit(created, &labels.unwrap_or_default())
     };
     let runtime = context.runtime()?;
     let removed = runtime.images().prune(all, &fits)?;
