@@ -12,6 +12,9 @@ test_packages=(acl attr busybox-static conmon crun curl e2fsprogs git jq libcap2
 # Never installed: they go into images, or run from where they were unpacked.
 unpacked_packages=(busybox-static docker-registry gosu lighttpd postgresql-15 postgresql-client-15 redis-server redis-tools)
 
+# What `scripts/capture-docker` runs.
+docker_packages=(docker.io iptables)
+
 # Prints those of the named packages that are not installed.
 missing_packages() {
     local package
@@ -57,21 +60,22 @@ install_packages() {
     return "$code"
 }
 
-# Unpacks $unpacked_packages with everything they depend on below $fixtures_dir/debian,
-# once: with an empty status file apt-get resolves as if nothing were installed.
+# unpack_packages NAME PACKAGE...: unpacks them with everything they depend on below
+# $fixtures_dir/NAME, once: with an empty status file apt-get resolves as if nothing were installed.
 unpack_packages() {
-    local root=$fixtures_dir/debian
+    local root=$fixtures_dir/$1
+    shift
     # Unpacked before a package was added to the list, it is unpacked again.
-    [ "$(cat "$root/complete" 2>/dev/null)" != "${unpacked_packages[*]}" ] || return 0
+    [ "$(cat "$root/complete" 2>/dev/null)" != "$*" ] || return 0
     require_debian
-    step "fetching ${unpacked_packages[*]} (unpacked under $root, not installed)"
-    local work=$fixtures_dir/debian.new
+    step "fetching $* (unpacked under $root, not installed)"
+    local work=$root.new
     rm -rf "$work" "$root"
     mkdir -p "$work/archives/partial" "$work/root"
     : >"$work/status"
     apt_get -o APT::Sandbox::User=root -o Dir::State::status="$work/status" \
         -o Dir::Cache::archives="$work/archives" -o Debug::NoLocking=1 \
-        --no-install-recommends --download-only install "${unpacked_packages[@]}"
+        --no-install-recommends --download-only install "$@"
     local archive
     for archive in "$work"/archives/*.deb; do
         case ${archive##*/} in
@@ -84,7 +88,7 @@ unpack_packages() {
         dpkg-deb -f "$archive" Package Version | awk '{print $2}' | paste -sd' ' >>"$work/root/versions"
     done
     rm -rf "$work/archives" "$work/status"
-    printf '%s\n' "${unpacked_packages[*]}" >"$work/root/complete"
+    printf '%s\n' "$*" >"$work/root/complete"
     mv "$work/root" "$root"
     rmdir "$work"
 }
