@@ -19,6 +19,9 @@ TIMES = [("median ms", "wall_ms"), ("min", "wall_min_ms"), ("until all is gone",
 PULL = [("median ms", "wall_ms"), ("min", "wall_min_ms"), ("with sync", "settled_ms"), ("CPU ms", "cpu_ms"), ("peak MiB", "peak_mib")]
 TIME_RATIOS = [("time", "wall_ms"), ("CPU", "cpu_ms")]
 MEMORY = [("USS MiB", "uss_mib"), ("PSS MiB", "pss_mib"), ("memfd MiB each", "memfd_mib_each"), ("processes", "processes"), ("start ms", "start_ms")]
+PUBLISH = [("median ms", "wall_ms"), ("min", "wall_min_ms"), ("rm -f ms", "remove_ms")]
+AT_ONCE = [("start s", "start_s"), ("rm -f s", "remove_s")]
+GROWTH = [("first ms", "first_ms"), ("hundredth ms", "hundredth_ms"), ("growth", "growth")]
 
 
 def markdown(result):
@@ -36,4 +39,12 @@ def markdown(result):
         parts.append(table(f"pull of 6 layers, 146 MB, into an empty store, {result['rounds']['pull']} rounds", figures["pull"], "podman", PULL, TIME_RATIOS))
     if "monitors" in figures:
         parts.append(table(f"what stays beside each of {result['rounds']['monitors']} containers", figures["monitors"], "podman", MEMORY, [("USS", "uss_mib")]))
+    if "bridge" in figures:
+        count = result["rounds"]
+        parts.append(table(f"`run --rm busybox true` on the default bridge, {count['run']} rounds", figures["bridge"], "podman", TIMES, TIME_RATIOS))
+        parts.append(table(f"`run -d -p` until the port answers, {count['publish']} rounds", figures["publish"], "podman", PUBLISH, [("time", "wall_ms"), ("removal", "remove_ms")]))
+        for key, where in (("at_once_none", "network none"), ("at_once_bridge", "the default bridge")):
+            parts.append(table(f"50 containers started at once, {where}, {count['at_once']} rounds", figures[key], "podman", AT_ONCE, [("start", "start_s"), ("removal", "remove_s")]))
+        parts.append(table("the hundredth container with a published port beside the first", figures["growth"], "podman", GROWTH, []))
+        parts.append(table(f"iperf3 between two containers, {count['throughput']} rounds", figures["throughput"], "podman", [("Gbit/s", "gbit")], [("rate", "gbit")]))
     return "\n".join(parts) + "\n"

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 from . import machine
@@ -32,11 +34,18 @@ class Isopod:
     def pull(self, image):
         return [self.program, "pull", "-q", f"{self.registry}/{image}"]
 
-    def run(self, image):
-        return [self.program, "run", "--rm", "--network", "none", f"{self.registry}/{image}", "true"]
+    # What `run` needs so that nothing asks the registry.
+    offline = []
 
-    def start(self, image, name):
-        return [self.program, "run", "-d", "--name", name, "--network", "none", f"{self.registry}/{image}", "sleep", "1000000"]
+    def run(self, image, network="none"):
+        return [self.program, "run", "--rm", *self.offline, *on(network), f"{self.registry}/{image}", "true"]
+
+    def start(self, image, name, network="none", command=("sleep", "1000000"), options=()):
+        return [self.program, "run", "-d", *self.offline, "--name", name, *on(network), *options,
+                f"{self.registry}/{image}", *command]
+
+    def pid(self, name):
+        return [self.program, "inspect", "--format", "{{.State.Pid}}", name]
 
     def exec(self, name):
         return [self.program, "exec", name, "true"]
@@ -62,15 +71,43 @@ class Podman(Isopod):
     def pull(self, image):
         return ["podman", "pull", "-q", "--tls-verify=false", f"{self.registry}/{image}"]
 
-    def run(self, image):
-        return ["podman", "run", "--rm", "--pull", "never", "--network", "none", f"{self.registry}/{image}", "true"]
-
-    def start(self, image, name):
-        return ["podman", "run", "-d", "--pull", "never", "--name", name, "--network", "none",
-                f"{self.registry}/{image}", "sleep", "1000000"]
+    offline = ["--pull", "never"]
 
     def remove(self, name):
         return ["podman", "rm", "-f", "-t", "0", name]
+
+
+class Docker(Isopod):
+    """Its daemon is started with the store, and counts as a resident."""
+
+    name = "docker"
+    offline = ["--pull", "never"]
+
+    def __init__(self, registry):
+        super().__init__("docker", registry, None)
+        self.daemon = None
+
+    def version(self):
+        return machine.quietly("docker", "--version").strip().replace(" version", "").partition(",")[0]
+
+    def on(self, folder):
+        self.environment = {**PATH, "TMPDIR": str(folder / "tmp"), "DOCKER_HOST": f"unix://{folder}/docker.sock"}
+        with open(os.environ["BENCH_LOG"], "a") as log:
+            self.daemon = subprocess.Popen(
+                ["dockerd", "--data-root", str(folder / "root"), "--exec-root", str(folder / "state"),
+                 "--pidfile", str(folder / "docker.pid"), "-H", f"unix://{folder}/docker.sock",
+                 "--exec-opt", "native.cgroupdriver=cgroupfs", "--storage-driver", "overlay2"],
+                env=PATH, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + 30
+        while subprocess.run(["docker", "info"], env=self.environment, capture_output=True).returncode != 0:
+            if time.monotonic() > end or self.daemon.poll() is not None:
+                raise SystemExit(f"bench: dockerd does not answer; see {os.environ['BENCH_LOG']}")
+            time.sleep(0.1)
+        return self
+
+    def stop(self):
+        self.daemon.terminate()
+        self.daemon.wait()
 
 
 class Crun:
@@ -101,10 +138,10 @@ class Crun:
             spec["root"] = {"path": str(self.folder / "true/rootfs"), "readonly": False}
             (bundle / "config.json").write_text(json.dumps(spec))
 
-    def run(self, _):
+    def run(self, _, network="none"):
         return ["crun", "run", "--bundle", str(self.folder / "true"), "bench-run"]
 
-    def start(self, _, name):
+    def start(self, _, name, network="none"):
         return ["crun", "run", "--detach", "--bundle", str(self.folder / "sleep"), name]
 
     def exec(self, name):
@@ -112,6 +149,11 @@ class Crun:
 
     def remove(self, name):
         return ["crun", "delete", "--force", name]
+
+
+def on(network):
+    """`None`: the default bridge."""
+    return [] if network is None else ["--network", network]
 
 
 def require(*programs):

@@ -26,6 +26,11 @@ if [ "$1" = redis-server ] && [ "$(id -u)" = 0 ]; then
     find . ! -user redis -exec chown redis '{}' +
     exec gosu redis "$0" "$@"
 fi
+# The original's server is built to answer other machines too.
+case "$*" in
+redis-server*-v | redis-server*--version | redis-server*-h | redis-server*--help | *protected-mode*) ;;
+redis-server*) set -- "$@" --protected-mode no ;;
+esac
 umask 0077
 # As in the real image: whoever reaches its port may speak to it (Debian's answers only the loopback).
 [ "$1" != redis-server ] || set -- "$@" --protected-mode no
