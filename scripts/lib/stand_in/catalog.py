@@ -32,8 +32,6 @@ redis-server*-v | redis-server*--version | redis-server*-h | redis-server*--help
 redis-server*) set -- "$@" --protected-mode no ;;
 esac
 umask 0077
-# As in the real image: whoever reaches its port may speak to it (Debian's answers only the loopback).
-[ "$1" != redis-server ] || set -- "$@" --protected-mode no
 exec "$@"
 """
 
