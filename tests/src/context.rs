@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::{Fixtures, Invocation, Outcome, Terminal, binary, leftovers};
+use crate::{Fixtures, Invocation, NetworkNamespace, Outcome, Terminal, binary, leftovers};
 
 /// How long what a stopped container leaves may take to go.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -26,6 +26,7 @@ pub struct TestContext {
     folder: TempDir,
     binary: PathBuf,
     hosts: Vec<PathBuf>,
+    host: Option<NetworkNamespace>,
 }
 
 impl TestContext {
@@ -33,8 +34,12 @@ impl TestContext {
     pub fn without_registries() -> Self {
         // Short, as sockets are made in it: their paths end at 107 bytes (unix(7)).
         let folder = tempfile::Builder::new().prefix("t").tempdir().expect("a temporary folder");
-        let context =
-            Self { hosts: vec![folder.path().join("certs.d")], binary: binary::isopod(), folder };
+        let context = Self {
+            hosts: vec![folder.path().join("certs.d")],
+            binary: binary::isopod(),
+            folder,
+            host: None,
+        };
         for name in ["root", "state", "home", "bin", "certs.d"] {
             fs::create_dir(context.path(name)).expect("the folder is new");
         }
@@ -59,6 +64,20 @@ impl TestContext {
             context.pull(image);
         }
         context
+    }
+
+    /// As [`TestContext::with`]; from then on every command runs in a network namespace of the test's
+    /// own, which stands for the host. Nothing can be pulled there.
+    pub fn networked<const N: usize>(images: [&str; N]) -> Self {
+        let mut context = Self::with(images);
+        context.host = Some(NetworkNamespace::new());
+        context
+    }
+
+    /// The test's own «host».
+    #[track_caller]
+    pub fn host(&self) -> &NetworkNamespace {
+        self.host.as_ref().expect("TestContext::networked makes one")
     }
 
     /// A file or folder of this instance: `root`, `state`, `home`, or the test's own.
@@ -123,7 +142,12 @@ impl TestContext {
 
     fn within(&self, invocation: Invocation) -> Invocation {
         let with = |invocation: Invocation, (name, value): (_, _)| invocation.env(name, value);
-        self.environment().into_iter().fold(invocation, with).current_dir(self.path("home"))
+        let invocation = self.environment().into_iter().fold(invocation, with);
+        let invocation = invocation.current_dir(self.path("home"));
+        match &self.host {
+            Some(host) => invocation.within(host),
+            None => invocation,
+        }
     }
 
     /// The variables by which a command finds this instance.
@@ -163,6 +187,7 @@ impl TestContext {
                 complaints.push(format!("containers could not be removed\n{removed}"));
             }
         }
+        complaints.extend(self.remove_networks());
         let since = Instant::now();
         let mut left = self.leftovers();
         while !left.is_empty() && since.elapsed() < SETTLING {
@@ -175,6 +200,19 @@ impl TestContext {
         if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
     }
 
+    /// Removes all networks: with the last one goes what the instance has made in the kernel.
+    fn remove_networks(&self) -> Option<String> {
+        self.host.as_ref()?;
+        let listed = self.isopod(["network", "ls", "-q", "--no-trunc", "--filter", "type=custom"]);
+        let mut remove = vec!["network", "rm"];
+        remove.extend(listed.lines());
+        let removed = match remove.len() {
+            2 => self.isopod(["network", "prune", "-f"]),
+            _ => self.isopod(remove),
+        };
+        (removed.code != 0).then(|| format!("networks could not be removed\n{removed}"))
+    }
+
     fn leftovers(&self) -> Vec<String> {
         // Kept like its parent, for the next monitor; it goes only when nothing is in it.
         leftovers::remove_cgroup(&format!("{}/monitors", self.cgroup()));
@@ -184,7 +222,11 @@ impl TestContext {
         let mounts = mounts.iter().map(|mount| format!("mount {}", mount.display()));
         let processes = processes.iter().map(|(pid, why)| format!("process {pid}: {why}"));
         let cgroups = cgroups.iter().map(|cgroup| format!("cgroup {}", cgroup.display()));
-        mounts.chain(processes).chain(cgroups).collect()
+        let devices = self.host.iter().flat_map(NetworkNamespace::devices);
+        let devices = devices.map(|name| format!("device {name}"));
+        let rules = self.host.iter().map(NetworkNamespace::rules).filter(|rules| !rules.is_empty());
+        let rules = rules.map(|rules| format!("rules {rules}"));
+        mounts.chain(processes).chain(cgroups).chain(devices).chain(rules).collect()
     }
 
     /// By force, so that one failed test does not spoil the machine for the others.

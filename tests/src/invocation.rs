@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +13,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::Outcome;
+use crate::network::{self, NetworkNamespace};
 
 /// Longer than anything a test waits for on purpose; a hang fails, with what was printed.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -23,6 +25,7 @@ pub struct Invocation {
     shown: String,
     stdin: Vec<u8>,
     deadline: Duration,
+    namespace: Option<OwnedFd>,
 }
 
 impl Invocation {
@@ -39,11 +42,17 @@ impl Invocation {
         let mut command = Command::new(program);
         command.args(args).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        Self { command, shown, stdin: Vec::new(), deadline: DEADLINE }
+        Self { command, shown, stdin: Vec::new(), deadline: DEADLINE, namespace: None }
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Inside a network namespace.
+    pub fn within(mut self, namespace: &NetworkNamespace) -> Self {
+        self.namespace = Some(namespace.descriptor());
         self
     }
 
@@ -73,10 +82,12 @@ impl Invocation {
     pub fn start(mut self) -> Running {
         let stdin = if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|error| panic!("could not start {}: {error}", self.shown));
+        let spawned = match &self.namespace {
+            Some(namespace) => network::spawn(&mut self.command, namespace),
+            None => self.command.spawn(),
+        };
+        let mut child =
+            spawned.unwrap_or_else(|error| panic!("could not start {}: {error}", self.shown));
         if let Some(mut pipe) = child.stdin.take() {
             let bytes = self.stdin;
             // A command that does not read all of its input is no failure of the test's.

@@ -10,6 +10,7 @@
 //! - [`handmade`]: images written byte for byte.
 //! - [`tree`]: what a root file system looks like, to be compared with a peer's.
 //! - [`until`]: patience with what takes a moment.
+//! - [`NetworkNamespace`]: a «host» for networks, of the test's own.
 //! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
 //!
 //! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
@@ -22,6 +23,7 @@ mod fixtures;
 pub mod handmade;
 mod invocation;
 pub mod leftovers;
+pub mod network;
 mod outcome;
 mod patience;
 pub mod served;
@@ -31,6 +33,7 @@ pub mod tree;
 pub use context::TestContext;
 pub use fixtures::{Fixtures, Registry};
 pub use invocation::{Invocation, Running};
+pub use network::NetworkNamespace;
 pub use outcome::Outcome;
 pub use patience::until;
 pub use served::{Reply, Request, Served};

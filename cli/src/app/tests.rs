@@ -111,8 +111,8 @@ fn flags_before_the_command_belong_to_the_program() {
 fn what_is_known_and_not_there_is_refused_by_name() {
     let text = stopped(Personality::Docker, "run --gpus all image");
     assert!(text.starts_with("`isopod run --gpus` is not supported:"), "{text}");
-    let text = stopped(Personality::Docker, "run -itp 80:80 image");
-    assert!(text.starts_with("`isopod run -p` is not supported:"), "{text}");
+    let text = stopped(Personality::Docker, "rm -fl name");
+    assert!(text.starts_with("`isopod rm -l` is not supported:"), "{text}");
     let text = stopped(Personality::Docker, "compose up");
     assert!(text.starts_with("`isopod compose` is not supported:"), "{text}");
     let text = stopped(Personality::Docker, "-H tcp://x ps");

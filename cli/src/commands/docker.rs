@@ -3,7 +3,10 @@
 pub mod container;
 pub mod image;
 mod inspect;
+pub mod network;
+mod prune;
 mod system;
+mod volume;
 
 use super::Entry;
 
@@ -13,6 +16,7 @@ pub const TABLE: &[Entry] = &[
     system::COMPLETION,
     Entry::noun("container", "Manage containers", container::TABLE),
     container::CREATE,
+    system::EVENTS,
     container::EXEC,
     Entry::noun("image", "Manage images", image::TABLE),
     image::LIST.named("images"),
@@ -22,7 +26,9 @@ pub const TABLE: &[Entry] = &[
     container::KILL,
     image::LOAD,
     container::LOGS,
+    Entry::noun("network", "Manage networks", network::TABLE),
     container::PAUSE,
+    container::PORT,
     container::LIST.named("ps"),
     image::PULL,
     container::RESTART,
@@ -36,5 +42,6 @@ pub const TABLE: &[Entry] = &[
     image::TAG,
     container::UNPAUSE,
     system::VERSION,
+    Entry::noun("volume", "Manage volumes", volume::TABLE),
     container::WAIT,
 ];

@@ -45,6 +45,12 @@ impl Printer {
         writeln!(io::stderr().lock(), "{}", printable(&text.to_string())).ok();
     }
 
+    /// Asks something on standard error, which may take several lines; the answer follows on the last.
+    pub fn ask(&self, text: &str) {
+        let lines: Vec<String> = text.split('\n').map(printable).collect();
+        write!(io::stderr().lock(), "{}", lines.join("\n")).ok();
+    }
+
     /// Warns, with the program's name before it.
     pub fn warn(&self, text: impl Display) {
         self.note(format_args!("{}: {text}", self.name));

@@ -10,6 +10,12 @@ pub fn decimal(bytes: u64) -> String {
     scaled(bytes, 1000.0, &DECIMAL, 3)
 }
 
+/// `16.43MB`: four significant digits, powers of 1000 (docker's sums).
+#[must_use]
+pub fn decimal_sum(bytes: u64) -> String {
+    scaled(bytes, 1000.0, &DECIMAL, 4)
+}
+
 /// `1.944GiB`: four significant digits, powers of 1024 (docker's memory figures).
 #[must_use]
 pub fn binary(bytes: u64) -> String {
@@ -77,6 +83,9 @@ mod tests {
         assert_eq!(decimal(116_600_000), "117MB");
         assert_eq!(decimal(1_424_000_000), "1.42GB");
         assert_eq!(decimal(999_999), "1MB");
+        assert_eq!(decimal_sum(0), "0B");
+        assert_eq!(decimal_sum(16_430_000), "16.43MB");
+        assert_eq!(decimal_sum(999_990), "1MB");
         assert_eq!(binary(1024), "1KiB");
         assert_eq!(binary(1024 * 1024), "1MiB");
         assert_eq!(binary(2_087_583_744), "1.944GiB");

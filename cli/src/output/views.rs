@@ -3,8 +3,15 @@
 
 pub mod container_inspect;
 pub mod containers;
+pub mod disk_usage;
+pub mod events;
 pub mod image_inspect;
 pub mod images;
 pub mod info;
 pub mod labels;
+pub mod network_inspect;
+pub mod network_settings;
+pub mod networks;
+pub mod ports;
 pub mod state;
+pub mod volumes;

@@ -106,6 +106,7 @@ impl Runtime {
                 other => other.map_err(Error::io("cannot remove", path))?,
             }
         }
+        self.volumes().remove_orphans()?;
         for namespace in namespaces {
             // An empty one goes with its last container; a full one stays.
             fs::remove_dir(&namespace).ok();
@@ -208,29 +209,51 @@ fn mark(
     layers: &mut BTreeSet<LayerName>,
 ) -> Result<()> {
     for image in runtime.state().read(ImageRow::list)? {
-        blobs.insert(image.target.digest.clone());
-        let manifests = match read_document(runtime, &image.target, &image.name) {
-            Ok(Document::Manifest(_)) => vec![image.target.clone()],
-            Ok(Document::Index(index)) => index.manifests,
-            // What is missing can't be collected; what it led to is not known.
-            Err(Error::MissingBlob { .. }) => continue,
-            // What can't be understood leads nowhere; it is kept itself.
-            Err(Error::Document { .. }) => continue,
-            Err(error) => return Err(error),
-        };
-        for manifest in manifests {
-            blobs.insert(manifest.digest.clone());
-            mark_manifest(runtime, &manifest, &image.name, blobs, layers)?;
-        }
+        mark_image(runtime, &image, blobs, layers)?;
     }
     for row in runtime.state().read(ContainerRow::list_all)? {
-        let record = Record::parse(&row)?;
-        layers.extend(record.layers.iter().cloned());
-        if let Some(image) = &record.image {
-            blobs.insert(image.target.clone());
-            blobs.insert(image.manifest.digest.clone());
-            mark_manifest(runtime, &image.manifest, &row.id, blobs, layers)?;
-        }
+        mark_container(runtime, &row.id, &Record::parse(&row)?, blobs, layers)?;
+    }
+    Ok(())
+}
+
+/// What an image needs on every platform of which it is there.
+pub(crate) fn mark_image(
+    runtime: &Runtime,
+    image: &ImageRow,
+    blobs: &mut BTreeSet<Digest>,
+    layers: &mut BTreeSet<LayerName>,
+) -> Result<()> {
+    blobs.insert(image.target.digest.clone());
+    let manifests = match read_document(runtime, &image.target, &image.name) {
+        Ok(Document::Manifest(_)) => vec![image.target.clone()],
+        Ok(Document::Index(index)) => index.manifests,
+        // What is missing can't be collected; what it led to is not known.
+        Err(Error::MissingBlob { .. }) => return Ok(()),
+        // What can't be understood leads nowhere; it is kept itself.
+        Err(Error::Document { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for manifest in manifests {
+        blobs.insert(manifest.digest.clone());
+        mark_manifest(runtime, &manifest, &image.name, blobs, layers)?;
+    }
+    Ok(())
+}
+
+/// What a container needs, whatever became of its image's name.
+pub(crate) fn mark_container(
+    runtime: &Runtime,
+    id: &str,
+    record: &Record,
+    blobs: &mut BTreeSet<Digest>,
+    layers: &mut BTreeSet<LayerName>,
+) -> Result<()> {
+    layers.extend(record.layers.iter().cloned());
+    if let Some(image) = &record.image {
+        blobs.insert(image.target.clone());
+        blobs.insert(image.manifest.digest.clone());
+        mark_manifest(runtime, &image.manifest, id, blobs, layers)?;
     }
     Ok(())
 }

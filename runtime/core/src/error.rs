@@ -207,6 +207,9 @@ pub enum Error {
     /// The specification could not be built.
     #[error(transparent)]
     Spec(#[from] isopod_spec::SpecError),
+    /// A network could not be changed.
+    #[error(transparent)]
+    Network(#[from] isopod_network::Error),
     /// The machine could not be looked at.
     #[error(transparent)]
     Host(#[from] isopod_spec::host::HostError),
@@ -269,6 +272,7 @@ impl Error {
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
             Self::Monitor(_) | Self::MonitorDied { .. } | Self::Host(_) => ErrorKind::Failed,
+            Self::Network(error) => of_network(error),
             Self::Registry(error) => of_registry(error),
             Self::Layer { source, .. } => of_layer(source),
         }
@@ -292,6 +296,14 @@ fn of_io(error: &io::Error) -> ErrorKind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
         io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
         _ => ErrorKind::Failed,
+    }
+}
+
+fn of_network(error: &isopod_network::Error) -> ErrorKind {
+    match error {
+        isopod_network::Error::Kernel { source, .. } => of_io(source),
+        isopod_network::Error::PortInUse { .. } => ErrorKind::Conflict,
+        _ => ErrorKind::Invalid,
     }
 }
 

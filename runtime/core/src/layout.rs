@@ -11,9 +11,11 @@
 //!   snapshots/<id>/               a writable folder: fs/, work/
 //!   containers/<namespace>/<id>/  config.json, launch.json, status.json, logs, hosts …
 //!   volumes/<name>/_data
+//!   events/journal                what happened, beside `journal.1` before it
 //!   bin/<sha256>/isopod-monitor
 //! <state>/                        0700
 //!   containers/<namespace>/<id>/  monitor.sock, monitor.lock, operation.lock, rootfs/, oci/
+//!   networks/<id>/                lock, names (hosts(5)), names.lock
 //! ```
 
 use std::fs::DirBuilder;
@@ -86,6 +88,12 @@ impl Layout {
         self.root.join("volumes")
     }
 
+    /// The record of what happens.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("events/journal")
+    }
+
     /// Monitor binaries by their digest.
     #[must_use]
     pub fn programs(&self) -> PathBuf {
@@ -96,6 +104,12 @@ impl Layout {
     #[must_use]
     pub fn container_data(&self, namespace: &str, id: &str) -> PathBuf {
         self.root.join("containers").join(namespace).join(id)
+    }
+
+    /// A network's state folder.
+    #[must_use]
+    pub fn network_state(&self, id: &str) -> PathBuf {
+        self.state.join("networks").join(id)
     }
 
     /// A container's state folder.

@@ -5,7 +5,9 @@
 //! - [`content`]: blobs by digest, an OCI image layout that any OCI tool can read.
 //! - [`snapshot`]: unpacked layers and the writable folders over them.
 //! - [`container`]: one verb a file; a container's process belongs to its monitor, never to us.
+//! - [`network`]: networks, addresses, published ports, names.
 //! - [`volume`]: folders that outlive containers.
+//! - [`event`]: the journal of what happens.
 //! - [`state`]: the database that many processes share.
 //!
 //! Nothing here prints, exits or reads the environment.
@@ -15,14 +17,17 @@ pub mod config;
 pub mod container;
 pub mod content;
 pub mod error;
+pub mod event;
 pub mod id;
 pub mod image;
 pub mod layout;
 pub mod namespace;
+pub mod network;
 mod reserve;
 mod runtime;
 pub mod snapshot;
 pub mod state;
+mod usage;
 pub mod volume;
 
 pub use config::{Config, MonitorProgram};

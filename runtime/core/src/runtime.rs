@@ -13,6 +13,7 @@ use crate::content::Content;
 use crate::image::Images;
 use crate::layout::{self, Layout, private_folder};
 use crate::namespace::Namespaces;
+use crate::network::Networks;
 use crate::snapshot::{Layers, Snapshots};
 use crate::state::State;
 use crate::volume::Volumes;
@@ -101,6 +102,12 @@ impl Runtime {
     #[must_use]
     pub fn snapshots(&self) -> Snapshots<'_> {
         Snapshots::new(self)
+    }
+
+    /// Networks, the same for every namespace.
+    #[must_use]
+    pub fn networks(&self) -> Networks<'_> {
+        Networks::new(self)
     }
 
     /// Namespaces.

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::frame::{Decoder, FrameError, encode, send};
+use crate::frame::{Decoder, FrameError, encode, send_whole};
 use crate::message::{Envelope, Event, FromMonitor, Reply, Request};
 use crate::{VERSION, state};
 
@@ -72,13 +72,20 @@ impl Connection {
     /// # Errors
     /// The connection broke, or the request is too large.
     pub fn send(&mut self, request: Request) -> Result<(), FrameError> {
+        self.send_with(request, &[])
+    }
+
+    /// As [`Connection::send`], with the descriptors that [`Request::Run`] hands over.
+    ///
+    /// # Errors
+    /// As there; also where there are more than [`crate::frame::MAX_HANDED`].
+    pub fn send_with(
+        &mut self,
+        request: Request,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), FrameError> {
         let bytes = encode(&Envelope { version: VERSION, request })?;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let sent = send(&self.stream, rest, &[])?;
-            rest = &rest[sent..];
-        }
-        Ok(())
+        Ok(send_whole(&self.stream, &bytes, descriptors)?)
     }
 
     /// The next message; `None` when the monitor has closed the connection.
@@ -102,8 +109,20 @@ impl Connection {
     /// # Errors
     /// See [`ClientError`]; a refusal is no error here but [`Reply::Error`].
     pub fn ask(&mut self, request: Request) -> Result<Reply, ClientError> {
+        self.ask_with(request, &[])
+    }
+
+    /// As [`Connection::ask`], with the descriptors that [`Request::Run`] hands over.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ask_with(
+        &mut self,
+        request: Request,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Reply, ClientError> {
         // A monitor that has ended may still have said why: its words outlive it in the socket.
-        let sent = self.send(request);
+        let sent = self.send_with(request, descriptors);
         match (self.receive(), sent) {
             (Ok(Some(FromMonitor::Reply(reply))), _) => Ok(reply),
             (Ok(Some(other)), _) => Err(ClientError::OutOfTurn(Box::new(other))),

@@ -1,8 +1,10 @@
 //! A message is a little-endian `u32` length and that many bytes of JSON, on a stream
 //! socket; descriptors travel as `SCM_RIGHTS` with its first byte.
 //!
-//! A connection carries at most one message with descriptors (the reply that opens a
-//! session), so a receiver takes all that have arrived as belonging to it.
+//! A connection carries at most one message with descriptors each way (the reply that opens a
+//! session, the request that starts a container), so a receiver takes all that have arrived as belonging
+//! to it. One call carries [`DESCRIPTORS_AT_ONCE`] of them; more travel with the message's next bytes, and
+//! all of them have arrived when its last byte has.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -20,8 +22,14 @@ use serde::de::DeserializeOwned;
 /// takes 2 MiB of them by default).
 pub const MAX_MESSAGE: usize = 4 << 20;
 
-/// The most descriptors that one message carries: a session's three streams.
+/// The most descriptors that a message carries, but for `Run`: a session's three streams.
 pub const MAX_DESCRIPTORS: usize = 3;
+
+/// The most descriptors that `Run` carries: published ports, and what belongs to a network namespace.
+pub const MAX_HANDED: usize = 4096;
+
+/// The most that the kernel takes in one call (`SCM_MAX_FD`).
+pub const DESCRIPTORS_AT_ONCE: usize = 253;
 
 const HEADER: usize = 4;
 const CHUNK: usize = 16 * 1024;
@@ -56,12 +64,13 @@ pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
     Ok(bytes)
 }
 
-/// Sends as much of `bytes` as the socket takes in one call, `descriptors` with the first.
+/// Sends as much of `bytes` as the socket takes in one call, `descriptors` with the first; at most
+/// [`DESCRIPTORS_AT_ONCE`] of them.
 ///
 /// # Errors
 /// What `sendmsg(2)` returns; `WouldBlock` on a full non-blocking socket. Never SIGPIPE.
 pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_AT_ONCE))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -74,14 +83,56 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     }
 }
 
+/// Sends a whole message on a blocking socket, with as many descriptors as a message may have.
+///
+/// # Errors
+/// What `sendmsg(2)` returns; `InvalidInput` where there are more than [`MAX_HANDED`] descriptors.
+pub fn send_whole(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    if descriptors.len() > MAX_HANDED {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut rest = bytes;
+    let mut chunks = descriptors.chunks(DESCRIPTORS_AT_ONCE).peekable();
+    while !rest.is_empty() {
+        let chunk = chunks.next().unwrap_or_default();
+        // What has to carry more descriptors is one byte long: no message has fewer than it takes.
+        let part = if chunks.peek().is_some() { &rest[..1] } else { rest };
+        let sent = send(&socket, part, chunk)?;
+        rest = &rest[sent..];
+    }
+    Ok(())
+}
+
 /// Puts messages together from what a socket delivers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     bytes: Vec<u8>,
     descriptors: Vec<OwnedFd>,
+    limit: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::with_limit(MAX_DESCRIPTORS)
+    }
 }
 
 impl Decoder {
+    /// One that takes `limit` descriptors with a message.
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        Self { bytes: Vec::new(), descriptors: Vec::new(), limit }
+    }
+
+    /// From now on takes `limit` descriptors with a message; those that have come stay.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Receives what there is, once; 0 at the end of the connection.
     ///
     /// Descriptors that no message announces are closed when the decoder is dropped; more than a
@@ -90,8 +141,12 @@ impl Decoder {
     /// # Errors
     /// What `recvmsg(2)` returns; `WouldBlock` where nothing is there.
     pub fn receive(&mut self, socket: impl AsFd) -> io::Result<usize> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
+        const FEW: usize = rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS));
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_AT_ONCE))];
+        // Those that find no room are never ours: the kernel drops them.
+        let room = if self.limit > MAX_DESCRIPTORS { space.len() } else { FEW };
+        let mut control = RecvAncillaryBuffer::new(&mut space[..room]);
         let mut chunk = [0; CHUNK];
         let received = loop {
             let mut parts = [IoSliceMut::new(&mut chunk)];
@@ -103,7 +158,7 @@ impl Decoder {
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
                 self.descriptors.extend(descriptors);
-                self.descriptors.truncate(MAX_DESCRIPTORS);
+                self.descriptors.truncate(self.limit);
             }
         }
         self.bytes.extend_from_slice(&chunk[..received]);
@@ -204,6 +259,42 @@ mod tests {
         let mut text = String::new();
         read.read_to_string(&mut text).unwrap();
         assert_eq!(text, "x");
+    }
+
+    #[test]
+    fn thousands_of_descriptors_arrive_in_their_order() {
+        let (sender, receiver) = UnixStream::pair().unwrap();
+        // Three numbers tell which pipe is which, without needing thousands of pipes.
+        let pipes: Vec<_> = (0..3).map(|_| std::io::pipe().unwrap().1).collect();
+        let which = |number: usize| pipes[(number / 7) % 3].as_fd();
+        let all: Vec<BorrowedFd<'_>> = (0..900).map(which).collect();
+        let bytes = encode(&"a message").unwrap();
+        let mut decoder = Decoder::with_limit(MAX_HANDED);
+        std::thread::scope(|scope| {
+            scope.spawn(|| send_whole(&sender, &bytes, &all).unwrap());
+            while decoder.next_message::<String>().unwrap().is_none() {
+                assert!(decoder.receive(&receiver).unwrap() > 0);
+            }
+        });
+        let inode = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).unwrap().st_ino;
+        let arrived: Vec<u64> =
+            decoder.take_descriptors().iter().map(|fd| inode(fd.as_fd())).collect();
+        assert_eq!(arrived, all.iter().map(|fd| inode(*fd)).collect::<Vec<_>>());
+        let many = vec![which(0); MAX_HANDED + 1];
+        assert!(send_whole(&sender, &bytes, &many).is_err());
+    }
+
+    #[test]
+    fn a_receiver_holds_no_more_descriptors_than_it_wants() {
+        let (sender, receiver) = UnixStream::pair().unwrap();
+        let (_, write) = std::io::pipe().unwrap();
+        let bytes = encode(&"take these").unwrap();
+        send_whole(&sender, &bytes, &vec![write.as_fd(); 600]).unwrap();
+        let mut decoder = Decoder::default();
+        while decoder.next_message::<String>().unwrap().is_none() {
+            decoder.receive(&receiver).unwrap();
+            assert!(decoder.descriptors.len() <= MAX_DESCRIPTORS);
+        }
     }
 
     #[test]

@@ -126,6 +126,9 @@ pub struct Journal {
     pub path: PathBuf,
     /// What every event of this container says of it: `name`, `image` and its labels.
     pub attributes: BTreeMap<String, String>,
+    /// Names of the volumes that it lets go of when it ends.
+    #[serde(default)]
+    pub volumes: Vec<String>,
 }
 
 /// The root file system.

@@ -49,6 +49,11 @@ pub mod state {
     pub const BUNDLE: &str = "bundle";
     /// libcontainer's own state.
     pub const OCI: &str = "oci";
+    /// The path by which `config.json` names the network namespace that `Run` hands over
+    /// ([`crate::message::Handed::NetworkNamespace`]): `linux.namespaces` has
+    /// `{"type": "network", "path": "<state>/netns"}`. There is no such file: the launcher puts the
+    /// descriptor in its place.
+    pub const NETWORK_NAMESPACE: &str = "netns";
     /// [`crate::resolver::Names`].
     pub const RESOLVER: &str = "resolver.json";
 }

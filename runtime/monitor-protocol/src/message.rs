@@ -123,7 +123,9 @@ pub enum Request {
 #[serde(rename_all = "snake_case")]
 pub enum Handed {
     /// The container's network namespace, kept for as long as the monitor lives: restarts by policy find
-    /// devices, addresses and ports as they were.
+    /// devices, addresses and ports as they were. `config.json` names it by [`crate::state::NETWORK_NAMESPACE`].
+    /// In a container with a user namespace it must be one that was made inside that one, or joining
+    /// it is refused by the kernel.
     NetworkNamespace,
     /// A datagram socket in that namespace, bound where the container expects its name server.
     ResolverDatagram,

@@ -15,10 +15,12 @@ pub struct Names {
     /// [`crate::VERSION`] of the writer.
     pub version: u32,
     /// The `names` files of its networks: a line for each container's address, `ADDRESS NAME…`, as in
-    /// hosts(5). A name on several lines has several addresses. Read again when replaced.
+    /// hosts(5). A name on several lines has several addresses; the first name of a line is what its
+    /// address is called (PTR). Where networks know the same name, the first of them answers. Read again
+    /// when replaced.
     pub networks: Vec<PathBuf>,
-    /// Who is asked for everything else, from the host's network namespace; empty: the servers of
-    /// `host_config`, read again when it changes.
+    /// Who is asked for everything else, from the host's network namespace, at most the first
+    /// three; empty: the servers of `host_config`, read again when it changes.
     pub servers: Vec<IpAddr>,
     /// The host's resolv.conf.
     pub host_config: PathBuf,

@@ -37,6 +37,7 @@ use oci_spec::runtime::Process;
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::network::restore_limit;
 use crate::spec::Facts;
 
 /// The container's ends of its standard streams; with a terminal there are none yet.
@@ -124,20 +125,22 @@ pub struct Launcher {
     pub report: UnixStream,
 }
 
-/// Forks a launcher. It takes its place in whatever pid namespace the monitor's next child gets.
+/// Forks a launcher. It takes its place in whatever pid namespace the monitor's next child gets. The
+/// container is to be in the network namespace `network`, where there is one.
 pub fn fork(
     launch: &Launch,
     hierarchies: &Hierarchies,
     facts: &Facts,
     job: Job<'_>,
+    network: Option<BorrowedFd<'_>>,
     stdio: Stdio,
 ) -> io::Result<Launcher> {
     let (ours, theirs) = UnixStream::pair()?;
     let pid = process::fork(|| {
-        let result = isolate(&theirs, &stdio).and_then(|()| match job {
+        let result = isolate(&theirs, network, &stdio).and_then(|()| match job {
             Job::Container => {
                 rootfs::make(launch, &facts.working_dir)?;
-                container::start(launch, hierarchies, facts, stdio)
+                container::start(launch, hierarchies, facts, network, stdio)
             }
             Job::Exec(process) => exec::start(launch, facts, process, stdio),
         });
@@ -156,12 +159,18 @@ pub fn fork(
 }
 
 /// Gives up all that is the monitor's and all that came from the monitor's caller.
-fn isolate(report: &UnixStream, stdio: &Stdio) -> Result<(), Failure> {
+fn isolate(
+    report: &UnixStream,
+    network: Option<BorrowedFd<'_>>,
+    stdio: &Stdio,
+) -> Result<(), Failure> {
     rustix::thread::set_name(c"isopod-launcher").ok();
     let mut keep = vec![report.as_fd()];
     keep.extend(stdio.streams.iter().flatten().map(AsFd::as_fd));
+    keep.extend(network);
     process::close_descriptors_except(&keep).map_err(Failure::at("cannot close descriptors"))?;
     process::reset_signals();
+    restore_limit();
     // A launcher that is killed must be noticed by what it started, not by SIGPIPE.
     process::ignore_broken_pipes();
     set_parent_process_death_signal(Some(Signal::KILL))

@@ -5,6 +5,7 @@
 //! - [`launcher`]: the forked children that call libcontainer;
 //! - [`monitor`]: the event loop: clients, sessions, the container's end;
 //! - [`stdio`], [`log`]: where output goes;
+//! - [`network`]: its network namespace, name server and published ports;
 //! - [`cleanup`]: after a monitor that was killed.
 //!
 //! `docs/monitor.md` tells a monitor's life.
@@ -14,6 +15,7 @@ mod guard;
 mod launcher;
 mod log;
 mod monitor;
+mod network;
 mod poll;
 mod spec;
 mod start;

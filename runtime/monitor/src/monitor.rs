@@ -7,6 +7,7 @@
 
 mod clients;
 mod ending;
+mod journal;
 mod requests;
 mod starting;
 
@@ -29,10 +30,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::WaitStatus;
 
 use crate::guard::Guard;
+use crate::network::Network;
 use crate::poll::{Interest, Poller, Token, Watched};
 use crate::spec::{Facts, SpecError};
 use crate::start;
 use clients::Clients;
+pub use clients::unused;
 use starting::Starting;
 
 /// Why a monitor can't go on: what it attempted, and what the system said.
@@ -65,6 +68,7 @@ pub struct Monitor {
     _signals_watched: Watched,
     poller: Rc<Poller>,
     clients: Clients,
+    network: Network,
     starting: BTreeMap<u32, Starting>,
     processes: BTreeMap<u32, Process>,
     /// Ends of children that no launcher has reported yet.
@@ -106,6 +110,7 @@ impl Monitor {
         let copy = copy.map_err(failed("watch signals"))?;
         let mut watched = Watched::new(&poller, copy, Token::Signal);
         watched.set(Interest::Read).map_err(failed("watch signals"))?;
+        let network = Network::new(&poller, &launch);
         let mut clients = Clients::new(&poller);
         clients.add_first(control).map_err(failed("watch the control connection"))?;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -139,6 +144,7 @@ impl Monitor {
             _signals_watched: watched,
             poller,
             clients,
+            network,
             starting: BTreeMap::new(),
             processes: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
@@ -161,6 +167,7 @@ impl Monitor {
             for token in ready {
                 self.handle(token);
             }
+            self.network.expire();
             self.settle();
         }
         self.leave()
@@ -185,6 +192,7 @@ impl Monitor {
             Token::Sink(process, stream, session) => {
                 self.with_streams(process, |streams| streams.pump_sink(stream, session));
             }
+            Token::Network(part, id) => self.network.handle(part, id),
         }
     }
 
@@ -197,7 +205,8 @@ impl Monitor {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.processes.values().filter_map(|process| process.streams.deadline()).min()
+        let streams = self.processes.values().filter_map(|process| process.streams.deadline());
+        streams.chain(self.network.deadline()).min()
     }
 
     /// The first thing `Run` does: nobody else may monitor this container, and it needs to
@@ -245,6 +254,7 @@ impl Monitor {
         self.status.pid = pid;
         self.status.started_at = Some(Timestamp::now());
         self.set_phase(Phase::Running);
+        self.record("start", &[]);
     }
 
     fn take_signals(&mut self) {

@@ -28,6 +28,45 @@ pub enum Token {
     Source(u32, u32),
     /// A session's sink takes bytes again: which process, stream and session.
     Sink(u32, u8, u32),
+    /// Something of the container's network: what, and which one of these.
+    Network(Part, u32),
+}
+
+/// What of the network side became ready; see [`crate::network`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The name server's datagram socket.
+    Questions,
+    /// The name server's listener.
+    QuestionListener,
+    /// The answer to a question that was passed on.
+    Answer,
+    /// A connection to the name server.
+    QuestionStream,
+    /// What such a connection asks another server.
+    AnswerStream,
+    /// A published port's socket.
+    Forward,
+    /// The outer side of a connection to a published port.
+    Outer,
+    /// Its side in the container.
+    Inner,
+    /// What a container answers to a datagram that came to a published port.
+    Datagram,
+}
+
+impl Part {
+    const ALL: [Self; 9] = [
+        Self::Questions,
+        Self::QuestionListener,
+        Self::Answer,
+        Self::QuestionStream,
+        Self::AnswerStream,
+        Self::Forward,
+        Self::Outer,
+        Self::Inner,
+        Self::Datagram,
+    ];
 }
 
 impl Token {
@@ -42,6 +81,7 @@ impl Token {
             Self::Input(process) => (5, process, 0, 0),
             Self::Source(process, session) => (6, process, 0, session),
             Self::Sink(process, stream, session) => (7, process, stream, session),
+            Self::Network(part, id) => (15, id, part as u8, 0),
         };
         u64::from(kind as u8) << 60 | u64::from(stream) << 56 | u64::from(a) << 28 | u64::from(b)
     }
@@ -58,6 +98,7 @@ impl Token {
             4 => Self::Output(a, stream),
             5 => Self::Input(a),
             6 => Self::Source(a, b),
+            15 => Self::Network(Part::ALL[usize::from(stream) % Part::ALL.len()], a),
             _ => Self::Sink(a, stream, b),
         }
     }
@@ -72,6 +113,8 @@ pub enum Interest {
     Read,
     /// Room.
     Write,
+    /// Either.
+    Both,
 }
 
 /// The set of descriptors waited for.
@@ -126,6 +169,7 @@ impl Watched {
             Interest::None => EventFlags::empty(),
             Interest::Read => EventFlags::IN,
             Interest::Write => EventFlags::OUT,
+            Interest::Both => EventFlags::IN | EventFlags::OUT,
         };
         let data = EventData::new_u64(self.token.pack());
         let set = &self.poller.epoll;
@@ -171,6 +215,10 @@ mod tests {
             Token::Source(5, most),
             Token::Sink(most, 1, most),
         ] {
+            assert_eq!(Token::unpack(token.pack()), token);
+        }
+        for part in Part::ALL {
+            let token = Token::Network(part, most);
             assert_eq!(Token::unpack(token.pack()), token);
         }
     }

@@ -37,6 +37,17 @@ pub enum Error {
         /// Of which protocol.
         protocol: Protocol,
     },
+    /// A device that was asked for by name is not there, or is of another kind.
+    #[error("{device}: {reason}")]
+    Device {
+        /// Its name.
+        device: String,
+        /// As in `there is no such device`.
+        reason: &'static str,
+    },
+    /// Several removals failed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
     /// What was asked for makes no sense.
     #[error("{0}")]
     Invalid(String),

@@ -119,7 +119,20 @@ pub enum MountKind {
         /// What the type takes for a source.
         source: String,
     },
+    /// A file system with content of its own, on a disk or another machine.
+    Content {
+        /// One of [`CONTENT_KINDS`].
+        kind: String,
+        /// The device, or what the type takes for one.
+        source: String,
+    },
 }
+
+/// File systems that show disks or other machines, none of the kernel's own state.
+pub const CONTENT_KINDS: [&str; 14] = [
+    "9p", "btrfs", "ceph", "cifs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660",
+    "nfs", "nfs4", "xfs",
+];
 
 /// A mount a request adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,6 +209,12 @@ impl Mount {
                 }
                 (kind.as_str(), source.into(), Vec::new())
             }
+            MountKind::Content { kind, source } => {
+                if !CONTENT_KINDS.contains(&kind.as_str()) {
+                    return Err(MountError::Kind(kind.clone()));
+                }
+                (kind.as_str(), source.into(), Vec::new())
+            }
         };
         for option in &self.options {
             if !is_allowed(option, &self.kind) {
@@ -262,7 +281,7 @@ fn is_allowed(option: &str, kind: &MountKind) -> bool {
         (MountKind::Tmpfs, Some((name, value))) => {
             plain && TMPFS_DATA.contains(&name) && !value.is_empty()
         }
-        (MountKind::Kernel { .. }, _) => plain && !option.is_empty(),
+        (MountKind::Kernel { .. } | MountKind::Content { .. }, _) => plain && !option.is_empty(),
         _ => false,
     }
 }

@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod kernel;
 pub mod lock;
 pub mod mount;
+pub mod netlink;
 pub mod process;
 pub mod root;
 pub mod seccomp;

@@ -12,8 +12,11 @@ mod list;
 mod logging;
 mod logs;
 mod mounts;
+pub mod networking;
 mod options;
 mod pause;
+pub mod port;
+mod ports;
 mod restart;
 mod rm;
 mod run;
@@ -45,6 +48,8 @@ pub const LOGS: Entry = Entry::verb::<logs::Args>("logs");
 pub const LIST: Entry = Entry::verb::<list::Args>("ls").aliases(&["list", "ps"]);
 /// `pause`.
 pub const PAUSE: Entry = Entry::verb::<pause::Args>("pause");
+/// `port`.
+pub const PORT: Entry = Entry::verb::<port::Args>("port");
 /// `restart`.
 pub const RESTART: Entry = Entry::verb::<restart::Args>("restart");
 /// `rm`.
@@ -62,6 +67,6 @@ pub const WAIT: Entry = Entry::verb::<wait::Args>("wait");
 
 /// Sorted by name.
 pub const TABLE: &[Entry] = &[
-    ATTACH, CREATE, EXEC, INSPECT, KILL, LOGS, LIST, PAUSE, RESTART, REMOVE, RUN, START, STOP,
-    UNPAUSE, WAIT,
+    ATTACH, CREATE, EXEC, INSPECT, KILL, LOGS, LIST, PAUSE, PORT, RESTART, REMOVE, RUN, START,
+    STOP, UNPAUSE, WAIT,
 ];

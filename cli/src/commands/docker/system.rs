@@ -1,6 +1,9 @@
 //! `system …`, and what stands beside the nouns.
 
 mod completion;
+mod df;
+mod events;
+mod follow;
 mod info;
 mod inspect;
 mod version;
@@ -9,6 +12,10 @@ use crate::commands::Entry;
 
 /// `completion`.
 pub const COMPLETION: Entry = Entry::verb::<completion::Args>("completion").without_root();
+/// `system df`.
+const DF: Entry = Entry::verb::<df::Args>("df");
+/// `events`.
+pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 /// `info`.
 pub const INFO: Entry = Entry::verb::<info::Args>("info");
 /// `inspect` of any object.
@@ -17,4 +24,4 @@ pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[INFO];
+pub const TABLE: &[Entry] = &[DF, EVENTS, INFO];

@@ -1,13 +1,13 @@
-//! `internal after-exit`: removes a container that was to go when it ended.
+//! `internal after-exit`: what is left to do when a container has ended and its monitor is gone.
 
 use isopod_runtime::ErrorKind;
-use isopod_runtime::container::RemoveOptions;
+use isopod_runtime::container::{Container, RemoveOptions};
 
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
 
-/// Remove a container that was to go when it ended
+/// Give back what a container that has ended had, and remove it if it was to go
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Its namespace
@@ -21,17 +21,30 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let containers = context.runtime()?.containers(&self.namespace);
-        let options = RemoveOptions { force: false, volumes: true, keep_snapshot: false };
-        let removed = containers.find(&self.id).and_then(|container| {
-            if container.id() == self.id && container.record().auto_remove {
-                container.remove(options)?;
-            }
-            Ok(())
-        });
-        match removed {
+        let done = match containers.find(&self.id) {
+            Ok(container) if container.id() == self.id => after(&container),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match done {
             // Whoever waited for it in the foreground was faster.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
             other => Ok(other.map(|()| 0)?),
         }
+    }
+}
+
+/// Each step does nothing where somebody has done it already.
+fn after(container: &Container<'_>) -> isopod_runtime::Result<()> {
+    container.release_if_over()?;
+    remove(container)
+}
+
+fn remove(container: &Container<'_>) -> isopod_runtime::Result<()> {
+    match container.record().auto_remove {
+        true => {
+            container.remove(RemoveOptions { force: false, volumes: true, keep_snapshot: false })
+        }
+        false => Ok(()),
     }
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use isopod_runtime::container::{
-    ContainerStatus, LogConfig, Mount, Namespace, Network, Record, Settings,
+    ContainerStatus, LogConfig, Mount, Namespace, Port, Record, Settings,
 };
 use serde_json::{Map, Value as Json, json};
 
 use super::containers::short_id;
 use super::image_inspect;
+use super::network_settings::{self, Place};
 use super::state::State;
 use crate::output::time;
 
@@ -33,6 +34,10 @@ pub struct Subject<'a> {
     pub record: &'a Record,
     /// Its labels.
     pub labels: &'a BTreeMap<String, String>,
+    /// Its networks, in the order of its devices.
+    pub places: Vec<Place>,
+    /// Ports that it listens on.
+    pub exposed: Vec<Port>,
     /// Its data folder.
     pub data: PathBuf,
     /// Its log.
@@ -48,6 +53,10 @@ pub fn json(subject: &Subject<'_>) -> Json {
     let (path, args) = match subject.command.split_first() {
         Some((path, args)) => (path.as_str(), args),
         None => ("", [].as_slice()),
+    };
+    let netns = match subject.status.pid {
+        0 => String::new(),
+        pid => format!("/proc/{pid}/ns/net"),
     };
     let mut object = json!({
         "Id": subject.id,
@@ -75,7 +84,7 @@ pub fn json(subject: &Subject<'_>) -> Json {
         },
         "Mounts": mounts(record),
         "Config": config(subject),
-        "NetworkSettings": network_settings(&record.settings.network),
+        "NetworkSettings": network_settings::json(&subject.places, &subject.exposed, &netns),
     });
     if let (Some(size), Json::Object(fields)) = (subject.size, &mut object) {
         fields.insert("SizeRw".to_owned(), size.into());
@@ -111,8 +120,8 @@ fn host_config(subject: &Subject<'_>) -> Json {
         "Binds": binds(settings),
         "ContainerIDFile": "",
         "LogConfig": log_config(&record.log),
-        "NetworkMode": network_mode(&settings.network),
-        "PortBindings": {},
+        "NetworkMode": network_settings::mode(&settings.network),
+        "PortBindings": network_settings::bindings(&settings.publish),
         "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 },
         "AutoRemove": record.auto_remove,
         "VolumeDriver": "",
@@ -127,7 +136,11 @@ fn host_config(subject: &Subject<'_>) -> Json {
         "UsernsMode": "",
         "OomScoreAdj": settings.oom_score_adj.unwrap_or_default(),
         "Privileged": settings.privileged,
-        "PublishAllPorts": false,
+        "PublishAllPorts": settings.publish_all,
+        "Dns": settings.dns,
+        "DnsOptions": settings.dns_options,
+        "DnsSearch": settings.dns_search,
+        "ExtraHosts": network_settings::extra_hosts(settings),
         "ReadonlyRootfs": settings.read_only,
         "SecurityOpt": list(&security_options(settings)),
         "Tmpfs": tmpfs(settings),
@@ -176,6 +189,9 @@ fn config(subject: &Subject<'_>) -> Json {
     let mut set = |name: &str, value: Json| drop(fields.insert(name.to_owned(), value));
     let host_name = settings.hostname.clone().unwrap_or_else(|| short_id(subject.id).to_owned());
     set("Hostname", host_name.into());
+    if let Some(exposed) = network_settings::exposed(&subject.exposed, settings) {
+        set("ExposedPorts", exposed);
+    }
     set("Domainname", settings.domainname.clone().unwrap_or_default().into());
     set("Image", image.map(|image| image.name.clone()).unwrap_or_default().into());
     set("Tty", settings.terminal.into());
@@ -373,32 +389,6 @@ fn log_config(log: &LogConfig) -> Json {
     }
 }
 
-fn network_mode(network: &Network) -> String {
-    match network {
-        Network::None => "none".to_owned(),
-        Network::Host => "host".to_owned(),
-        Network::Namespace(path) => format!("ns:{}", path.display()),
-        Network::Container(id) => format!("container:{id}"),
-        Network::Networks(all) => all.first().map(|one| one.network.clone()).unwrap_or_default(),
-    }
-}
-
-fn network_settings(network: &Network) -> Json {
-    let name = network_mode(network);
-    let endpoint = json!({
-        "IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0, "IPv6Gateway": "", "MacAddress": "",
-    });
-    json!({
-        "Ports": {},
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "Gateway": "",
-        "MacAddress": "",
-        "Networks": { name: endpoint },
-    })
-}
-
 fn mode(namespace: &Namespace, private: &str) -> String {
     match namespace {
         Namespace::Private => private.to_owned(),
@@ -445,6 +435,13 @@ mod tests {
             status: &status,
             record: &record,
             labels: &BTreeMap::new(),
+            places: vec![Place {
+                name: "none".to_owned(),
+                network: None,
+                attachment: None,
+                endpoint: None,
+            }],
+            exposed: Vec::new(),
             data: PathBuf::from("/data"),
             log_path: None,
             size: None,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use isopod_runtime::container::Port;
+use isopod_runtime::network::Published;
 use serde_json::{Value as Json, json};
 
-use super::labels;
 use super::state::State;
+use super::{labels, ports};
 use crate::output::table::printable;
 use crate::output::{time, units};
 
@@ -34,7 +36,7 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("HealthStatus", "HEALTH STATUS"),
 ];
 /// Characters of a command that are shown.
-const COMMAND: usize = 20;
+pub(super) const COMMAND: usize = 20;
 /// Characters of a mount's name that are shown.
 const MOUNT: usize = 15;
 
@@ -59,8 +61,12 @@ pub struct Row {
     pub mounts: Vec<String>,
     /// How many of these are volumes.
     pub volumes: usize,
-    /// `none`, `host`, …
-    pub network: String,
+    /// `none`, `host`, or the names of its networks.
+    pub networks: Vec<String>,
+    /// Where its ports are published.
+    pub published: Vec<Published>,
+    /// Ports that it listens on; none where it does not run.
+    pub exposed: Vec<Port>,
     /// Bytes of the writable layer, and of it with the image; only where asked for.
     pub size: Option<(u64, u64)>,
 }
@@ -83,8 +89,8 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         "LocalVolumes": row.volumes.to_string(),
         "Mounts": printable(&mounts.join(",")),
         "Names": row.name,
-        "Networks": row.network,
-        "Ports": "",
+        "Networks": row.networks.join(","),
+        "Ports": ports::cell(&row.exposed, &row.published),
         "RunningFor": time::ago(row.created, now),
         "Size": size(row.size),
         "State": row.state.word(),
@@ -111,7 +117,7 @@ pub fn short_id(id: &str) -> &str {
 }
 
 /// At most `length` characters, the last an ellipsis where some are left out.
-fn ellipsis(text: &str, length: usize) -> String {
+pub(super) fn ellipsis(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
     }
@@ -119,7 +125,7 @@ fn ellipsis(text: &str, length: usize) -> String {
 }
 
 /// Go's `strconv.Quote`: printable text in quotes, the rest escaped.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -152,7 +158,9 @@ mod tests {
             labels: [("a".to_owned(), "1".to_owned())].into(),
             mounts: vec!["a-volume-with-a-long-name".into()],
             volumes: 1,
-            network: "none".into(),
+            networks: vec!["none".into()],
+            published: Vec::new(),
+            exposed: Vec::new(),
             size: Some((2, 21_500_000)),
         }
     }

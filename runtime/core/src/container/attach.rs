@@ -13,7 +13,10 @@ impl Container<'_> {
     pub fn attach(&self, streams: Streams) -> Result<Session> {
         let mut connection = self.connect()?;
         match self.ask_running(&mut connection, Request::Attach { streams })? {
-            Reply::Attached => Session::new(connection, streams, None, None),
+            Reply::Attached => {
+                self.happened("attach", &[]);
+                Session::new(connection, streams, None, None)
+            }
             other => Err(self.unexpected(&other)),
         }
     }

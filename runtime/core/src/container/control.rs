@@ -1,5 +1,7 @@
 //! Talking to a container's monitor.
 
+use std::os::fd::BorrowedFd;
+
 use isopod_monitor_protocol::client::{ClientError, Connection};
 use isopod_monitor_protocol::frame::FrameError;
 use isopod_monitor_protocol::message::{ErrorKind, Reply, Request};
@@ -48,7 +50,17 @@ impl Container<'_> {
     }
 
     pub(super) fn ask_on(&self, connection: &mut Connection, request: Request) -> Result<Reply> {
-        match connection.ask(request).map_err(|error| self.client_error(error))? {
+        self.ask_on_with(connection, request, &[])
+    }
+
+    /// As [`Self::ask_on`], with the descriptors that `Run` hands over.
+    pub(super) fn ask_on_with(
+        &self,
+        connection: &mut Connection,
+        request: Request,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Reply> {
+        match connection.ask_with(request, descriptors).map_err(|error| self.client_error(error))? {
             Reply::Error { kind, message } => Err(self.refusal(kind, message)),
             reply => Ok(reply),
         }

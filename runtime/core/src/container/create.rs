@@ -6,12 +6,12 @@ use isopod_image::Platform;
 use isopod_spec::image_claims;
 
 use super::record::{ImageUse, Record, VERSION, VolumeUse};
-use super::settings::{LogConfig, Mount, Profile, Settings};
+use super::settings::{LogConfig, Mount, Network, Profile, Settings};
 use super::{Container, Containers};
 use crate::image::{self, Image, NoProgress};
 use crate::layout::private_folder;
 use crate::state::{ContainerRow, Durability, Labels, NamespaceRow, NewContainer, VolumeRow};
-use crate::{Error, Result, Runtime, id};
+use crate::{Error, Result, Runtime, id, volume};
 
 /// What a container is to be made from.
 #[derive(Debug, Clone)]
@@ -103,13 +103,33 @@ impl<'a> Containers<'a> {
             ImageSource::Rootfs(path) => record.rootfs = Some(checked_rootfs(&path)?),
         }
         labels.extend(options.labels);
+        self.check_network(&mut record)?;
         super::spec::check(&id, &record)?;
         record.volumes = volumes(&record)?;
 
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
         drop(collection);
+        if let Ok(container) = &created {
+            container.happened("create", &[]);
+        }
         created
+    }
+}
+
+impl Containers<'_> {
+    /// Refuses what every start would, and spells networks and containers as they are found later.
+    fn check_network(&self, record: &mut Record) -> Result<()> {
+        match &mut record.settings.network {
+            Network::Networks(attachments) => {
+                super::network::settle(self.runtime.networks(), attachments)
+            }
+            Network::Container(other) => {
+                *other = self.find(other)?.id().to_owned();
+                Ok(())
+            }
+            Network::None | Network::Host | Network::Namespace(_) => Ok(()),
+        }
     }
 }
 
@@ -128,16 +148,18 @@ fn checked_rootfs(path: &Path) -> Result<PathBuf> {
 fn volumes(record: &Record) -> Result<Vec<VolumeUse>> {
     let mut volumes = Vec::new();
     for mount in &record.settings.mounts {
-        if let Mount::Volume { name, destination, options, no_copy } = mount {
+        if let Mount::Volume { name, destination, options, no_copy, subpath, .. } = mount {
             if let Some(name) = name {
-                id::check("volume name", name)?;
+                volume::check_name(name)?;
             }
             volumes.push(VolumeUse {
                 anonymous: name.is_none(),
                 name: name.clone().unwrap_or_else(id::random),
                 destination: destination.clone(),
                 options: options.clone(),
-                copy: !no_copy,
+                // docker copies into whole volumes only.
+                copy: !no_copy && subpath.is_empty(),
+                subpath: subpath.clone(),
             });
         }
     }
@@ -147,8 +169,14 @@ fn volumes(record: &Record) -> Result<Vec<VolumeUse>> {
         let is_covered = |mount: &Mount| super::spec::same_place(mount.destination(), &destination);
         if !record.settings.mounts.iter().any(is_covered) {
             let name = id::random();
-            let options = Vec::new();
-            volumes.push(VolumeUse { name, destination, options, copy: true, anonymous: true });
+            volumes.push(VolumeUse {
+                name,
+                destination,
+                options: Vec::new(),
+                copy: true,
+                anonymous: true,
+                subpath: String::new(),
+            });
         }
     }
     Ok(volumes)
@@ -218,7 +246,10 @@ impl<'a> Creation<'a, '_> {
         durability: Durability,
     ) -> Result<ContainerRow> {
         let state = self.runtime.state();
-        state.write(durability, |transaction| {
+        let volumes = self.runtime.volumes();
+        let _volumes = volumes.hold(&record.volumes)?;
+        let mut made = Vec::new();
+        let row = state.write(durability, |transaction| {
             let wrap = state.error();
             let taken = |text: &str| ContainerRow::exact(transaction, self.namespace, text);
             if let Some(other) = taken(self.id).map_err(&wrap)? {
@@ -239,7 +270,9 @@ impl<'a> Creation<'a, '_> {
             }
             NamespaceRow::ensure(transaction, self.namespace, &Labels::new()).map_err(&wrap)?;
             for volume in &record.volumes {
-                VolumeRow::ensure(transaction, &volume.name, volume.anonymous).map_err(&wrap)?;
+                if volumes.ensure_for(transaction, volume, &record.settings)? {
+                    made.push(volume.name.as_str());
+                }
                 VolumeRow::add_use(transaction, &volume.name, self.namespace, self.id)
                     .map_err(&wrap)?;
             }
@@ -252,7 +285,9 @@ impl<'a> Creation<'a, '_> {
                 record: &record.to_text(),
             };
             ContainerRow::insert(transaction, &new).map_err(&wrap)
-        })
+        })?;
+        made.into_iter().for_each(|name| volumes.record("create", name));
+        Ok(row)
     }
 
     fn prepare_folders(

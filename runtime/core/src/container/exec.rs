@@ -41,7 +41,12 @@ impl Container<'_> {
         let exec_id = options.exec_id.clone().unwrap_or_else(id::random);
         id::check("exec id", &exec_id)?;
         let process = super::spec::exec_process(self, status.pid, options)?;
+        let command = options.args.join(" ");
+        let known = [("execID", exec_id.as_str())];
+        self.happened(&format!("exec_create: {command}"), &known);
         let mut connection = self.connect()?;
+        // Before it starts, as docker does: its end may follow at once, and the monitor records that.
+        self.happened(&format!("exec_start: {command}"), &known);
         let request = Request::Exec {
             exec_id: exec_id.clone(),
             process: Box::new(process),

@@ -78,6 +78,12 @@ impl<'a> Containers<'a> {
         Container::from_row(self.runtime, self.find_row(text)?)
     }
 
+    /// The one with exactly this id.
+    pub(crate) fn by_id(&self, id: &str) -> Result<Option<Container<'a>>> {
+        let row = self.runtime.state().read(|c| ContainerRow::exact(c, &self.namespace, id))?;
+        row.filter(|row| row.id == id).map(|row| Container::from_row(self.runtime, row)).transpose()
+    }
+
     pub(super) fn find_row(&self, text: &str) -> Result<ContainerRow> {
         let namespace = &self.namespace;
         let exact = self.runtime.state().read(|c| ContainerRow::exact(c, namespace, text))?;

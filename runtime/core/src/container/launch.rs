@@ -12,6 +12,7 @@ use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
 
 use super::Container;
+use super::network::Places;
 use super::settings::LogConfig;
 use crate::config::MonitorProgram;
 use crate::layout::private_folder;
@@ -57,7 +58,7 @@ impl Runtime {
 
 impl Container<'_> {
     /// Writes `launch.json` and makes the state folder.
-    pub(super) fn write_launch(&self, rootfs: Rootfs) -> Result<()> {
+    pub(super) fn write_launch(&self, rootfs: Rootfs, places: &Places<'_>) -> Result<()> {
         let settings = &self.record.settings;
         let data_folder = self.data();
         let log = match (&self.record.log, self.log_path()) {
@@ -67,13 +68,15 @@ impl Container<'_> {
             _ => Log::None,
         };
         let program = &self.runtime.config().program;
-        let after_exit = match self.record.auto_remove && !program.is_empty() {
+        let has_more = self.record.auto_remove || matches!(places, Places::Own(_));
+        let after_exit = match has_more && !program.is_empty() {
             true => {
                 let more = ["internal", "after-exit", self.namespace(), self.id()];
                 program.iter().cloned().chain(more.map(str::to_owned)).collect()
             }
             false => Vec::new(),
         };
+        let (forwards, resolver) = places.describe(self);
         let launch = Launch {
             version: VERSION,
             id: self.id().to_owned(),
@@ -89,16 +92,23 @@ impl Container<'_> {
             after_exit,
             restart: settings.restart,
             health: None,
-            forwards: Vec::new(),
-            resolver: None,
-            journal: None,
+            forwards,
+            resolver,
+            journal: Some(self.journal()),
         };
+        if let Err(error) = self.runtime.prepare_journal() {
+            tracing::debug!(%error, "the monitor's events are lost");
+        }
         let path = data_folder.join(data::LAUNCH);
         let bytes = serde_json::to_vec(&launch).expect("a launch description is JSON");
         atomic::write(&path, &bytes, 0o600, Durability::Process)
             .map_err(Error::io("cannot write", &path))?;
         let mount_point = self.state().join(state::ROOTFS);
-        private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))
+        private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))?;
+        match places {
+            Places::Own(reserved) => reserved.write_resolver(&self.resolver_path(), &settings.dns),
+            Places::None | Places::Shared { .. } => Ok(()),
+        }
     }
 
     /// Starts a monitor on what was written.

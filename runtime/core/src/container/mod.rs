@@ -11,9 +11,11 @@ mod inspect;
 mod kill;
 mod launch;
 mod logs;
+mod network;
 mod pause;
 mod record;
 mod remove;
+mod resolv_conf;
 mod session;
 mod settings;
 mod spec;
@@ -25,6 +27,7 @@ mod task;
 
 pub use create::{CreateOptions, ImageSource};
 pub use exec::ExecOptions;
+pub(crate) use files::Connections;
 pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
 pub use isopod_monitor_protocol::status::Exit;
@@ -33,9 +36,10 @@ pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
-    AppArmor, LogConfig, Mount, Namespace, Namespaces, Network, Profile, Resources, Seccomp,
-    Settings,
+    AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
+    Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings,
 };
+pub(crate) use spec::mount;
 pub use start::Started;
 pub use stats::Stats;
 pub use status::{ContainerStatus, Phase};
@@ -60,6 +64,10 @@ impl<'a> Container<'a> {
     fn from_row(runtime: &'a Runtime, row: ContainerRow) -> Result<Self> {
         let record = Record::parse(&row)?;
         Ok(Self { runtime, row, record })
+    }
+
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
     }
 
     /// Its id.

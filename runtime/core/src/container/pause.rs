@@ -12,7 +12,9 @@ impl Container<'_> {
     /// [`crate::Error::State`] unless it runs.
     pub fn pause(&self) -> Result<()> {
         self.require(&[Phase::Running], "only a running container can be paused")?;
-        self.ask(Request::Pause).map(drop)
+        self.ask(Request::Pause)?;
+        self.happened("pause", &[]);
+        Ok(())
     }
 
     /// Thaws them.
@@ -21,6 +23,8 @@ impl Container<'_> {
     /// [`crate::Error::State`] unless it is paused.
     pub fn resume(&self) -> Result<()> {
         self.require(&[Phase::Paused], "only a paused container can be resumed")?;
-        self.ask(Request::Resume).map(drop)
+        self.ask(Request::Resume)?;
+        self.happened("unpause", &[]);
+        Ok(())
     }
 }

@@ -65,6 +65,9 @@ pub struct VolumeUse {
     pub copy: bool,
     /// Whether it was made for this container alone.
     pub anonymous: bool,
+    /// A folder inside it; empty: all.
+    #[serde(default)]
+    pub subpath: String,
 }
 
 impl Record {

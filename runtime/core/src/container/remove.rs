@@ -54,6 +54,7 @@ impl Containers<'_> {
                     options: Vec::new(),
                     copy: false,
                     anonymous: volume.anonymous,
+                    subpath: String::new(),
                 });
                 let record = Record::unreadable(&row, volumes.collect());
                 Container { runtime: self.runtime, row, record }.remove(options)
@@ -78,6 +79,7 @@ impl Container<'_> {
         let operation = self.lock_operation()?;
         self.end(options.force)?;
         let monitor = self.last_monitor();
+        self.release_networks()?;
         let deleted = match self.delete_rows(options) {
             Err(error) if error.kind() == ErrorKind::NoSpace => {
                 // It filled up since we came: by this very container's log, maybe.
@@ -91,6 +93,7 @@ impl Container<'_> {
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         };
         self.remove_folders(options, snapshot)?;
+        self.happened("destroy", &[]);
         drop(operation);
         prune_cgroups(monitor);
         Ok(())

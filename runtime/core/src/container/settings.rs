@@ -168,6 +168,15 @@ pub enum Mount {
         options: Vec<String>,
         /// Don't copy the image's content in at the first use.
         no_copy: bool,
+        /// A folder inside it, which must be there when the container starts; empty: all.
+        #[serde(default)]
+        subpath: String,
+        /// Labels of the volume, should it be made for this.
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+        /// What its driver is told, should it be made for this.
+        #[serde(default)]
+        driver_options: BTreeMap<String, String>,
     },
     /// An image's file system, read-only unless `options` say `rw` (then what is written goes with the container).
     Image {
@@ -332,6 +341,9 @@ pub struct Publish {
     pub host_ip: Option<IpAddr>,
     /// The host's port; `None`: a free one, looked for at each start.
     pub host_port: Option<u16>,
+    /// The last of the host's ports of which the first free one is taken; `None`: there is no choice.
+    #[serde(default)]
+    pub host_port_end: Option<u16>,
     /// The container's.
     pub container: Port,
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use isopod_image::config::ContainerConfig;
 use isopod_monitor_protocol::filter::{Filter, Instruction};
+use isopod_monitor_protocol::state;
 use isopod_spec::devices::{self, DeviceRequest};
 use isopod_spec::mounts::{self, Access, MountKind, Propagation};
 use isopod_spec::paths::{SystemPaths, clean};
@@ -16,11 +17,12 @@ use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
 use isopod_sys::root::Root;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
 use super::exec::ExecOptions;
 use super::files::FILES;
+use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
 use super::{Container, Settings};
@@ -46,16 +48,28 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
 }
 
 /// The specification of the next start; `root` is the root file system to look users up in.
-pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
+pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>) -> Result<Spec> {
     let record = &container.record;
     let host = host()?;
-    let rootfs = container.state().join(isopod_monitor_protocol::state::ROOTFS);
+    let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
     let mut request = request(record, image.as_ref(), root, &host, &rootfs)?;
-    request.hostname = container.hostname();
+    request.hostname = match places {
+        // Whoever lives in another's network goes by its name, as in docker.
+        Places::Shared { owner, .. } if record.settings.namespaces.uts == Namespace::Private => {
+            owner.hostname()
+        }
+        _ => container.hostname(),
+    };
     request.cgroups_path = Some(PathBuf::from(container.cgroup()));
     if record.settings.profile == Profile::Docker {
-        let place = |(name, target): &(&str, &str)| (container.data().join(name), target.into());
+        let folder = match places {
+            Places::Shared { owner, .. } if owner.settings().profile == Profile::Docker => {
+                owner.data()
+            }
+            _ => container.data(),
+        };
+        let place = |(name, target): &(&str, &str)| (folder.join(name), target.into());
         request.files = FILES.iter().map(place).collect();
     } else if record.settings.network == Network::Host {
         // ctr's --net-host shows the host's own files.
@@ -63,11 +77,23 @@ pub(super) fn build(container: &Container<'_>, root: &Root) -> Result<Spec> {
         request.files = ["/etc/hosts", "/etc/resolv.conf"].map(place).to_vec();
     }
     for volume in &record.volumes {
-        let folder = container.runtime.volumes().data_folder(&volume.name);
-        let kind = MountKind::Bind { source: folder, recursive: true };
-        request.mounts.push(mount(kind, &volume.destination, &volume.options)?);
+        request.mounts.push(container.runtime.volumes().mount(volume)?);
     }
-    Ok(isopod_spec::build(&request)?)
+    let mut spec = isopod_spec::build(&request)?;
+    if !matches!(places, Places::None) {
+        join_network(&mut spec, container.state().join(state::NETWORK_NAMESPACE));
+    }
+    Ok(spec)
+}
+
+/// Has the container join the network namespace that the monitor is handed, rather than make one.
+fn join_network(spec: &mut Spec, path: PathBuf) {
+    let linux = spec.linux_mut().as_mut();
+    let namespaces = linux.and_then(|linux| linux.namespaces_mut().as_mut());
+    let mut all = namespaces.into_iter().flatten();
+    if let Some(network) = all.find(|one| one.typ() == LinuxNamespaceType::Network) {
+        network.set_path(Some(path));
+    }
 }
 
 /// The filter of `spec`, ready for the kernel.
@@ -244,8 +270,10 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
             Network::None => namespaces::Namespace::New,
             Network::Host => namespaces::Namespace::Host,
             Network::Namespace(path) => namespaces::Namespace::Path(path.clone()),
-            Network::Container(_) | Network::Networks(_) => {
-                return Err(unsupported("a bridge network"));
+            // Of their own as far as sysctls go; a start puts in which one is joined.
+            Network::Networks(_) => namespaces::Namespace::New,
+            Network::Container(id) => {
+                namespaces::Namespace::Path(Path::new("/containers").join(id))
             }
         },
         ipc: one(&settings.namespaces.ipc)?,
@@ -293,7 +321,11 @@ fn bind_source(source: &Path, create: bool) -> Result<()> {
 }
 
 /// Sorts words of mount(8) into what isopod-spec tells apart.
-fn mount(kind: MountKind, destination: &str, options: &[String]) -> Result<mounts::Mount> {
+pub(crate) fn mount(
+    kind: MountKind,
+    destination: &str,
+    options: &[String],
+) -> Result<mounts::Mount> {
     let is_tmpfs = matches!(kind, MountKind::Tmpfs);
     let mut mount = mounts::Mount { kind, ..mounts::Mount::tmpfs(destination) };
     if !is_tmpfs {

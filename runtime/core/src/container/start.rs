@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::io;
+use std::panic::resume_unwind;
+use std::thread;
 
+use isopod_monitor_protocol::client::Connection;
 use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::Rootfs;
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
@@ -11,7 +14,9 @@ use isopod_sys::kernel;
 use isopod_sys::lock::Lock;
 use oci_spec::runtime::Spec;
 
+use super::network::Places;
 use super::{Container, Phase, Session};
+use crate::event::Entry;
 use crate::layout::private_folder;
 use crate::snapshot::view;
 use crate::state::ContainerRow;
@@ -37,21 +42,60 @@ impl Container<'_> {
         check_kernel()?;
         let _operation = self.lock_operation()?;
         self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
-        let rootfs = self.rootfs()?;
-        self.write_files()?;
-        let root = view::open(&rootfs)?;
-        let spec = super::spec::build(self, &root)?;
-        drop(root);
-        self.write_spec(&spec)?;
-        self.write_launch(rootfs)?;
-        let mut connection = self.spawn_monitor()?;
-        match self.ask_on(&mut connection, Request::Run { attach, size, handed: Vec::new() })? {
+        // First of all what somebody else may have: an address, a port.
+        let places = self.take_places()?;
+        // The kernel's part of the networks goes on beside the rest.
+        let (mut connection, parcel) = thread::scope(|scope| {
+            let wiring = match &places {
+                Places::Own(_) => Some(scope.spawn(|| places.wire())),
+                Places::None | Places::Shared { .. } => None,
+            };
+            let connection = self.prepare(&places);
+            let parcel = match wiring {
+                Some(wiring) => wiring.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                None => places.wire(),
+            };
+            Ok::<_, Error>((connection?, parcel?))
+        })?;
+        self.record_start(attach.is_some());
+        let run = Request::Run { attach, size, handed: parcel.kinds.clone() };
+        match self.ask_on_with(&mut connection, run, &parcel.borrowed())? {
             Reply::Started { pid } => {
+                places.keep();
                 let streams = attach.unwrap_or_default();
                 let session = Session::new(connection, streams, Some(pid), None)?;
                 Ok(Started { pid, session })
             }
             other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Writes all that the monitor reads, and starts it; it waits for `Run`.
+    fn prepare(&self, places: &Places<'_>) -> Result<Connection> {
+        let rootfs = self.rootfs()?;
+        self.write_files(places)?;
+        let root = view::open(&rootfs)?;
+        let spec = super::spec::build(self, &root, places)?;
+        drop(root);
+        self.write_spec(&spec)?;
+        self.write_launch(rootfs, places)?;
+        self.spawn_monitor()
+    }
+
+    /// What comes before a start; the monitor records that itself, since the end may follow at once.
+    fn record_start(&self, is_attached: bool) {
+        if is_attached {
+            self.happened("attach", &[]);
+        }
+        for volume in &self.record.volumes {
+            let is_read_only = volume.options.iter().any(|option| option == "ro");
+            let entry = Entry::now("volume", "mount", &volume.name)
+                .with("container", self.id())
+                .with("destination", volume.destination.as_str())
+                .with("driver", "local")
+                .with("propagation", "")
+                .with("read/write", (!is_read_only).to_string());
+            self.runtime.record(&entry);
         }
     }
 
@@ -81,7 +125,7 @@ impl Container<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was removed since it was looked up.
-    pub(super) fn lock_operation(&self) -> Result<Lock> {
+    pub(crate) fn lock_operation(&self) -> Result<Lock> {
         let folder = self.state();
         let path = folder.join("operation.lock");
         let lock = loop {

@@ -140,6 +140,8 @@ impl Container<'_> {
                     return self.record_loss(again, "the machine was started anew");
                 }
                 self.clean_up_after_monitor()?;
+                // Nobody else has seen its end.
+                self.release_unless_busy()?;
                 match self.read_status()? {
                     Some(last) if !ContainerStatus::from(last.clone()).phase.is_alive() => {
                         Ok(last.into())
@@ -167,7 +169,7 @@ impl Container<'_> {
     }
 
     /// Whether a monitor lives: it holds a lock in the state folder.
-    pub(super) fn has_monitor(&self) -> Result<bool> {
+    pub(crate) fn has_monitor(&self) -> Result<bool> {
         let path = self.state().join(state::LOCK);
         match Lock::try_exclusive(&path) {
             Ok(lock) => Ok(lock.is_none()),
@@ -175,6 +177,12 @@ impl Container<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::io("cannot lock", &path)(error)),
         }
+    }
+
+    /// Whether its status file says that it runs.
+    pub(crate) fn claims_life(&self) -> Result<bool> {
+        let status = self.read_status()?;
+        Ok(status.is_some_and(|status| ContainerStatus::from(status).phase.is_alive()))
     }
 
     fn record_loss(&self, mut status: Status, why: &str) -> Result<ContainerStatus> {

@@ -57,7 +57,11 @@ impl Container<'_> {
         if !wait_for(&watch, patience)? {
             self.kill(SIGKILL, true).or_else(ended)?;
         }
-        self.finish(&mut watch).map(Some)
+        let exit = self.finish(&mut watch)?;
+        // So that its ports and addresses are free when this returns.
+        self.release_if_over()?;
+        self.happened("stop", &[]);
+        Ok(Some(exit))
     }
 
     /// Waits until it ends; at once for one that does not run.

@@ -35,17 +35,21 @@ impl Images<'_> {
         let mut export = Export { images: *self, options, blobs: BTreeSet::new() };
         let mut index = Vec::new();
         let mut docker = Vec::new();
+        let mut ids = Vec::new();
         for name in names {
             let image = match self.get(name) {
                 Err(Error::NotFound { .. }) => self.find(name)?,
                 other => other?,
             };
+            ids.push(self.shown_id(&image));
             let (descriptor, entries) = export.plan(&image)?;
             index.push(named(&descriptor, &image.name));
             docker.extend(entries);
         }
         export.check_all_present()?;
-        export.write(writer, &index, &docker)
+        export.write(writer, &index, &docker)?;
+        ids.iter().for_each(|id| self.runtime.record_image("save", id, id));
+        Ok(())
     }
 }
 

@@ -72,6 +72,10 @@ impl Images<'_> {
                 super::ensure(self.runtime, &details, &NoProgress)?;
             }
         }
+        for image in &images {
+            let id = self.shown_id(image);
+            self.runtime.record_image("load", &id, &id);
+        }
         Ok(images)
     }
 

@@ -24,6 +24,8 @@ pub use names::{Image, Removed};
 pub use progress::{LayerState, NoProgress, PullEvent, PullProgress};
 pub use pull::PullOptions;
 
+pub use crate::usage::{ImageUsage, ImagesUsage};
+
 pub(crate) use documents::{details_of, layer_names, read_document};
 pub(crate) use unpack::ensure;
 
@@ -38,5 +40,9 @@ pub struct Images<'a> {
 impl<'a> Images<'a> {
     pub(crate) fn new(runtime: &'a Runtime) -> Self {
         Self { runtime }
+    }
+
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
     }
 }

@@ -121,6 +121,11 @@ impl Images<'_> {
         Some(details_of(self.runtime, &descriptor, &image.name).ok()?.id().clone())
     }
 
+    /// Its id as events show it: the config's digest, or what its name points at where that is not known.
+    pub(super) fn shown_id(&self, image: &Image) -> String {
+        self.id_of(image).unwrap_or_else(|| image.target.digest.clone()).to_string()
+    }
+
     /// Gives the image called `source` (as in [`Images::find`]) another name, a canonical reference.
     /// An existing name is moved only with `force`.
     ///
@@ -147,6 +152,7 @@ impl Images<'_> {
             ImageRow::put(transaction, &name, &image.target, &image.labels).map_err(&wrap)
         })?;
         self.write_index()?;
+        self.runtime.record_image("tag", &self.shown_id(&image), &target.familiar());
         Ok(row.into())
     }
 
@@ -179,6 +185,12 @@ impl Images<'_> {
     /// [`Error::InUse`].
     pub fn remove(&self, names: &[String], force: bool) -> Result<Removed> {
         let state = self.runtime.state();
+        let ids: Vec<_> = self
+            .list()?
+            .iter()
+            .filter(|image| names.contains(&image.name))
+            .map(|image| (self.shown_id(image), image.target.digest.clone()))
+            .collect();
         state.write(Durability::Power, |transaction| {
             let wrap = state.error();
             let going: BTreeSet<_> = names.iter().collect();
@@ -203,10 +215,26 @@ impl Images<'_> {
         })?;
         self.write_index()?;
         let Collected { blobs, .. } = self.runtime.collect_garbage()?;
+        self.record_removal(ids)?;
         Ok(Removed {
             untagged: names.to_vec(),
             deleted: blobs.into_iter().map(|(digest, _)| digest).collect(),
         })
+    }
+
+    /// In docker's words: each name is taken off, and what has none left is deleted.
+    fn record_removal(&self, ids: Vec<(String, Digest)>) -> Result<()> {
+        let kept: BTreeSet<Digest> =
+            self.list()?.into_iter().map(|image| image.target.digest).collect();
+        let mut deleted = BTreeSet::new();
+        for (id, target) in ids {
+            self.runtime.record_image("untag", &id, &id);
+            if !kept.contains(&target) {
+                deleted.insert(id);
+            }
+        }
+        deleted.iter().for_each(|id| self.runtime.record_image("delete", id, id));
+        Ok(())
     }
 
     pub(crate) fn write_index(&self) -> Result<()> {

@@ -106,6 +106,7 @@ impl Pull<'_> {
         let image = self.commit(&name, &resolved.descriptor, &resolved.bytes, &wanted)?;
         lease.release()?;
         self.images.runtime.settle_later();
+        self.images.runtime.record_transfer("pull", self.reference);
         Ok(image)
     }
 

@@ -141,6 +141,19 @@ impl ContainerRow {
         Ok(changed > 0)
     }
 
+    /// Replaces the record; whether it was there.
+    pub fn set_record(
+        connection: &Connection,
+        namespace: &str,
+        id: &str,
+        record: &str,
+    ) -> rusqlite::Result<bool> {
+        let changed = connection
+            .prepare_cached("UPDATE containers SET record = ?3 WHERE namespace = ?1 AND id = ?2")?
+            .execute([namespace, id, record])?;
+        Ok(changed > 0)
+    }
+
     /// Forgets it; whether it was there.
     pub fn delete(connection: &Connection, namespace: &str, id: &str) -> rusqlite::Result<bool> {
         let deleted = connection

@@ -7,6 +7,7 @@ mod containers;
 mod database;
 mod images;
 mod namespaces;
+mod networks;
 mod snapshots;
 mod volumes;
 
@@ -14,6 +15,7 @@ pub use containers::{ContainerRow, NewContainer};
 pub use database::{Durability, State};
 pub use images::ImageRow;
 pub use namespaces::NamespaceRow;
+pub use networks::{EndpointRow, NetworkRow};
 pub use snapshots::{SnapshotKind, SnapshotRow};
 pub use volumes::VolumeRow;
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Labels, json, now, to_time};
+use super::{Labels, json, labels_to_text, now, to_time};
 
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +12,6 @@ pub struct VolumeRow {
     pub name: String,
     /// Made for one container, and removed with it where asked.
     pub anonymous: bool,
-    /// An image's content was copied in, or it was found not to be empty.
-    pub populated: bool,
     /// When it was made.
     pub created: DateTime<Utc>,
     /// Labels.
@@ -27,7 +25,6 @@ impl VolumeRow {
         Ok(Self {
             name: row.get("name")?,
             anonymous: row.get("anonymous")?,
-            populated: row.get("populated")?,
             created: to_time(row.get("created")?),
             labels: json(row, "labels")?,
             options: json(row, "options")?,
@@ -50,20 +47,24 @@ impl VolumeRow {
             .optional()
     }
 
-    /// Makes `name` if it is missing; whether it was.
-    pub fn ensure(connection: &Connection, name: &str, anonymous: bool) -> rusqlite::Result<bool> {
+    /// Makes `name` if it is missing; whether it was. The column `populated` is an earlier release's.
+    pub fn insert(
+        connection: &Connection,
+        name: &str,
+        anonymous: bool,
+        labels: &Labels,
+        options: &Labels,
+    ) -> rusqlite::Result<bool> {
         let added = connection
-            .prepare_cached("INSERT OR IGNORE INTO volumes VALUES (?1, ?2, 0, ?3, '{}', '{}')")?
-            .execute(params![name, anonymous, now()])?;
+            .prepare_cached("INSERT OR IGNORE INTO volumes VALUES (?1, ?2, 0, ?3, ?4, ?5)")?
+            .execute(params![
+                name,
+                anonymous,
+                now(),
+                labels_to_text(labels),
+                labels_to_text(options)
+            ])?;
         Ok(added > 0)
-    }
-
-    /// Notes that it has content.
-    pub fn set_populated(connection: &Connection, name: &str) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached("UPDATE volumes SET populated = 1 WHERE name = ?1")?
-            .execute([name])
-            .map(drop)
     }
 
     /// Notes that a container uses it.

@@ -1,22 +1,42 @@
-//! Volumes: folders that outlive containers, `<root>/volumes/<name>/_data`.
+//! Volumes: folders that outlive containers, `<root>/volumes/<name>/_data`, or what their driver options
+//! say is mounted in their stead.
+//!
+//! `<root>/volumes/.lock` is held while a volume's row and folder come or go together, so that a name
+//! that is used again never finds the content of the one before.
 
 mod copy;
+mod create;
+mod options;
+mod populate;
+mod remove;
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+pub use create::{Created, NewVolume};
+pub use options::Source;
+pub use remove::RemovedVolume;
 
-use crate::container::{Container, VolumeUse};
-use crate::layout::private_folder;
-use crate::snapshot::view;
-use crate::state::{Durability, VolumeRow};
-use crate::{Error, Result, Runtime};
+use std::path::PathBuf;
+
+use isopod_spec::mounts::Mount;
+use isopod_sys::lock::Lock;
+
+use crate::container::VolumeUse;
+use crate::snapshot::Usage;
+use crate::state::{Labels, VolumeRow};
+use crate::{Error, Result, Runtime, id};
 
 /// The volumes of one instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Volumes<'a> {
     runtime: &'a Runtime,
+}
+
+/// A volume and who uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeDetails {
+    /// The volume.
+    pub volume: VolumeRow,
+    /// `namespace/id` of the containers that use it.
+    pub users: Vec<String>,
 }
 
 impl<'a> Volumes<'a> {
@@ -32,6 +52,42 @@ impl<'a> Volumes<'a> {
         self.runtime.state().read(VolumeRow::list)
     }
 
+    /// All, by name, with who uses them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn details(&self) -> Result<Vec<VolumeDetails>> {
+        self.runtime.state().read(|connection| {
+            let all = VolumeRow::list(connection)?.into_iter();
+            let details = all.map(|volume| {
+                let users = VolumeRow::uses(connection, &volume.name)?;
+                Ok(VolumeDetails { volume, users })
+            });
+            details.collect()
+        })
+    }
+
+    /// The one called `name`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn get(&self, name: &str) -> Result<VolumeRow> {
+        let row = self.runtime.state().read(|connection| VolumeRow::get(connection, name))?;
+        row.ok_or_else(|| not_found(name))
+    }
+
+    /// Bytes of the files in it, as docker counts them: folders take none, and a file with several names
+    /// counts once. None where its content is mounted from elsewhere.
+    ///
+    /// # Errors
+    /// A folder can't be read.
+    pub fn size(&self, volume: &VolumeRow) -> Result<u64> {
+        match volume.options.is_empty() {
+            true => Usage::bytes_of_files(&self.data_folder(&volume.name)),
+            false => Ok(0),
+        }
+    }
+
     /// The folder that is mounted.
     #[must_use]
     pub fn data_folder(&self, name: &str) -> PathBuf {
@@ -42,49 +98,58 @@ impl<'a> Volumes<'a> {
         self.runtime.layout().volumes().join(name)
     }
 
-    /// Makes a volume's folder and, the first time that one with content is wanted, copies in what the
-    /// image has at its destination; an image's folder gives mode and owner even if it is empty.
-    pub(crate) fn populate(&self, volume: &VolumeUse, container: &Container<'_>) -> Result<()> {
-        let folder = self.folder(&volume.name);
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
-        let data = self.data_folder(&volume.name);
-        match fs::create_dir(&data) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Error::io("cannot make", &data)(error));
-            }
-            Err(_) => {}
-            Ok(()) => fs::set_permissions(&data, fs::Permissions::from_mode(0o755))
-                .map_err(Error::io("cannot set the mode of", &data))?,
+    /// The mount that shows it in a container.
+    pub(crate) fn mount(&self, volume: &VolumeUse) -> Result<Mount> {
+        if !volume.subpath.is_empty() {
+            return Err(Error::Unsupported(format!(
+                "a part of a volume can't be mounted in this release: {}",
+                volume.subpath
+            )));
         }
-        let row = self.runtime.state().read(|c| VolumeRow::get(c, &volume.name))?;
-        let is_populated = row.is_some_and(|row| row.populated);
-        if !volume.copy || is_populated || !is_empty(&data)? {
-            return Ok(());
-        }
-        let root = view::open(&container.rootfs()?)?;
-        copy::content(&root, Path::new(&volume.destination), &data)?;
-        let state = self.runtime.state();
-        state.write(Durability::Power, |transaction| {
-            VolumeRow::set_populated(transaction, &volume.name).map_err(state.error())
-        })
+        let row = self.get(&volume.name)?;
+        let folder = self.data_folder(&volume.name);
+        Source::parse(&row.options)?.mount(&folder, &volume.destination, &volume.options)
     }
 
-    /// Removes the folder of a volume whose row is gone.
-    pub(crate) fn remove_folder_if_gone(&self, name: &str) -> Result<()> {
-        if self.runtime.state().read(|c| VolumeRow::get(c, name))?.is_some() {
-            return Ok(());
-        }
-        let folder = self.folder(name);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("cannot remove", &folder)(error))
-            }
-            _ => Ok(()),
-        }
+    /// As [`Self::lock`] for the volumes of a container that is being created; nobody else can use
+    /// the random names of its own ones.
+    pub(crate) fn hold(&self, volumes: &[VolumeUse]) -> Result<Option<Lock>> {
+        volumes.iter().any(|volume| !volume.anonymous).then(|| self.lock()).transpose()
+    }
+
+    /// Held while rows and folders come or go together. No name can be `.lock`.
+    fn lock(&self) -> Result<Lock> {
+        let path = self.folder(".lock");
+        Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
     }
 }
 
-fn is_empty(path: &Path) -> Result<bool> {
-    let mut entries = fs::read_dir(path).map_err(Error::io("cannot list", path))?;
-    Ok(entries.next().is_none())
+impl VolumeRow {
+    /// Its labels as docker shows them: an unnamed one carries docker's mark.
+    #[must_use]
+    pub fn shown_labels(&self) -> Labels {
+        let mut labels = self.labels.clone();
+        if self.anonymous {
+            labels.insert("com.docker.volume.anonymous".to_owned(), String::new());
+        }
+        labels
+    }
+}
+
+/// docker's rule: two characters at least, so that a drive's letter is no name.
+///
+/// # Errors
+/// It breaks the rule.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    id::check("volume name", name)?;
+    match name.len() {
+        1 => Err(Error::Invalid(format!(
+            "volume name {name:?} is too short: names have two characters at least"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    Error::NotFound { what: "volume", name: name.to_owned() }
 }

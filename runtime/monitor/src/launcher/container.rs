@@ -2,15 +2,17 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, PipeReader, Read};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use isopod_monitor_protocol::launch::Launch;
+use isopod_monitor_protocol::message::ErrorKind;
 use isopod_monitor_protocol::{data, state};
 use isopod_sys::cgroup::Hierarchies;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::confinement::Confinement;
@@ -25,12 +27,13 @@ pub(super) fn start(
     launch: &Launch,
     hierarchies: &Hierarchies,
     facts: &Facts,
+    network: Option<BorrowedFd<'_>>,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let (bundle, confinement) = bundle(launch, facts)?;
+    let (bundle, confinement) = bundle(launch, facts, network)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -66,9 +69,13 @@ pub(super) fn start(
     }
 }
 
-/// Writes the specification as libcontainer is to have it: without the filter that we load. The
-/// container's own `config.json` stays as it is, for people and for the hooks that read it.
-fn bundle(launch: &Launch, facts: &Facts) -> Result<(PathBuf, Option<Confinement>), Failure> {
+/// Writes the specification as libcontainer is to have it: without the filter that we load, and with
+/// the network namespace that the monitor holds. The container's own `config.json` stays as it is, for people and for the hooks that read it.
+fn bundle(
+    launch: &Launch,
+    facts: &Facts,
+    network: Option<BorrowedFd<'_>>,
+) -> Result<(PathBuf, Option<Confinement>), Failure> {
     let path = launch.data.join(data::SPEC);
     let at = || format!("cannot use {}", path.display());
     let mut spec = Spec::load(&path).map_err(Failure::at(at()))?;
@@ -80,6 +87,7 @@ fn bundle(launch: &Launch, facts: &Facts) -> Result<(PathBuf, Option<Confinement
     }
     if let Some(mut linux) = spec.linux().clone() {
         linux.set_seccomp(None);
+        join_network(launch, &mut linux, network)?;
         spec.set_linux(Some(linux));
     }
     let folder = launch.state.join(state::BUNDLE);
@@ -92,6 +100,37 @@ fn bundle(launch: &Launch, facts: &Facts) -> Result<(PathBuf, Option<Confinement
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
     Ok((folder, confinement))
+}
+
+/// Puts the descriptor of the network namespace, which all processes on the way to the container
+/// inherit, in the place of the path by which `config.json` names it.
+fn join_network(
+    launch: &Launch,
+    linux: &mut Linux,
+    network: Option<BorrowedFd<'_>>,
+) -> Result<(), Failure> {
+    let path = launch.state.join(state::NETWORK_NAMESPACE);
+    let mut namespaces = linux.namespaces().clone().unwrap_or_default();
+    let mut named = namespaces.iter_mut().filter(|namespace| {
+        namespace.typ() == LinuxNamespaceType::Network && namespace.path().as_ref() == Some(&path)
+    });
+    match (named.next(), network) {
+        (None, None) => return Ok(()),
+        (Some(namespace), Some(network)) => namespace.set_path(Some(fd_path(network).into())),
+        (Some(_), None) => {
+            let message = "config.json names a network namespace that was not handed over";
+            return Err(Failure::new(ErrorKind::Invalid, message));
+        }
+        (None, Some(_)) => {
+            let message = format!(
+                "a network namespace was handed over, but config.json doesn't name {}",
+                path.display()
+            );
+            return Err(Failure::new(ErrorKind::Invalid, message));
+        }
+    };
+    linux.set_namespaces(Some(namespaces));
+    Ok(())
 }
 
 /// Gives the process its standard streams, or a socket for its terminal.

@@ -81,6 +81,7 @@ impl Clients {
         self.first = Some(id);
         if let Some(client) = self.all.get_mut(&id) {
             client.role = Role::First;
+            client.decoder.set_limit(frame::MAX_HANDED);
         }
         Ok(())
     }
@@ -169,6 +170,12 @@ pub fn unused(next: &mut u32, is_used: impl Fn(u32) -> bool) -> u32 {
 }
 
 impl Client {
+    /// What came with `Run`; nothing may come again.
+    pub fn take_handed(&mut self) -> Vec<OwnedFd> {
+        self.decoder.set_limit(frame::MAX_DESCRIPTORS);
+        self.decoder.take_descriptors()
+    }
+
     fn flush(&mut self) {
         while let Some(message) = self.unsent.front_mut() {
             let descriptors: Vec<BorrowedFd<'_>> =
@@ -194,8 +201,10 @@ impl Client {
     fn receive(&mut self) -> bool {
         match self.decoder.receive(&self.socket) {
             Ok(length) => {
-                // No request carries descriptors.
-                self.decoder.take_descriptors();
+                if self.role != Role::First {
+                    // No other request carries descriptors.
+                    self.decoder.take_descriptors();
+                }
                 length > 0
             }
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,

@@ -16,7 +16,7 @@ use isopod_sys::process;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use super::{CONTAINER, Monitor, MonitorError, failed};
-use crate::cleanup;
+use crate::{cleanup, network};
 
 impl Monitor {
     /// Takes the exit status of every child that has ended.
@@ -55,9 +55,15 @@ impl Monitor {
         };
         let Some(process) = self.processes.get_mut(&number) else { return };
         process.exit = Some(exit.clone());
+        let exec_id = process.exec_id.clone();
         let lagged = process.streams.process_ended();
         self.tell_lagged(lagged);
+        if let Some(exec_id) = exec_id {
+            let known = [("execID", exec_id.as_str()), ("exitCode", &exit.code.to_string())];
+            self.record("exec_die", &known);
+        }
         if is_container {
+            self.record_end(&exit);
             self.status.exit = Some(exit);
             self.status.pid = 0;
             self.set_phase(Phase::Exited);
@@ -108,6 +114,8 @@ impl Monitor {
         self.undo();
         self.is_followed = self.clients.has_attached_first();
         self.processes.remove(&CONTAINER);
+        // Whoever is told may start it again at once, with the same ports.
+        self.network.close();
         self.tell_exited(CONTAINER, exit);
         self.is_over = true;
     }
@@ -204,6 +212,7 @@ fn follow(hierarchies: &Hierarchies, program: &str, arguments: &[String]) -> io:
     let body = || {
         hierarchies.leave_session(top).ok();
         process::reset_signals();
+        network::restore_limit();
         let _error = Command::new(program).args(arguments).env_clear().exec();
         // Nobody is left to tell; the next command does what this one should have done.
         1

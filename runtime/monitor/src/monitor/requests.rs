@@ -25,8 +25,8 @@ impl Monitor {
             (Role::Idle | Role::Session { .. }, Request::Resize { exec_id, size }) => {
                 self.resize(exec_id.as_deref(), size)
             }
-            (Role::First, Request::Run { attach, size, .. }) => {
-                self.run_container(id, attach, size);
+            (Role::First, Request::Run { attach, size, handed }) => {
+                self.run_container(id, attach, size, &handed);
                 return;
             }
             (Role::Idle, Request::Run { .. }) => {
@@ -58,7 +58,8 @@ impl Monitor {
             Request::Wait { exec_id } => self.wait(id, exec_id.as_deref()).map(|()| None),
             Request::ListExecs => Ok(Some(Reply::Execs { execs: self.execs() })),
             Request::ReopenLog => self.reopen_log(),
-            Request::SetRestart { .. } | Request::NetworkNamespace => {
+            Request::NetworkNamespace => self.send_network_namespace(id).map(|()| None),
+            Request::SetRestart { .. } => {
                 Err((ErrorKind::Invalid, "this monitor can't do that".into()))
             }
             Request::Run { .. } | Request::Resize { .. } => {
@@ -106,6 +107,30 @@ impl Monitor {
         Ok(())
     }
 
+    /// Sends the network namespace: the one that we were given, or that the container was made with.
+    fn send_network_namespace(&mut self, id: u32) -> Result<(), Refusal> {
+        let cannot = |error: std::io::Error| {
+            (ErrorKind::Failed, format!("cannot open the network namespace: {error}"))
+        };
+        let namespace = match self.network.namespace() {
+            Some(namespace) => namespace.try_clone_to_owned().map_err(cannot)?,
+            None if self.facts.as_ref().is_none_or(|facts| !facts.owns_network) => {
+                let message =
+                    format!("container {} has no network namespace of its own", self.launch.id);
+                return Err((ErrorKind::Invalid, message));
+            }
+            None => {
+                let container = self.processes.get(&CONTAINER).filter(|p| p.exit.is_none());
+                let pid = container.map(|process| process.pid);
+                let pid = pid.ok_or_else(|| (ErrorKind::WrongPhase, self.not_running()))?;
+                // Not reaped yet, so the number is still its own.
+                std::fs::File::open(format!("/proc/{pid}/ns/net")).map_err(cannot)?.into()
+            }
+        };
+        self.clients.send(id, &FromMonitor::Reply(Reply::Ok), vec![namespace]);
+        Ok(())
+    }
+
     /// A number for a new session.
     pub(super) fn fresh_session(&mut self) -> u32 {
         let in_use = self.clients.which(|role| matches!(role, Role::Session { .. }));
@@ -146,6 +171,9 @@ impl Monitor {
                 return Err((ErrorKind::WrongPhase, self.not_running()));
             };
             kill_process(pid, signal).map_err(|error| cannot(error.into()))?;
+        }
+        if exec_id.is_none() {
+            self.record("kill", &[("signal", &signal.as_raw().to_string())]);
         }
         if signal == Signal::KILL && self.status.phase == Phase::Paused {
             // A frozen process on v1 dies only when it is thawed.

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use isopod_monitor_protocol::frame::Decoder;
-use isopod_monitor_protocol::message::{ErrorKind, FromMonitor, Reply, Size, Streams};
+use isopod_monitor_protocol::message::{ErrorKind, FromMonitor, Handed, Reply, Size, Streams};
 use isopod_monitor_protocol::state;
 use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
@@ -46,13 +46,25 @@ impl Starting {
 
 impl Monitor {
     /// Answers `Run`. Whatever fails here ends the monitor too.
-    pub(super) fn run_container(&mut self, id: u32, attach: Option<Streams>, size: Option<Size>) {
+    pub(super) fn run_container(
+        &mut self,
+        id: u32,
+        attach: Option<Streams>,
+        size: Option<Size>,
+        handed: &[Handed],
+    ) {
+        let mut descriptors = Vec::new();
         if let Some(client) = self.clients.get_mut(id) {
             client.role = Role::Starting;
+            descriptors = client.take_handed();
         }
         let begun = self
             .claim()
             .map_err(|message| (ErrorKind::Failed, message))
+            .and_then(|()| {
+                let taken = self.network.take(&self.launch, handed, descriptors);
+                taken.map_err(|error| (ErrorKind::Invalid, error.to_string()))
+            })
             .and_then(|()| self.launch_container(id, attach, size));
         if let Err((kind, message)) = begun {
             self.container_failed(id, kind, message);
@@ -184,7 +196,8 @@ impl Monitor {
         }
         process.streams = streams;
         let facts = self.facts.as_ref().ok_or((ErrorKind::WrongPhase, String::new()))?;
-        let launcher = launcher::fork(&self.launch, &self.hierarchies, facts, job, stdio)
+        let network = self.network.namespace();
+        let launcher = launcher::fork(&self.launch, &self.hierarchies, facts, job, network, stdio)
             .map_err(cannot("fork a launcher"))?;
         launcher.report.set_nonblocking(true).map_err(cannot("watch the launcher"))?;
         let mut report = Watched::new(&self.poller, launcher.report.into(), Token::Report(number));

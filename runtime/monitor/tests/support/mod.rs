@@ -1,9 +1,11 @@
 //! A container to try things on: busybox in a temporary folder, under the real monitor.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod net;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 use isopod_monitor_protocol::client::{self, Connection};
 use isopod_monitor_protocol::filter::{Filter, Instruction};
 use isopod_monitor_protocol::launch::{Launch, Log, Restart, Rootfs};
-use isopod_monitor_protocol::message::{ErrorKind, Event, Reply, Request, Size, Streams};
+use isopod_monitor_protocol::message::{ErrorKind, Event, Handed, Reply, Request, Size, Streams};
 use isopod_monitor_protocol::status::{Exit, Status};
 use isopod_monitor_protocol::{VERSION, data};
 use isopod_sys::cgroup::Hierarchies;
@@ -164,6 +166,21 @@ impl Container {
         spawned.connection
     }
 
+    /// Starts a monitor from this thread's network namespace, and hands these descriptors over.
+    pub fn run_with(
+        &self,
+        attach: Option<Streams>,
+        handed: &[(Handed, BorrowedFd<'_>)],
+    ) -> Result<Running, (ErrorKind, String)> {
+        self.write();
+        let mut spawned = client::spawn(self.binary.as_fd(), &self.launch.data).unwrap();
+        let (handed, descriptors): (Vec<_>, Vec<_>) = handed.iter().copied().unzip();
+        let request = Request::Run { attach, size: None, handed };
+        spawned.connection.send_with(request, &descriptors).unwrap();
+        std::thread::spawn(move || spawned.starter.wait());
+        Self::started(spawned.connection)
+    }
+
     pub fn try_run(&self, attach: Option<Streams>) -> Result<Running, (ErrorKind, String)> {
         self.try_run_sized(attach, None)
     }
@@ -173,7 +190,10 @@ impl Container {
         attach: Option<Streams>,
         size: Option<Size>,
     ) -> Result<Running, (ErrorKind, String)> {
-        let mut connection = self.spawn(attach, size);
+        Self::started(self.spawn(attach, size))
+    }
+
+    fn started(mut connection: Connection) -> Result<Running, (ErrorKind, String)> {
         match connection.receive().unwrap().expect("the monitor answers") {
             isopod_monitor_protocol::message::FromMonitor::Reply(Reply::Started { pid }) => {
                 let streams = connection.take_descriptors().into_iter().map(File::from).collect();

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use isopod_runtime::container::{Container, CreateOptions, Settings};
+use isopod_runtime::container::{Container, CreateOptions, Network, Settings};
 
 use super::options::Options;
 use super::{image_source, logging, settings};
@@ -53,6 +53,7 @@ pub fn create<'a>(
     image: &str,
     settings: Settings,
 ) -> Result<Container<'a>, Error> {
+    warn_of_ports(context, &settings);
     let log = logging::parse(options.log_driver.as_deref(), &options.log_opt)?;
     let labels = environment::labels(&options.label_file, &options.label)?;
     if let Some(path) = &options.cidfile {
@@ -79,6 +80,13 @@ pub fn create<'a>(
         write_id(path, container.id())?;
     }
     Ok(container)
+}
+
+/// As docker does: the container is wanted all the same.
+fn warn_of_ports(context: &Context, settings: &Settings) {
+    if settings.network == Network::Host && (!settings.publish.is_empty() || settings.publish_all) {
+        context.printer.warn("published ports are discarded when using host network mode");
+    }
 }
 
 fn refuse_existing(path: &Path) -> Result<(), Error> {

@@ -1,8 +1,9 @@
 //! `--filter` of `ps`.
 
 use chrono::{DateTime, Utc};
-use isopod_runtime::container::{Container, Containers};
+use isopod_runtime::container::{Container, Containers, Port};
 
+use super::ports;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::views::containers::Row;
@@ -30,8 +31,12 @@ pub enum Filter {
     Created { before: Option<DateTime<Utc>>, since: Option<DateTime<Utc>> },
     /// Uses this volume, or mounts on this path.
     Volume(String),
-    /// Is on this network.
+    /// Is on this network, by name or id.
     Network(String),
+    /// One of these ports of the host leads to it.
+    Publish(Vec<Port>),
+    /// It listens on one of these.
+    Expose(Vec<Port>),
 }
 
 const STATUSES: [&str; 7] =
@@ -65,7 +70,9 @@ impl Filter {
             "since" => Self::Since(owned),
             "volume" => Self::Volume(owned),
             "network" => Self::Network(owned),
-            "publish" | "expose" | "health" | "is-task" | "isolation" => {
+            "publish" => Self::Publish(ports::expose(value).map_err(|_| error("it is no port"))?),
+            "expose" => Self::Expose(ports::expose(value).map_err(|_| error("it is no port"))?),
+            "health" | "is-task" | "isolation" => {
                 return Err(error("this filter is not supported yet"));
             }
             _ => return Err(error("there is no such filter")),
@@ -85,6 +92,11 @@ impl Filter {
                 Ok(image) => Self::Ancestor(image.target.digest.to_string()),
                 // Its containers may outlive its name.
                 Err(_) => Self::Ancestor(name),
+            },
+            // A container knows its networks by name.
+            Self::Network(text) => match context.runtime()?.networks().find(&text) {
+                Ok(network) => Self::Network(network.name),
+                Err(_) => Self::Network(text),
             },
             other => other,
         })
@@ -135,7 +147,18 @@ impl Filter {
                 record.volumes.iter().any(|v| v.name == *name || v.destination == *name)
                     || record.settings.mounts.iter().any(|mount| mount.destination() == name)
             }
-            Self::Network(name) => row.network == *name,
+            Self::Network(name) => row.networks.iter().any(|network| network == name),
+            Self::Publish(ports) => row.published.iter().any(|one| {
+                let port = Port { port: one.host.port(), protocol: one.protocol };
+                ports.contains(&port)
+            }),
+            Self::Expose(ports) => {
+                let published = row
+                    .published
+                    .iter()
+                    .map(|one| Port { port: one.target.port(), protocol: one.protocol });
+                row.exposed.iter().copied().chain(published).any(|port| ports.contains(&port))
+            }
         }
     }
 }

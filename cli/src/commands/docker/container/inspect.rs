@@ -1,6 +1,7 @@
 //! `container inspect`: everything about containers, as docker's JSON.
 
-use isopod_runtime::container::{Container, Containers};
+use isopod_runtime::container::{Attachment, Container, Containers, Network};
+use isopod_runtime::network::Endpoint;
 use serde_json::Value as Json;
 
 use super::{command_line, state};
@@ -8,6 +9,7 @@ use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::views::container_inspect::{self, Subject};
+use crate::output::views::network_settings::{self, Place};
 
 /// Show everything about one or more containers
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,7 @@ impl Verb for Args {
         let containers = context.containers()?;
         let format = self.format.as_deref();
         crate::commands::docker::inspect::print(context, format, &self.containers, |name| {
-            find(&containers, name, self.size)
+            find(context, &containers, name, self.size)
         })
     }
 }
@@ -39,11 +41,39 @@ impl Verb for Args {
 ///
 /// # Errors
 /// There is none of this name; its files are damaged.
-pub fn find(containers: &Containers<'_>, name: &str, size: bool) -> Result<Json, Error> {
-    json(&containers.find(name)?, size)
+pub fn find(
+    context: &Context,
+    containers: &Containers<'_>,
+    name: &str,
+    size: bool,
+) -> Result<Json, Error> {
+    json(context, &containers.find(name)?, size)
 }
 
-fn json(container: &Container<'_>, size: bool) -> Result<Json, Error> {
+/// Where it is, in the order of its devices while it has them.
+fn places(context: &Context, container: &Container<'_>) -> Result<Vec<Place>, Error> {
+    let setting = &container.settings().network;
+    let Network::Networks(attachments) = setting else {
+        let name = network_settings::mode(setting);
+        return Ok(vec![Place { name, network: None, attachment: None, endpoint: None }]);
+    };
+    container.release_if_over()?;
+    let networks = context.runtime()?.networks();
+    let mut endpoints = networks.endpoints_of(container.namespace(), container.id())?;
+    let place = |attachment: &Attachment| {
+        // One that was removed since is known by its name alone.
+        let network = networks.find(&attachment.network).ok();
+        let is_its = |endpoint: &Endpoint| {
+            network.as_ref().is_some_and(|network| network.id == endpoint.network)
+        };
+        let endpoint = endpoints.iter().position(is_its).map(|index| endpoints.remove(index));
+        let name = attachment.network.clone();
+        Place { name, network, attachment: Some(attachment.clone()), endpoint }
+    };
+    Ok(attachments.iter().map(place).collect())
+}
+
+fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json, Error> {
     let status = container.status()?;
     Ok(container_inspect::json(&Subject {
         id: container.id(),
@@ -54,6 +84,8 @@ fn json(container: &Container<'_>, size: bool) -> Result<Json, Error> {
         status: &status,
         record: container.record(),
         labels: container.labels(),
+        places: places(context, container)?,
+        exposed: container.exposed_ports().into_iter().collect(),
         data: container.data(),
         log_path: container.log_path(),
         size: if size { Some(container.disk_usage()?.size) } else { None },

@@ -1,8 +1,9 @@
 //! `ps`, `container ls`: containers and what they do.
 
 use chrono::Utc;
-use isopod_runtime::container::{Container, Mount, Network};
+use isopod_runtime::container::{Container, Mount};
 use isopod_runtime::image::Images;
+use isopod_runtime::network::Endpoint;
 
 use super::filter::Filter;
 use super::{command_line, state};
@@ -12,6 +13,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::output::template;
 use crate::output::views::containers::{self as view, Row};
+use crate::output::views::network_settings;
 
 /// List containers
 #[derive(Debug, clap::Args)]
@@ -19,7 +21,7 @@ pub struct Args {
     /// Show those that do not run too
     #[arg(short, long)]
     all: bool,
-    /// Show only those that fit (name=, id=, label=, status=, ancestor=, exited=, before=, since=, volume=, network=)
+    /// Show only those that fit (name=, id=, label=, status=, ancestor=, exited=, before=, since=, volume=, network=, publish=, expose=)
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
     /// Print by a Go template, "table TEMPLATE" or "json"
@@ -57,11 +59,12 @@ impl Verb for Args {
         let everything =
             self.all || self.limit().is_some() || filters.iter().any(Filter::is_about_the_ended);
         let images = context.runtime()?.images();
+        let endpoints = context.runtime()?.networks().all_endpoints()?;
         let mut rows = Vec::new();
         let listing = containers.list()?;
         let mut damaged: Vec<Error> = listing.damaged.into_iter().map(Error::from).collect();
         for container in listing.containers {
-            let row = match self.row(&container, images) {
+            let row = match self.row(&container, images, &endpoints) {
                 Ok(row) => row,
                 Err(error) => {
                     damaged.push(error);
@@ -94,7 +97,25 @@ impl Args {
         self.size || self.format.as_deref().is_some_and(|format| format.contains(".Size"))
     }
 
-    fn row(&self, container: &Container<'_>, images: Images<'_>) -> Result<Row, Error> {
+    fn row(
+        &self,
+        container: &Container<'_>,
+        images: Images<'_>,
+        endpoints: &[Endpoint],
+    ) -> Result<Row, Error> {
+        let status = container.status()?;
+        let is_its = |endpoint: &&Endpoint| {
+            endpoint.container == container.id() && endpoint.namespace == container.namespace()
+        };
+        let mut ports = Vec::new();
+        for endpoint in endpoints.iter().filter(is_its) {
+            if !status.phase.is_alive() {
+                // What is left of an end that nobody saw.
+                container.release_if_over()?;
+                break;
+            }
+            ports.extend(endpoint.record.ports.iter().copied());
+        }
         let settings = container.settings();
         let of_host = settings.mounts.iter().filter_map(|mount| match mount {
             Mount::Bind { source, .. } => Some(source.display().to_string()),
@@ -106,12 +127,17 @@ impl Args {
             image: container.image_name().map(names::familiar).unwrap_or_default(),
             command: command_line::of(container),
             created: container.created(),
-            state: state::of(&container.status()?),
+            state: state::of(&status),
             name: container.name().to_owned(),
             labels: container.labels().clone(),
             mounts: volumes.iter().map(|volume| volume.name.clone()).chain(of_host).collect(),
             volumes: volumes.len(),
-            network: network(&settings.network),
+            networks: network_settings::names(&settings.network),
+            published: ports,
+            exposed: match status.phase.is_alive() {
+                true => container.exposed_ports().into_iter().collect(),
+                false => Vec::new(),
+            },
             size: if self.wants_size() { Some(size(container, images)?) } else { None },
         })
     }
@@ -126,18 +152,6 @@ impl Args {
             false => (self.format.as_deref(), default.as_str()),
         };
         Ok(template::list(format, default, view::HEADERS, rows)?)
-    }
-}
-
-/// What docker calls the network.
-#[must_use]
-pub fn network(network: &Network) -> String {
-    match network {
-        Network::None => "none".to_owned(),
-        Network::Host => "host".to_owned(),
-        Network::Namespace(path) => format!("ns:{}", path.display()),
-        Network::Container(id) => format!("container:{id}"),
-        Network::Networks(all) => all.first().map(|one| one.network.clone()).unwrap_or_default(),
     }
 }
 

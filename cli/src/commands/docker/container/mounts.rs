@@ -1,5 +1,6 @@
 //! `--volume`, `--mount` and `--tmpfs` in docker's grammar.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use isopod_runtime::container::Mount;
@@ -38,6 +39,9 @@ pub fn volume(text: &str) -> Result<Mount, Error> {
             destination,
             no_copy: take(&mut options, "nocopy"),
             options,
+            subpath: String::new(),
+            labels: BTreeMap::new(),
+            driver_options: BTreeMap::new(),
         },
     })
 }
@@ -77,6 +81,9 @@ struct Fields {
     target: Option<String>,
     options: Vec<String>,
     no_copy: bool,
+    subpath: String,
+    labels: BTreeMap<String, String>,
+    driver_options: BTreeMap<String, String>,
     /// Fields that belong to one type only, with that type.
     special: Vec<(&'static str, String)>,
 }
@@ -103,6 +110,26 @@ impl Fields {
                 self.no_copy = switch()?;
                 self.special.push(("volume", key.to_owned()));
             }
+            "volume-subpath" => {
+                self.subpath = needed()?;
+                self.special.push(("volume", key.to_owned()));
+            }
+            "volume-label" => {
+                insert(&mut self.labels, &needed()?);
+                self.special.push(("volume", key.to_owned()));
+            }
+            "volume-opt" => {
+                let option = needed()?;
+                if !option.contains('=') {
+                    return Err(format!("volume-opt={option:?} is not KEY=VALUE"));
+                }
+                insert(&mut self.driver_options, &option);
+                self.special.push(("volume", key.to_owned()));
+            }
+            "volume-driver" => match needed()?.as_str() {
+                "local" => self.special.push(("volume", key.to_owned())),
+                other => return Err(format!("{other:?} is no volume driver here: local is")),
+            },
             "tmpfs-size" => {
                 let size = quantity::bytes(&needed()?).map_err(|error| error.to_string())?;
                 self.add("tmpfs", key, format!("size={size}"));
@@ -118,8 +145,7 @@ impl Fields {
                 "disabled" => self.add("bind", key, "bind".to_owned()),
                 _ => return Err("bind-recursive is enabled or disabled".to_owned()),
             },
-            "consistency" | "volume-driver" | "volume-label" | "volume-opt" | "volume-subpath"
-            | "image-subpath" | "bind-create-src" => {
+            "consistency" | "image-subpath" | "bind-create-src" => {
                 return Err(format!("{key} is not supported yet"));
             }
             _ => return Err(format!("{key:?} is no field of it")),
@@ -149,7 +175,18 @@ impl Fields {
             }),
             ("bind", _) => Err("the source of a bind is an absolute path".to_owned()),
             ("volume", name) => {
-                Ok(Mount::Volume { name, destination, options, no_copy: self.no_copy })
+                if name.is_none() && !self.subpath.is_empty() {
+                    return Err("volume-subpath needs a source: the name of a volume".to_owned());
+                }
+                Ok(Mount::Volume {
+                    name,
+                    destination,
+                    options,
+                    no_copy: self.no_copy,
+                    subpath: self.subpath,
+                    labels: self.labels,
+                    driver_options: self.driver_options,
+                })
             }
             ("tmpfs", None) => Ok(Mount::Tmpfs { destination, options }),
             ("tmpfs", Some(_)) => Err("a tmpfs has no source".to_owned()),
@@ -173,6 +210,12 @@ fn is_path(source: &str) -> bool {
         || source == ".."
         || source.starts_with("./")
         || source.starts_with("../")
+}
+
+/// `KEY=VALUE`, or `KEY` with an empty value.
+fn insert(map: &mut BTreeMap<String, String>, pair: &str) {
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    map.insert(key.to_owned(), value.to_owned());
 }
 
 fn words(options: &str) -> Vec<String> {
@@ -211,6 +254,9 @@ mod tests {
                 destination: "/data".into(),
                 options: Vec::new(),
                 no_copy: true,
+                subpath: String::new(),
+                labels: BTreeMap::new(),
+                driver_options: BTreeMap::new(),
             }
         );
         assert!(matches!(volume("/data").unwrap(), Mount::Volume { name: None, .. }));
@@ -240,12 +286,19 @@ mod tests {
             }
         );
         assert_eq!(
-            mount("src=v,dst=/v,volume-nocopy=true,ro=false").unwrap(),
+            mount(
+                "src=v,dst=/v,volume-nocopy=true,ro=false,volume-label=a=b,volume-opt=type=tmpfs,\
+                 volume-driver=local,volume-subpath=sub"
+            )
+            .unwrap(),
             Mount::Volume {
                 name: Some("v".into()),
                 destination: "/v".into(),
                 options: Vec::new(),
                 no_copy: true,
+                subpath: "sub".into(),
+                labels: [("a".to_owned(), "b".to_owned())].into(),
+                driver_options: [("type".to_owned(), "tmpfs".to_owned())].into(),
             }
         );
     }

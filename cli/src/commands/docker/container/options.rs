@@ -105,9 +105,8 @@ pub struct Options {
     /// The container's name
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Network: none, host, or ns:PATH of a network namespace
-    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
-    pub network: Vec<String>,
+    #[command(flatten)]
+    pub networking: super::networking::Networking,
     /// Let processes wait for memory instead of killing one (cgroup v1)
     #[arg(long)]
     pub oom_kill_disable: bool,

@@ -25,6 +25,7 @@ impl Verb for Args {
             let container = containers.find(name)?;
             container.stop(signal, patience)?;
             container.start(None, None)?;
+            container.happened("restart", &[]);
             Ok(context.printer.line(name)?)
         })
     }

@@ -69,21 +69,23 @@ pub fn status(left: &Left) -> Status {
     }
 }
 
-/// Removes a container that was to go when it ended, if it has. The monitor leaves that to a client that
+/// Removes a container that was to go when it ended, if it has, and gives back what another one had on its
+/// networks. The monitor leaves that to a client that
 /// was attached from the start to the end, even one that then could not write what it was shown.
 ///
 /// # Errors
 /// It has ended, and is still there.
 pub fn remove_if_over(container: &Container<'_>, left: &Result<Left, Error>) -> Result<(), Error> {
-    if !container.record().auto_remove {
-        return Ok(());
-    }
+    let after = |container: &Container<'_>| match container.record().auto_remove {
+        true => remove_after(container),
+        false => Ok(container.release_if_over()?),
+    };
     match left {
-        Ok(Left::Exited(_)) => remove_after(container),
+        Ok(Left::Exited(_)) => after(container),
         Ok(Left::Detached | Left::Interrupted(_)) => Ok(()),
         // The error to report is this one.
         Err(_) => {
-            drop(remove_after(container));
+            drop(after(container));
             Ok(())
         }
     }

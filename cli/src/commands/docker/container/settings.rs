@@ -1,14 +1,10 @@
 //! From docker's options to what the library creates.
 
-use std::path::PathBuf;
-
-use isopod_runtime::container::{
-    Namespace, Namespaces, Network, Profile, Resources, Settings, Streams,
-};
+use isopod_runtime::container::{Namespace, Namespaces, Profile, Resources, Settings, Streams};
 use isopod_spec::quantity;
 
 use super::options::Options;
-use super::{mounts, security};
+use super::{mounts, networking, security};
 use crate::commands::environment;
 use crate::error::Error;
 
@@ -42,7 +38,6 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         ulimits: options.ulimit.clone(),
         sysctls: options.sysctl.clone(),
         namespaces: namespaces(options)?,
-        network: network(&options.network)?,
         oom_score_adj: options.oom_score_adj,
         annotations: environment::pairs("--annotation", &options.annotation)?,
         stop_signal: options.stop_signal.clone(),
@@ -60,6 +55,7 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         settings.mounts.push(mounts::tmpfs(text)?);
     }
     security::apply(&options.security_opt, &mut settings)?;
+    networking::apply(&options.networking, &mut settings)?;
     Ok(settings)
 }
 
@@ -138,33 +134,6 @@ fn namespace(what: &'static str, mode: Option<&str>) -> Result<Namespace, Error>
     }
 }
 
-/// Without a network the originals mean their default bridge, which this release lacks.
-fn network(given: &[String]) -> Result<Network, Error> {
-    let refused = |value: &str, reason: &str| Error::Value {
-        what: "--network",
-        value: value.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let [network] = given else {
-        return Err(match given {
-            [] => Error::Argument(
-                "the default bridge network is not part of this release: \
-                 say --network none or --network host"
-                    .to_owned(),
-            ),
-            _ => refused(&given.join(","), "a container has one network in this release"),
-        });
-    };
-    match network.as_str() {
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        other => match other.strip_prefix("ns:") {
-            Some(path) if path.starts_with('/') => Ok(Network::Namespace(PathBuf::from(path))),
-            _ => Err(refused(other, "networks of this release are none, host and ns:PATH")),
-        },
-    }
-}
-
 fn bytes(what: &'static str, text: Option<&str>) -> Result<Option<u64>, Error> {
     text.map(|text| quantity::bytes(text).map_err(value(what, text))).transpose()
 }
@@ -183,10 +152,6 @@ fn value<E: std::error::Error>(what: &'static str, text: &str) -> impl FnOnce(E)
 mod tests {
     use super::*;
 
-    fn none() -> Options {
-        Options { network: vec!["none".into()], ..Options::default() }
-    }
-
     #[test]
     fn plain_options_are_handed_on() {
         let options = Options {
@@ -197,7 +162,7 @@ mod tests {
             shm_size: Some("1g".into()),
             pid: Some("host".into()),
             volume: vec!["/a:/b".into()],
-            ..none()
+            ..Options::default()
         };
         let settings = settings(&options, &["true".into()]).unwrap();
         assert_eq!(settings.resources.memory, Some(64 << 20));
@@ -211,21 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_network_the_two_that_exist_are_named() {
-        let error = settings(&Options::default(), &[]).unwrap_err().to_string();
-        assert!(error.contains("--network none") && error.contains("--network host"), "{error}");
-        for network in ["bridge", "container:x", "mine", "ns:relative"] {
-            let options = Options { network: vec![network.into()], ..Options::default() };
-            assert!(settings(&options, &[]).unwrap_err().to_string().contains(network));
-        }
-    }
-
-    #[test]
     fn a_bad_value_is_named_with_its_flag() {
-        let options = Options { memory: Some("lots".into()), ..none() };
+        let options = Options { memory: Some("lots".into()), ..Options::default() };
         let error = settings(&options, &[]).unwrap_err().to_string();
         assert!(error.contains("--memory") && error.contains("lots"), "{error}");
-        let options = Options { ipc: Some("container:x".into()), ..none() };
+        let options = Options { ipc: Some("container:x".into()), ..Options::default() };
         assert!(settings(&options, &[]).unwrap_err().to_string().contains("--ipc"));
         assert!(streams(&["stdfoo".into()], false).is_err());
     }

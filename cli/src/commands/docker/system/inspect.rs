@@ -1,14 +1,15 @@
-//! `inspect`: containers and images by name, containers first.
+//! `inspect`: containers, images and networks by name, in this order.
 
 use isopod_image::Platform;
 use isopod_runtime::ErrorKind;
+use serde_json::Value as Json;
 
-use crate::commands::docker::{container, image, inspect};
+use crate::commands::docker::{container, image, inspect, network};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
 
-/// Show everything about containers and images
+/// Show everything about containers, images and networks
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print by a Go template, or "json"
@@ -17,7 +18,7 @@ pub struct Args {
     /// Show what containers take of the disk
     #[arg(short, long)]
     size: bool,
-    /// Only objects of this type: container or image
+    /// Only objects of this type: container, image or network
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Names or ids
@@ -29,39 +30,39 @@ impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS] NAME|ID [NAME|ID...]";
 
     fn run(self, context: &Context) -> Result<Status, Error> {
-        let (containers, images) = match self.kind.as_deref() {
-            None | Some("") => (true, true),
-            Some("container") => (true, false),
-            Some("image") => (false, true),
-            Some(other) => {
-                return Err(Error::Value {
-                    what: "--type",
-                    value: other.to_owned(),
-                    reason: "types of this release are container and image".to_owned(),
-                });
-            }
-        };
+        let kind = self.kind.as_deref().filter(|kind| !kind.is_empty());
+        if let Some(other) = kind.filter(|kind| !KINDS.contains(kind)) {
+            return Err(Error::Value {
+                what: "--type",
+                value: other.to_owned(),
+                reason: format!("types of this release are {}", KINDS.join(", ")),
+            });
+        }
         let all = context.containers()?;
-        let store = context.runtime()?.images();
         inspect::print(context, self.format.as_deref(), &self.names, |name| {
-            if containers {
-                match container::inspect::find(&all, name, self.size) {
-                    Err(error) if images && is_not_found(&error) => {}
+            let kinds = KINDS.iter().filter(|known| kind.is_none_or(|kind| kind == **known));
+            for known in kinds {
+                let found = match *known {
+                    "container" => container::inspect::find(context, &all, name, self.size),
+                    "image" => image(context, name),
+                    _ => network::inspect::find(context, context.runtime()?.networks(), name),
+                };
+                match found {
+                    Err(error) if kind.is_none() && is_not_found(&error) => {}
                     other => return other,
                 }
             }
-            match store.find(name) {
-                Err(error) if containers && error.kind() == ErrorKind::NotFound => {
-                    Err(isopod_runtime::Error::NotFound {
-                        what: "container or image",
-                        name: name.to_owned(),
-                    }
-                    .into())
-                }
-                found => image::inspect::json(&store, &found?, &Platform::host()),
-            }
+            Err(isopod_runtime::Error::NotFound { what: "object", name: name.to_owned() }.into())
         })
     }
+}
+
+/// What is looked for, in this order.
+const KINDS: [&str; 3] = ["container", "image", "network"];
+
+fn image(context: &Context, name: &str) -> Result<Json, Error> {
+    let store = context.runtime()?.images();
+    image::inspect::json(&store, &store.find(name)?, &Platform::host())
 }
 
 fn is_not_found(error: &Error) -> bool {

@@ -1,0 +1,166 @@
+//! A container's side of its networks: what a start takes and hands to the monitor.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use isopod_monitor_protocol::launch::{Forward, Resolver};
+use isopod_monitor_protocol::message::{Handed, Reply, Request};
+use isopod_monitor_protocol::state;
+
+use super::settings::Network;
+use super::{Attachment, Container};
+use crate::network::{Networks, Reserved};
+use crate::state::{ContainerRow, Durability};
+use crate::{Error, Result};
+
+/// What a start takes on networks before anything else.
+#[derive(Debug)]
+pub(super) enum Places<'a> {
+    /// Nothing: the host's, nothing at all, or a namespace that somebody else made.
+    None,
+    /// Another container's, which runs.
+    Shared {
+        /// Whose.
+        owner: Box<Container<'a>>,
+        /// Its network namespace.
+        netns: OwnedFd,
+    },
+    /// Its own.
+    Own(Box<Reserved<'a>>),
+}
+
+/// What the monitor is handed, in the order of the descriptors.
+#[derive(Debug, Default)]
+pub(super) struct Parcel {
+    pub kinds: Vec<Handed>,
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl Parcel {
+    fn add(&mut self, kind: Handed, descriptor: OwnedFd) {
+        self.kinds.push(kind);
+        self.descriptors.push(descriptor);
+    }
+
+    pub(super) fn borrowed(&self) -> Vec<BorrowedFd<'_>> {
+        self.descriptors.iter().map(AsFd::as_fd).collect()
+    }
+}
+
+impl<'a> Container<'a> {
+    /// Takes what the settings say; refused where somebody else has it.
+    pub(super) fn take_places(&self) -> Result<Places<'a>> {
+        match &self.record.settings.network {
+            Network::None | Network::Host | Network::Namespace(_) => Ok(Places::None),
+            Network::Container(id) => self.share(id),
+            Network::Networks(attachments) => self.reserve(attachments),
+        }
+    }
+
+    fn reserve(&self, attachments: &[Attachment]) -> Result<Places<'a>> {
+        let reserved = Reserved::new(self.runtime.networks(), self, attachments)?;
+        Ok(Places::Own(Box::new(reserved)))
+    }
+
+    fn share(&self, id: &str) -> Result<Places<'a>> {
+        let missing = || Error::NotFound { what: "container", name: id.to_owned() };
+        let owner = self.runtime.containers(self.namespace()).by_id(id)?.ok_or_else(missing)?;
+        let netns = owner.network_namespace()?;
+        self.runtime.networks().mark_shared(owner.namespace(), owner.id())?;
+        Ok(Places::Shared { owner: Box::new(owner), netns })
+    }
+
+    /// Its network namespace.
+    ///
+    /// # Errors
+    /// [`Error::State`] if it does not run; the monitor refuses.
+    pub(crate) fn network_namespace(&self) -> Result<OwnedFd> {
+        let mut connection = self.connect()?;
+        match self.ask_running(&mut connection, Request::NetworkNamespace)? {
+            Reply::Ok => connection.take_descriptors().pop().ok_or_else(|| {
+                Error::Monitor(format!("the monitor of {} sent no network namespace", self.name()))
+            }),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// `resolver.json`.
+    pub(crate) fn resolver_path(&self) -> PathBuf {
+        self.state().join(state::RESOLVER)
+    }
+
+    /// Keeps another network setting for its next starts.
+    pub(crate) fn keep_network(&self, network: Network) -> Result<()> {
+        let mut record = self.record.clone();
+        record.settings.network = network;
+        let (namespace, id, text) = (self.namespace(), self.id(), record.to_text());
+        let state = self.runtime.state();
+        state.write(Durability::Power, |transaction| {
+            let kept = ContainerRow::set_record(transaction, namespace, id, &text);
+            match kept.map_err(state.error())? {
+                true => Ok(()),
+                false => Err(Error::NotFound { what: "container", name: self.name().to_owned() }),
+            }
+        })
+    }
+
+    /// Gives back what it had on its networks: for whoever holds its operation lock and saw its end.
+    pub(super) fn release_networks(&self) -> Result<()> {
+        self.runtime.networks().release(self.namespace(), self.id())
+    }
+}
+
+impl Places<'_> {
+    /// What the monitor's launch description says of them.
+    pub(super) fn describe(&self, container: &Container<'_>) -> (Vec<Forward>, Option<Resolver>) {
+        match self {
+            Self::None | Self::Shared { .. } => (Vec::new(), None),
+            Self::Own(reserved) => {
+                let resolver = Resolver { names: container.resolver_path() };
+                (reserved.forwards(), Some(resolver))
+            }
+        }
+    }
+
+    /// Makes the kernel's part, and packs what the monitor is to have of it. May run on another thread.
+    pub(super) fn wire(&self) -> Result<Parcel> {
+        let mut parcel = Parcel::default();
+        let copy = |descriptor: &OwnedFd| {
+            let action = "cannot copy a descriptor";
+            descriptor.try_clone().map_err(|source| Error::System { action, source })
+        };
+        match self {
+            Self::None => {}
+            Self::Shared { netns, .. } => parcel.add(Handed::NetworkNamespace, copy(netns)?),
+            Self::Own(reserved) => {
+                let wired = reserved.wire()?;
+                for warning in &wired.warnings {
+                    tracing::warn!(%warning, "a network may not work");
+                }
+                parcel.add(Handed::NetworkNamespace, wired.netns);
+                parcel.add(Handed::ResolverDatagram, wired.resolver.0);
+                parcel.add(Handed::ResolverStream, wired.resolver.1);
+                for socket in reserved.sockets() {
+                    parcel.add(Handed::Forward, copy(socket)?);
+                }
+            }
+        }
+        Ok(parcel)
+    }
+
+    /// The container runs.
+    pub(super) fn keep(self) {
+        if let Self::Own(reserved) = self {
+            reserved.keep();
+        }
+    }
+}
+
+/// Refuses at creation what would be refused at every start, and spells networks by their names.
+pub(super) fn settle(networks: Networks<'_>, attachments: &mut [Attachment]) -> Result<()> {
+    for attachment in &mut *attachments {
+        let network = networks.find(&attachment.network)?;
+        attachment.network = network.name;
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Connecting and disconnecting containers: running ones at once, and all of them for their next starts.
+
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+use isopod_sys::lock::Lock;
+
+use super::endpoint::{self, Endpoint, Wanted};
+use super::find::{Network, Networks};
+use super::plan;
+use super::ports;
+use super::record::{DriverKind, Published};
+use super::wire::connections;
+use crate::container::{Attachment, Container, Network as Setting};
+use crate::state::{Durability, NetworkRow};
+use crate::{Error, Result};
+
+impl Networks<'_> {
+    /// Connects a container to another network.
+    ///
+    /// # Errors
+    /// It is on that network; its own network can't have others beside it; an address is taken; the kernel
+    /// refuses. Nothing has changed then.
+    pub fn connect(&self, container: &Container<'_>, attachment: &Attachment) -> Result<()> {
+        let _operation = container.lock_operation()?;
+        let network = self.find(&attachment.network)?;
+        plan::check_place(&network, attachment)?;
+        let attachment = Attachment { network: network.name.clone(), ..attachment.clone() };
+        let mut attachments = attachments(container)?;
+        if attachments.iter().any(|other| is_on(other, &network)) {
+            return Err(Error::AlreadyExists {
+                what: "endpoint on network",
+                name: network.name,
+                by: format!("container {}", container.name()),
+            });
+        }
+        let is_alive = container.status()?.phase.is_alive();
+        if is_alive {
+            self.plug(container, &network, &attachment)?;
+        }
+        attachments.push(attachment);
+        let kept = container.keep_network(Setting::Networks(attachments));
+        if kept.is_err() && is_alive {
+            self.unplug(container, &network).ok();
+        }
+        kept
+    }
+
+    /// Disconnects a container from a network.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is not on that network; the kernel refuses.
+    pub fn disconnect(&self, container: &Container<'_>, network: &str) -> Result<()> {
+        let _operation = container.lock_operation()?;
+        let network = self.find(network)?;
+        let mut attachments = attachments(container)?;
+        let before = attachments.len();
+        attachments.retain(|other| !is_on(other, &network));
+        if attachments.len() == before {
+            return Err(Error::NotFound {
+                what: "endpoint on network",
+                name: format!("{} of container {}", network.name, container.name()),
+            });
+        }
+        if container.status()?.phase.is_alive() {
+            self.unplug(container, &network)?;
+        }
+        container.keep_network(Setting::Networks(attachments))
+    }
+
+    /// Gives a running container a device.
+    fn plug(
+        &self,
+        container: &Container<'_>,
+        network: &Network,
+        attachment: &Attachment,
+    ) -> Result<()> {
+        let netns = container.network_namespace()?;
+        let _lock = self.lock(network, Lock::shared)?;
+        let others = self.endpoints_of(container.namespace(), container.id())?;
+        let wanted = Wanted {
+            network,
+            attachment,
+            device: free_device(&others),
+            is_default: network.leads_out() && !others.iter().any(|other| other.record.is_default),
+            names: plan::names(network, attachment, container),
+        };
+        let state = self.runtime.state();
+        let who = (container.namespace(), container.id());
+        let endpoints = state.write(Durability::Process, |transaction| {
+            endpoint::allocate(transaction, state, who, &[wanted], |_| Vec::new())
+        })?;
+        let made = || -> Result<()> {
+            let model = network.record.to_model(&network.id);
+            let host = self.host()?;
+            for (model, endpoint) in model.iter().zip(&endpoints) {
+                for warning in host.ensure_network(model)? {
+                    tracing::warn!(%warning, "a network may not work");
+                }
+                host.connect(model, netns.as_fd(), &endpoint.to_model())?;
+            }
+            self.write_names(network)?;
+            self.tell(container)
+        };
+        let result = made();
+        if result.is_ok() {
+            self.happened("connect", network, Some(container.id()));
+        } else {
+            // The error to report is why; what is left has a row, by which it is found.
+            self.release_these(&endpoints, true).ok();
+        }
+        result
+    }
+
+    /// Takes a running container's device away, and moves what went through it to another one.
+    fn unplug(&self, container: &Container<'_>, network: &Network) -> Result<()> {
+        let netns = container.network_namespace()?;
+        let all = self.endpoints_of(container.namespace(), container.id())?;
+        let (gone, rest): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|endpoint| endpoint.network == network.id);
+        let host = self.host()?;
+        for endpoint in &gone {
+            host.unpublish(&ports::to_maps(&endpoint.record.ports))?;
+            if let Some(model) = network.record.to_model(&network.id) {
+                host.disconnect(&model, Some(netns.as_fd()), &endpoint.to_model())?;
+            }
+        }
+        let has_default = gone.iter().any(|endpoint| endpoint.record.is_default);
+        let ports: Vec<Published> =
+            gone.iter().flat_map(|endpoint| endpoint.record.ports.clone()).collect();
+        let state = self.runtime.state();
+        state.write(Durability::Process, |transaction| {
+            gone.iter().try_for_each(|endpoint| {
+                endpoint.to_row().delete(transaction).map_err(state.error())
+            })
+        })?;
+        if has_default || !ports.is_empty() {
+            self.move_to_another(container, rest, has_default, &ports)?;
+        }
+        self.write_names(network)?;
+        self.happened("disconnect", network, Some(container.id()));
+        self.tell(container)
+    }
+
+    /// Leads the default route and published ports to the first of `rest` that takes them.
+    fn move_to_another(
+        &self,
+        container: &Container<'_>,
+        rest: Vec<Endpoint>,
+        default: bool,
+        published: &[Published],
+    ) -> Result<()> {
+        let netns = container.network_namespace()?;
+        let host = self.host()?;
+        for mut endpoint in rest {
+            let Some(network) = self.by_id(&endpoint.network)? else { continue };
+            let Some(model) = network.record.to_model(&network.id) else { continue };
+            if !network.leads_out() {
+                continue;
+            }
+            endpoint.record.is_default |= default;
+            if network.record.driver == DriverKind::Bridge {
+                endpoint.record.ports =
+                    published.iter().filter_map(|one| led(one, &endpoint)).collect();
+            }
+            let state = self.runtime.state();
+            state.write(Durability::Process, |transaction| {
+                endpoint.to_row().set_record(transaction).map_err(state.error())
+            })?;
+            if default {
+                host.lead_through(&model, netns.as_fd(), &endpoint.to_model())?;
+            }
+            host.publish(&ports::to_maps(&endpoint.record.ports))?;
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Tells a running container by its files where it is now.
+    fn tell(&self, container: &Container<'_>) -> Result<()> {
+        let endpoints = self.endpoints_of(container.namespace(), container.id())?;
+        let networks = endpoints
+            .iter()
+            .map(|endpoint| {
+                let not_found =
+                    || Error::NotFound { what: "network", name: endpoint.network.clone() };
+                self.by_id(&endpoint.network)?.ok_or_else(not_found)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let all: Vec<&Network> = networks.iter().collect();
+        self.write_resolver(&container.resolver_path(), &all, &container.settings().dns)?;
+        let places: Vec<_> = networks.iter().zip(&endpoints).collect();
+        container.rewrite_files(&connections(&places))
+    }
+
+    pub(super) fn by_id(&self, id: &str) -> Result<Option<Network>> {
+        let row = self.runtime.state().read(|c| NetworkRow::exact(c, id))?;
+        row.map(Network::from_row).transpose()
+    }
+
+    /// Makes rules and devices anew after somebody took them away: a firewall's restart, a flush.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn reload(&self) -> Result<Vec<isopod_network::Warning>> {
+        self.reclaim()?;
+        let endpoints = self.all_endpoints()?;
+        let networks = self.list()?;
+        let in_use = networks
+            .iter()
+            .filter(|network| endpoints.iter().any(|endpoint| endpoint.network == network.id));
+        let models: Vec<_> =
+            in_use.filter_map(|network| network.record.to_model(&network.id)).collect();
+        let published: Vec<Published> =
+            endpoints.iter().flat_map(|endpoint| endpoint.record.ports.clone()).collect();
+        Ok(self.host()?.reload(&models, &ports::to_maps(&published))?)
+    }
+}
+
+fn attachments(container: &Container<'_>) -> Result<Vec<Attachment>> {
+    let mode = match &container.settings().network {
+        Setting::Networks(attachments) => return Ok(attachments.clone()),
+        Setting::None => "none",
+        Setting::Host => "host",
+        Setting::Namespace(_) => "ns:PATH",
+        Setting::Container(_) => "container:NAME",
+    };
+    Err(Error::Invalid(format!(
+        "container {} was made with --network {mode}: it can't have other networks beside that",
+        container.name()
+    )))
+}
+
+fn is_on(attachment: &Attachment, network: &Network) -> bool {
+    attachment.network == network.name || attachment.network == network.id
+}
+
+/// The first name of a device that is free.
+fn free_device(others: &[Endpoint]) -> String {
+    let is_free = |name: &String| !others.iter().any(|endpoint| endpoint.record.device == *name);
+    (0..=others.len())
+        .map(|number| format!("eth{number}"))
+        .find(is_free)
+        .expect("there is one name more than there are devices")
+}
+
+/// A published port, led to another of the container's addresses of the same family.
+fn led(port: &Published, endpoint: &Endpoint) -> Option<Published> {
+    let (v4, v6) = (endpoint.ip.map(IpAddr::V4), endpoint.ip6.map(IpAddr::V6));
+    let ip = if port.host.is_ipv4() { v4.or(v6) } else { v6.or(v4) };
+    let mut port = *port;
+    port.target.set_ip(ip?);
+    Some(port)
+}

@@ -1,0 +1,10 @@
+//! Devices, addresses and routes: rtnetlink's messages, and the questions we have.
+
+mod query;
+mod request;
+
+pub use query::{Link, Links};
+pub use request::{
+    add_address, add_bridge, add_default_route, add_dummy, add_macvlan, add_veth, add_veth_pair,
+    add_vlan, remove, set_alias, set_port, set_up, without_link_local,
+};
