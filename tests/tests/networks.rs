@@ -48,8 +48,8 @@ fn a_published_port_leads_to_its_container_as_long_as_that_runs() {
     assert_eq!(asked(&context, "198.51.100.2", "8081"), "", "published on loopback only");
     let ports = context.isopod(["ps", "--format", "{{.Ports}}"]);
     // docker's own spelling, from its reference of `ps`.
-    ports.prints("127.0.0.1:8081->80/tcp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp\n");
-    context.isopod(["port", "web", "80"]).prints("127.0.0.1:8081\n0.0.0.0:8080\n[::]:8080\n");
+    ports.prints("0.0.0.0:8080->80/tcp, 127.0.0.1:8081->80/tcp, [::]:8080->80/tcp\n");
+    context.isopod(["port", "web", "80"]).prints("0.0.0.0:8080\n127.0.0.1:8081\n[::]:8080\n");
     context.isopod(["port", "web", "81"]).fails_with(1).complains_of("81/tcp");
     context.isopod(["stop", "-t", "0", "web"]).succeeds();
     assert_eq!(asked(&context, "127.0.0.1", "8080"), "");
@@ -239,7 +239,7 @@ fn a_killed_monitor_leaves_nothing_that_the_next_command_does_not_take() {
     until("the end of its device", || {
         !context.host().devices().iter().any(|name| name.starts_with("veth"))
     });
-    context.isopod(["network", "inspect", "-f", "{{len .Containers}}", "app"]).prints("0\n");
+    context.isopod(["network", "inspect", "-f", "{{json .Containers}}", "app"]).prints("{}\n");
     // The port is free, and so is the network.
     server(&context, "again", &["-p", port]);
     context.isopod(["network", "rm", "app"]).succeeds();

@@ -2,10 +2,16 @@
 
 mod completion;
 mod df;
+mod disable;
+mod enable;
 mod events;
 mod follow;
 mod info;
 mod inspect;
+mod outcomes;
+mod start_all;
+mod stop_all;
+mod unit;
 mod version;
 
 use crate::commands::Entry;
@@ -24,4 +30,12 @@ pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[DF, EVENTS, INFO];
+pub const TABLE: &[Entry] = &[
+    DF,
+    Entry::verb::<disable::Args>("disable"),
+    Entry::verb::<enable::Args>("enable"),
+    EVENTS,
+    INFO,
+    Entry::verb::<start_all::Args>("start-all"),
+    Entry::verb::<stop_all::Args>("stop-all"),
+];
