@@ -10,7 +10,10 @@ mirror_packages=(binutils openssl python3 skopeo)
 test_packages=(acl aardvark-dns attr busybox-static conmon conntrack crun curl e2fsprogs git iperf3 iproute2 iptables jq
     libcap2-bin netavark nftables podman procps runc shellcheck strace tar tmux umoci util-linux zstd)
 # Never installed: they go into images, or run from where they were unpacked.
-unpacked_packages=(busybox-static docker-registry gosu redis-server redis-tools)
+unpacked_packages=(busybox-static docker-registry gosu lighttpd postgresql-15 postgresql-client-15 redis-server redis-tools)
+
+# What `scripts/capture-docker` runs.
+docker_packages=(docker.io iptables)
 
 # Prints those of the named packages that are not installed.
 missing_packages() {
@@ -57,31 +60,35 @@ install_packages() {
     return "$code"
 }
 
-# Unpacks $unpacked_packages with everything they depend on below $fixtures_dir/debian,
-# once: with an empty status file apt-get resolves as if nothing were installed.
+# unpack_packages NAME PACKAGE...: unpacks them with everything they depend on below
+# $fixtures_dir/NAME, once: with an empty status file apt-get resolves as if nothing were installed.
 unpack_packages() {
-    local root=$fixtures_dir/debian
-    [ ! -e "$root/complete" ] || return 0
+    local root=$fixtures_dir/$1
+    shift
+    # Unpacked before a package was added to the list, it is unpacked again.
+    [ "$(cat "$root/complete" 2>/dev/null)" != "$*" ] || return 0
     require_debian
-    step "fetching ${unpacked_packages[*]} (unpacked under $root, not installed)"
-    local work=$fixtures_dir/debian.new
+    step "fetching $* (unpacked under $root, not installed)"
+    local work=$root.new
     rm -rf "$work" "$root"
     mkdir -p "$work/archives/partial" "$work/root"
     : >"$work/status"
     apt_get -o APT::Sandbox::User=root -o Dir::State::status="$work/status" \
         -o Dir::Cache::archives="$work/archives" -o Debug::NoLocking=1 \
-        --no-install-recommends --download-only install "${unpacked_packages[@]}"
+        --no-install-recommends --download-only install "$@"
     local archive
     for archive in "$work"/archives/*.deb; do
         case ${archive##*/} in
         # Only maintainer scripts need these; they make up half of what was fetched.
         perl* | libperl* | dpkg_* | debconf_* | tar_* | passwd_* | adduser_*) continue ;;
+        # Only the database's compiler of queries needs these, which no image has.
+        libllvm* | libz3-*) continue ;;
         esac
         dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$work/root" --no-same-owner --keep-directory-symlink
         dpkg-deb -f "$archive" Package Version | awk '{print $2}' | paste -sd' ' >>"$work/root/versions"
     done
     rm -rf "$work/archives" "$work/status"
-    touch "$work/root/complete"
+    printf '%s\n' "$*" >"$work/root/complete"
     mv "$work/root" "$root"
     rmdir "$work"
 }

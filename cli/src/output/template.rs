@@ -1,13 +1,16 @@
 //! `--format`: Go templates with docker's functions over JSON-shaped values.
 //!
 //! A format is `json`, `table <template>` or a template; `\t` and `\n` written with a
-//! backslash mean tab and line feed. The language is gtmpl's; docker's own functions
-//! (`json`, `join`, `split`, `lower`, `upper`, `title`, `pad`, `truncate`) are added here.
+//! backslash mean tab and line feed. The language is that of Go's `text/template` but for
+//! definitions of templates: pipelines, variables, `if`, `with`, `range`, trimming, and its
+//! functions with docker's (`json`, `join`, `split`, `lower`, `upper`, `title`, `pad`, `truncate`).
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+mod functions;
+mod lex;
+mod parse;
+mod run;
+mod text;
 
-use gtmpl::{Context, FuncError, Template, Value};
 use serde_json::Value as Json;
 
 use super::table::{DOCKER, Table};
@@ -34,9 +37,10 @@ pub enum TemplateError {
 }
 
 /// A parsed template.
+#[derive(Debug)]
 pub struct Format {
     text: String,
-    template: Template,
+    nodes: Vec<parse::Node>,
 }
 
 impl Format {
@@ -46,15 +50,10 @@ impl Format {
     /// The grammar.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let text = text.replace("\\t", "\t").replace("\\n", "\n");
-        // The one method with an argument that docker's values have; gtmpl has none, a function does.
-        let text = text.replace(".Label \"", "label ._labels \"");
-        let mut template = Template::default();
-        template.add_funcs(FUNCTIONS);
-        template.parse(text.as_str()).map_err(|error| TemplateError::Parse {
-            text: text.clone(),
-            reason: error.to_string(),
-        })?;
-        Ok(Self { text, template })
+        match parse::parse(&text) {
+            Ok(nodes) => Ok(Self { text, nodes }),
+            Err(reason) => Err(TemplateError::Parse { text, reason }),
+        }
     }
 
     /// Applies it to one value.
@@ -62,14 +61,8 @@ impl Format {
     /// # Errors
     /// A field that the value lacks, a function that fails.
     pub fn render(&self, value: &Json) -> Result<String, TemplateError> {
-        let context = Context::from(to_value(value, true));
-        let before = RENDERED.replace(without_methods(value));
-        let rendered = self.template.render(&context);
-        RENDERED.set(before);
-        rendered.map_err(|error| TemplateError::Execute {
-            text: self.text.clone(),
-            reason: error.to_string(),
-        })
+        run::render(&self.nodes, value)
+            .map_err(|reason| TemplateError::Execute { text: self.text.clone(), reason })
     }
 }
 
@@ -117,202 +110,6 @@ fn as_table(
     Ok(table.render())
 }
 
-type Function = fn(&[Value]) -> Result<Value, FuncError>;
-
-const FUNCTIONS: &[(&str, Function)] = &[
-    ("json", json),
-    ("join", join),
-    ("split", split),
-    ("lower", |args| Ok(text("lower", args)?.to_lowercase().into())),
-    ("upper", |args| Ok(text("upper", args)?.to_uppercase().into())),
-    ("title", |args| Ok(title(text("title", args)?).into())),
-    ("label", label),
-    ("pad", pad),
-    ("truncate", truncate),
-];
-
-fn text<'a>(function: &str, args: &'a [Value]) -> Result<&'a str, FuncError> {
-    match args {
-        [Value::String(text)] => Ok(text),
-        _ => Err(FuncError::Generic(format!("{function} takes one string"))),
-    }
-}
-
-thread_local! {
-    /// What is being rendered. gtmpl's maps have no order, and its functions no context, while docker's JSON
-    /// has the order of its structures: it is looked up here.
-    static RENDERED: RefCell<Json> = const { RefCell::new(Json::Null) };
-}
-
-fn json(args: &[Value]) -> Result<Value, FuncError> {
-    match args {
-        [value] => {
-            let value = from_value(value);
-            let text = RENDERED.with_borrow(|whole| match find(whole, &value) {
-                Some(ordered) => ordered.to_string(),
-                None => value.to_string(),
-            });
-            Ok(text.into())
-        }
-        _ => Err(FuncError::ExactlyXArgs("json".into(), 1)),
-    }
-}
-
-/// The part of `whole` that equals `part`, whatever the order of its keys.
-fn find<'j>(whole: &'j Json, part: &Json) -> Option<&'j Json> {
-    if whole == part {
-        return Some(whole);
-    }
-    match whole {
-        Json::Array(items) => items.iter().find_map(|item| find(item, part)),
-        Json::Object(fields) => fields.values().find_map(|field| find(field, part)),
-        _ => None,
-    }
-}
-
-/// Without the keys that serve methods, and with those of maps sorted.
-fn without_methods(value: &Json) -> Json {
-    match value {
-        Json::Array(items) => items.iter().map(without_methods).collect(),
-        Json::Object(fields) => {
-            let shown = fields.iter().filter(|(name, _)| !name.starts_with('_'));
-            let mut fields: serde_json::Map<String, Json> =
-                shown.map(|(k, v)| (k.clone(), without_methods(v))).collect();
-            if !is_struct(&fields) {
-                fields.sort_keys();
-            }
-            Json::Object(fields)
-        }
-        other => other.clone(),
-    }
-}
-
-/// `join LIST SEPARATOR`.
-fn join(args: &[Value]) -> Result<Value, FuncError> {
-    match args {
-        [Value::Array(items), Value::String(separator)] => {
-            let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-            Ok(items.join(separator).into())
-        }
-        [Value::Nil | Value::NoValue, Value::String(_)] => Ok("".into()),
-        _ => Err(FuncError::Generic("join takes a list and a separator".into())),
-    }
-}
-
-/// `split TEXT SEPARATOR`.
-fn split(args: &[Value]) -> Result<Value, FuncError> {
-    match args {
-        [Value::String(text), Value::String(separator)] => {
-            Ok(Value::Array(text.split(separator.as_str()).map(Value::from).collect()))
-        }
-        _ => Err(FuncError::Generic("split takes a string and a separator".into())),
-    }
-}
-
-/// `.Label KEY`: empty where there is none.
-fn label(args: &[Value]) -> Result<Value, FuncError> {
-    match args {
-        [Value::Map(labels) | Value::Object(labels), Value::String(key)] => {
-            Ok(labels.get(key).cloned().unwrap_or_else(|| "".into()))
-        }
-        _ => Err(FuncError::Generic(".Label takes the name of a label".into())),
-    }
-}
-
-/// `pad TEXT BEFORE AFTER`: that many spaces around a text that is not empty.
-fn pad(args: &[Value]) -> Result<Value, FuncError> {
-    let error = || FuncError::Generic("pad takes a string and two numbers".into());
-    let [Value::String(text), before, after] = args else { return Err(error()) };
-    if text.is_empty() {
-        return Ok("".into());
-    }
-    let spaces = |value: &Value| count(value).map(|n| " ".repeat(n)).ok_or_else(error);
-    Ok(format!("{}{text}{}", spaces(before)?, spaces(after)?).into())
-}
-
-/// `truncate TEXT LENGTH`.
-fn truncate(args: &[Value]) -> Result<Value, FuncError> {
-    match args {
-        [Value::String(text), length] => {
-            let length = count(length)
-                .ok_or_else(|| FuncError::Generic("truncate takes a length".into()))?;
-            Ok(text.chars().take(length).collect::<String>().into())
-        }
-        _ => Err(FuncError::Generic("truncate takes a string and a length".into())),
-    }
-}
-
-fn count(value: &Value) -> Option<usize> {
-    match value {
-        Value::Number(number) => number.as_u64().and_then(|n| usize::try_from(n).ok()),
-        _ => None,
-    }
-}
-
-/// Each word's first letter in upper case, as Go's deprecated `strings.Title`.
-fn title(text: &str) -> String {
-    let mut start = true;
-    text.chars()
-        .flat_map(|c| {
-            let upper = start;
-            start = !c.is_alphanumeric() && c != '\'' && c != '_';
-            if upper { c.to_uppercase().collect::<Vec<_>>() } else { vec![c] }
-        })
-        .collect()
-}
-
-/// Structs have fields (a missing one is an error), maps such as labels have keys (a
-/// missing one is empty). The names tell: fields begin with a capital in every view.
-fn to_value(json: &Json, top: bool) -> Value {
-    match json {
-        Json::Null => Value::Nil,
-        Json::Bool(value) => (*value).into(),
-        Json::Number(number) => number
-            .as_i64()
-            .map(Value::from)
-            .or_else(|| number.as_u64().map(Value::from))
-            .or_else(|| number.as_f64().map(Value::from))
-            .unwrap_or(Value::Nil),
-        Json::String(text) => text.as_str().into(),
-        Json::Array(items) => Value::Array(items.iter().map(|i| to_value(i, false)).collect()),
-        Json::Object(fields) => {
-            let is_struct = top || is_struct(fields);
-            let fields: HashMap<String, Value> =
-                fields.iter().map(|(name, field)| (name.clone(), to_value(field, false))).collect();
-            if is_struct { Value::Object(fields) } else { Value::Map(fields) }
-        }
-    }
-}
-
-fn is_struct(fields: &serde_json::Map<String, Json>) -> bool {
-    let capital = |name: &String| name.starts_with(|c: char| c.is_ascii_uppercase());
-    !fields.is_empty() && fields.keys().all(capital)
-}
-
-/// Keys are sorted, as Go's encoder does for maps: gtmpl's have no order of their own.
-/// Those that begin with an underscore serve methods and are no fields.
-fn from_value(value: &Value) -> Json {
-    match value {
-        Value::NoValue | Value::Nil | Value::Function(_) => Json::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::String(text) => text.as_str().into(),
-        Value::Number(number) => number
-            .as_i64()
-            .map(Json::from)
-            .or_else(|| number.as_u64().map(Json::from))
-            .or_else(|| number.as_f64().map(Json::from))
-            .unwrap_or(Json::Null),
-        Value::Array(items) => items.iter().map(from_value).collect(),
-        Value::Object(fields) | Value::Map(fields) => {
-            let mut names: Vec<&String> =
-                fields.keys().filter(|name| !name.starts_with('_')).collect();
-            names.sort_unstable();
-            let fields = names.into_iter().map(|name| (name.clone(), from_value(&fields[name])));
-            Json::Object(fields.collect())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +154,106 @@ mod tests {
             rendered("{{range .L}}{{json .}}{{end}}", &json!({"L": [{"B": 1, "A": 2}]})),
             r#"{"B":1,"A":2}"#
         );
+    }
+
+    /// What docker 20.10 printed for these is in `tests/references/docker-20.10`; the rest is Go's page on text/template.
+    #[test]
+    fn values_are_printed_as_go_does() {
+        let value = json!({"Cmd": ["sh", "-c", "a b"], "Labels": {"z": "1", "a": "2"}, "None": null, "Half": 0.5,
+            "State": {"Running": true, "Pid": 7}});
+        assert_eq!(rendered("{{.Cmd}}", &value), "[sh -c a b]");
+        assert_eq!(rendered("{{.Labels}}", &value), "map[a:2 z:1]");
+        assert_eq!(rendered("{{.State}} {{.Half}}", &value), "{true 7} 0.5");
+        assert_eq!(rendered("{{.None}}", &value), "[]");
+        assert_eq!(rendered("{{.Labels.none}}", &value), "<no value>");
+        assert_eq!(rendered(r#"{{index .Labels "none"}}|{{index .None "a"}}"#, &value), "|");
+        assert_eq!(rendered("{{len .Cmd}} {{len .Labels}} {{len .None}}", &value), "3 2 0");
+        assert_eq!(rendered("{{(index .Cmd 2)}}", &value), "a b");
+        assert_eq!(
+            rendered(r#"{{printf "%-4s|%3d|%q|%.1f|%05d|%v" "a" 7 "q" .Half 42 .Cmd}}"#, &value),
+            "a   |  7|\"q\"|0.5|00042|[sh -c a b]"
+        );
+        assert_eq!(rendered(r#"{{print 1 2 "x" 3}}"#, &value), "1 2x3");
+    }
+
+    #[test]
+    fn ranges_go_over_lists_and_maps_in_order() {
+        let value = json!({"Ports": {"80/tcp": [{"HostPort": "8080"}], "53/udp": null}, "None": null, "L": [1, 2]});
+        let template = "{{range $port, $to := .Ports}}{{$port}}={{json $to}} {{end}}";
+        assert_eq!(rendered(template, &value), r#"53/udp=null 80/tcp=[{"HostPort":"8080"}] "#);
+        let template = "{{range .Ports}}{{range .}}{{.HostPort}}{{else}}none {{end}}{{end}}";
+        assert_eq!(rendered(template, &value), "none 8080");
+        assert_eq!(
+            rendered("{{range $i, $n := .L}}{{if $i}}, {{end}}{{$n}}{{end}}", &value),
+            "1, 2"
+        );
+        assert_eq!(rendered("{{range .None}}x{{else}}y{{end}}", &value), "y");
+        let template = r#"{{(index (index .Ports "80/tcp") 0).HostPort}}"#;
+        assert_eq!(rendered(template, &value), "8080");
+    }
+
+    #[test]
+    fn conditions_variables_and_trimming_are_gos() {
+        let value = json!({"Name": "redis", "State": {"Running": true}, "N": 3});
+        assert_eq!(rendered("{{if eq .N 1}}a{{else if gt .N 2}}b{{else}}c{{end}}", &value), "b");
+        assert_eq!(rendered("{{with .State}}{{.Running}} {{$.Name}}{{end}}", &value), "true redis");
+        assert_eq!(rendered("{{$x := .N}}{{if true}}{{$x = 4}}{{end}}{{$x}}", &value), "4");
+        assert_eq!(rendered("a {{- /* nothing */ -}} b {{- .N -}} c", &value), "ab3c");
+        assert_eq!(rendered(r#"{{.Name | printf "%s-%s" "x" | upper}}"#, &value), "X-REDIS");
+        assert_eq!(rendered("{{`raw`}}{{\"q\\\"\"}}", &value), "rawq\"");
+        assert_eq!(
+            rendered(r#"{{eq .Name "a" "redis"}} {{ne .N 3}} {{not .N}}"#, &value),
+            "true false false"
+        );
+        // One that has no health check has nothing there, and what follows is not looked at.
+        let template = r#"{{if and .State.Health (eq .State.Health.Status "healthy")}}x{{end}}{{or "" .Name}}"#;
+        assert_eq!(rendered(template, &value), "redis");
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused() {
+        let wrong = [
+            "{{",
+            "{{.Name",
+            "{{end}}",
+            "{{if .A}}",
+            "{{range .A}}{{else if .B}}{{end}}",
+            "{{nosuch .A}}",
+            "{{.A | }}",
+            "{{(.A}}",
+            "{{\"a}}",
+            "{{if}}{{end}}",
+            "{{/* a",
+            "{{.A }",
+            "{{template \"x\"}}",
+            "{{$a, $b, $c := .A}}",
+        ];
+        for text in wrong {
+            assert!(Format::parse(text).is_err(), "{text}");
+        }
+        let value = json!({"Name": "redis", "N": 3, "None": null});
+        for text in [
+            "{{.Name 1}}",
+            "{{.Name.X}}",
+            "{{.None.X}}",
+            "{{$x}}",
+            "{{range .N}}{{end}}",
+            "{{lt .N .Name}}",
+            "{{index .Name}}{{index .N 1}}",
+            "{{len .N}}",
+            r#"{{printf "%d" .Name}}"#,
+            "{{json}}",
+            "{{eq .N}}",
+        ] {
+            assert!(Format::parse(text).unwrap().render(&value).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_asked_for_by_its_name() {
+        let value = json!({"Labels": "a=b", "_labels": {"a": "b"}});
+        assert_eq!(rendered(r#"{{.Label "a"}}|{{.Label "c"}}"#, &value), "b|");
+        assert!(Format::parse("{{._labels}}").unwrap().render(&value).is_err());
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 import sys
 
-from . import bulk, catalog
+from . import bulk, catalog, shop
 from .debian import Debian
 from .layout import Layout
 
 SETS = {
     "quickstart": lambda layout, debian: [build(layout, debian) for build in catalog.QUICK_START],
-    "tests": lambda layout, debian: [build(layout, debian) for build in catalog.IMAGES],
+    "tests": lambda layout, debian: [build(layout, debian) for build in [*catalog.IMAGES, shop.application]],
     "bench": lambda layout, debian: [catalog.busybox(layout, debian), bulk.redis_like(layout)],
     "bench-big": lambda layout, debian: bulk.big(layout),
 }

@@ -1,6 +1,7 @@
 """The images, one function each; IMAGES is the table of what the tests pull."""
 
 from .corners import corner_layers
+from .layout import CREATED
 from .tarball import Layer
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
@@ -148,5 +149,34 @@ def many_layers(layout, debian):
     layout.name("test/layers:127", layout.manifest(layers, {"Env": [PATH], "Cmd": ["cat", "/layers/last"]}))
 
 
+def claims(layout, debian):
+    """A config with all that an image may say about how it is run, and a history that tells it."""
+    content = Layer().folder("var/lib").folder("var/lib/claims", 0o750, owner=(65534, 65534))
+    content.file("var/lib/claims/seed", "from the image\n", 0o640, owner=(65534, 65534))
+    content.folder("var/lib/claims/below").symlink("var/lib/claims/link", "seed")
+    layers = [layout.layer(base(debian, by_symlink)), layout.layer(content)]
+    history = [
+        {"created": CREATED, "created_by": "/bin/sh -c #(nop) ADD file:busybox in / "},
+        {"created": CREATED, "created_by": "/bin/sh -c #(nop)  MAINTAINER ada", "author": "ada", "empty_layer": True},
+        {"created": CREATED, "created_by": "COPY claims /var/lib/claims # buildkit", "comment": "buildkit.dockerfile.v0"},
+        {"created": CREATED, "created_by": "/bin/sh -c #(nop)  CMD [\"serve\"]", "empty_layer": True},
+    ]
+    layout.name("test/claims:latest", layout.manifest(layers, {
+        "User": "nobody:nogroup",
+        "Env": [PATH, "GREETING=hello world", "EMPTY="],
+        "Entrypoint": ["/bin/sh", "-c", "trap 'exit 3' USR1; echo \"$GREETING: $*\"; while :; do sleep 0.1; done", "claims"],
+        "Cmd": ["serve"],
+        "WorkingDir": "/var/lib/claims",
+        "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
+        "Volumes": {"/var/lib/claims": {}},
+        "Labels": {"test.claims": "yes", "org.opencontainers.image.title": "claims"},
+        "StopSignal": "SIGUSR1",
+        "Healthcheck": {
+            "Test": ["CMD-SHELL", "test -e /var/lib/claims/seed"],
+            "Interval": 200_000_000, "Timeout": 5_000_000_000, "StartPeriod": 1_000_000_000, "Retries": 2,
+        },
+    }, history=history))
+
+
 QUICK_START = [redis, busybox, alpine]
-IMAGES = [busybox, alpine, redis, corners, platforms, many_layers]
+IMAGES = [busybox, alpine, redis, corners, platforms, many_layers, claims]

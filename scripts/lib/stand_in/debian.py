@@ -15,6 +15,10 @@ class Debian:
     def read(self, path):
         return self._resolve(path).read_bytes()
 
+    def files(self, folder):
+        """Paths of all regular files below a folder of the packages."""
+        return [str(path.relative_to(self.root)) for path in sorted((self.root / folder).rglob("*")) if path.is_file()]
+
     def version(self, package):
         for line in (self.root / "versions").read_text().splitlines():
             name, version = line.split()
