@@ -3,6 +3,7 @@
 //! - [`launch`]: the file a monitor is started with;
 //! - [`filter`]: the system call filter, ready for the kernel;
 //! - [`status`]: the file it keeps, which commands read without asking it;
+//! - [`policy`]: whether a container that has ended is started again;
 //! - [`message`]: requests, replies and events on its socket;
 //! - [`journal`]: the record of what happens to containers;
 //! - [`resolver`]: what a container's name server answers;
@@ -18,6 +19,7 @@ pub mod frame;
 pub mod journal;
 pub mod launch;
 pub mod message;
+pub mod policy;
 pub mod resolver;
 pub mod status;
 pub mod time;

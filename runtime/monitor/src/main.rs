@@ -2,6 +2,7 @@
 //!
 //! - [`start`]: from a program that a client executed to a process of its own;
 //! - [`guard`]: what makes the container die with its monitor;
+//! - [`keeper`]: what has the rest done when the monitor is gone;
 //! - [`launcher`]: the forked children that call libcontainer;
 //! - [`monitor`]: the event loop: clients, sessions, the container's end;
 //! - [`stdio`], [`log`]: where output goes;
@@ -12,6 +13,7 @@
 
 mod cleanup;
 mod guard;
+mod keeper;
 mod launcher;
 mod log;
 mod monitor;

@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused; `action` is a verb phrase, `object` a device, address, table or path.
-    #[error("cannot {action} {object}: {source}")]
+    #[error("cannot {action} {object}")]
     Kernel {
         /// As in `make the bridge`.
         action: &'static str,

@@ -11,6 +11,7 @@ mod image;
 mod image_config;
 mod import;
 mod links;
+mod networks;
 mod passwd;
 mod probe;
 mod program;

@@ -12,6 +12,7 @@ mod filter;
 mod image_source;
 pub mod inspect;
 mod kill;
+mod lifecycle;
 mod list;
 mod logging;
 mod logs;

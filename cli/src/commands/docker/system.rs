@@ -2,11 +2,17 @@
 
 mod completion;
 mod df;
+mod disable;
+mod enable;
 mod events;
 mod follow;
 mod info;
 mod inspect;
+mod outcomes;
 mod prune;
+mod start_all;
+mod stop_all;
+mod unit;
 mod version;
 
 use crate::commands::Entry;
@@ -27,4 +33,13 @@ const PRUNE: Entry = Entry::verb::<prune::Args>("prune");
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[DF, EVENTS, INFO, PRUNE];
+pub const TABLE: &[Entry] = &[
+    DF,
+    Entry::verb::<disable::Args>("disable"),
+    Entry::verb::<enable::Args>("enable"),
+    EVENTS,
+    INFO,
+    PRUNE,
+    Entry::verb::<start_all::Args>("start-all"),
+    Entry::verb::<stop_all::Args>("stop-all"),
+];

@@ -6,7 +6,7 @@ use isopod_image::Platform;
 use isopod_spec::image_claims;
 
 use super::record::{ImageUse, Record, VERSION, VolumeUse};
-use super::settings::{LogConfig, Mount, Network, Profile, Settings};
+use super::settings::{LogConfig, Mount, Network, Profile, Restart, Settings};
 use super::{Container, Containers};
 use crate::image::{self, Image, NoProgress};
 use crate::layout::private_folder;
@@ -61,6 +61,13 @@ impl<'a> Containers<'a> {
         };
         if let Some(name) = &options.name {
             id::check("container name", name)?;
+        }
+        if options.auto_remove && options.settings.restart != Restart::No {
+            return Err(Error::Invalid(
+                "a container can't both be removed when it has ended and be started again: \
+                 leave out the removal or the restart policy"
+                    .to_owned(),
+            ));
         }
         // Held until the rows refer to what is used; let go only while layers are being unpacked.
         let mut collection = self.runtime.hold_collection()?;
@@ -122,7 +129,8 @@ impl Containers<'_> {
     fn check_network(&self, record: &mut Record) -> Result<()> {
         match &mut record.settings.network {
             Network::Networks(attachments) => {
-                super::network::settle(self.runtime.networks(), attachments)
+                let has_ports = !record.settings.publish.is_empty();
+                crate::network::settle(self.runtime.networks(), attachments, has_ports)
             }
             Network::Container(other) => {
                 *other = self.find(other)?.id().to_owned();

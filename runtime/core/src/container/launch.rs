@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use isopod_image::Digest;
-use isopod_monitor_protocol::launch::{Launch, Log, Part, Rootfs};
+use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Part, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
@@ -58,7 +58,13 @@ impl Runtime {
 
 impl Container<'_> {
     /// Writes `launch.json` and makes the state folder.
-    pub(super) fn write_launch(&self, rootfs: Rootfs, places: &Places<'_>) -> Result<()> {
+    pub(super) fn write_launch(
+        &self,
+        rootfs: Rootfs,
+        places: &Places<'_>,
+        health: Option<Health>,
+        again: Option<Again>,
+    ) -> Result<()> {
         let settings = &self.record.settings;
         let data_folder = self.data();
         let log = match (&self.record.log, self.log_path()) {
@@ -67,13 +73,8 @@ impl Container<'_> {
             }
             _ => Log::None,
         };
-        let program = &self.runtime.config().program;
-        let has_more = self.record.auto_remove || matches!(places, Places::Own(_));
-        let after_exit = match has_more && !program.is_empty() {
-            true => {
-                let more = ["internal", "after-exit", self.namespace(), self.id()];
-                program.iter().cloned().chain(more.map(str::to_owned)).collect()
-            }
+        let after_exit = match self.leaves_something() {
+            true => self.after_exit_command(),
             false => Vec::new(),
         };
         let (forwards, resolver) = places.describe(self);
@@ -89,9 +90,10 @@ impl Container<'_> {
             stdin_once: settings.stdin_once,
             terminal: settings.terminal,
             monitor_cgroup: self.monitor_cgroup(),
+            again,
             after_exit,
             restart: settings.restart,
-            health: None,
+            health,
             forwards,
             resolver,
             journal: Some(self.journal()),
@@ -107,7 +109,9 @@ impl Container<'_> {
         let mount_point = self.state().join(state::ROOTFS);
         private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))?;
         match places {
-            Places::Own(reserved) => reserved.write_resolver(&self.resolver_path(), &settings.dns),
+            Places::Own { reserved, .. } => {
+                reserved.write_resolver(&self.resolver_path(), &settings.dns)
+            }
             Places::None | Places::Shared { .. } => Ok(()),
         }
     }

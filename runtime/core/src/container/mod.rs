@@ -1,14 +1,17 @@
 //! Containers: a row in the database, a folder of data, and while it runs a monitor that owns its
 //! process. One verb a file.
 
+mod after_exit;
 mod archive;
 mod attach;
+mod boot;
 mod control;
 mod create;
 mod diff;
 mod exec;
 mod files;
 mod find;
+mod health;
 mod inspect;
 mod kill;
 mod launch;
@@ -31,13 +34,15 @@ mod top;
 mod update;
 
 pub use archive::{Copied, CopyOptions};
+pub use boot::Outcome;
 pub use create::{CreateOptions, ImageSource};
 pub use diff::{Change, ChangeKind};
 pub use exec::ExecOptions;
 pub(crate) use files::Connections;
 pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
-pub use isopod_monitor_protocol::status::Exit;
+pub use isopod_monitor_protocol::status::{Check, Condition, Exit, Health};
+pub use isopod_monitor_protocol::time::Timestamp;
 pub use logs::{LogLine, LogOptions, Stream};
 pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;

@@ -36,6 +36,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     if let Some(signal) = record.settings.stop_signal.as_deref() {
         signal::parse(signal).map_err(|error| Error::Invalid(error.to_string()))?;
     }
+    super::health::check(&record.settings.health)?;
     let host = host()?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
@@ -137,6 +138,11 @@ pub(super) fn exec_process(
         path: container.data(),
         detail: "a running container has no specification".to_owned(),
     })?;
+    process_like(&spec, &root, options)
+}
+
+/// Another process in the container of `spec`, whose root is `root`.
+pub(super) fn process_like(spec: &Spec, root: &Root, options: &ExecOptions) -> Result<Process> {
     let request = ExecRequest {
         args: options.args.clone(),
         env: options.env.clone(),
@@ -148,7 +154,7 @@ pub(super) fn exec_process(
         cap_add: Vec::new(),
         held: host()?.capabilities,
     };
-    Ok(isopod_spec::exec_process(&spec, &root, &request)?)
+    Ok(isopod_spec::exec_process(spec, root, &request)?)
 }
 
 /// Where an image asks for volumes.

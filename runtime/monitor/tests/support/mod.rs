@@ -90,6 +90,7 @@ impl Container {
             terminal: false,
             monitor_cgroup: top.join(format!("m{number}")),
             after_exit: Vec::new(),
+            again: None,
             restart: Restart::No,
             health: None,
             forwards: Vec::new(),

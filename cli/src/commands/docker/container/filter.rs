@@ -1,7 +1,7 @@
 //! `--filter` of `ps`.
 
 use chrono::{DateTime, Utc};
-use isopod_runtime::container::{Container, Containers, Port};
+use isopod_runtime::container::{Condition, Container, Containers, Port};
 
 use super::ports;
 use crate::context::Context;
@@ -37,10 +37,14 @@ pub enum Filter {
     Publish(Vec<Port>),
     /// It listens on one of these.
     Expose(Vec<Port>),
+    /// docker's word for its health.
+    Health(String),
 }
 
 const STATUSES: [&str; 7] =
     ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+
+const HEALTHS: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
 
 impl Filter {
     /// Parses `key=value`.
@@ -72,7 +76,9 @@ impl Filter {
             "network" => Self::Network(owned),
             "publish" => Self::Publish(ports::expose(value).map_err(|_| error("it is no port"))?),
             "expose" => Self::Expose(ports::expose(value).map_err(|_| error("it is no port"))?),
-            "health" | "is-task" | "isolation" => {
+            "health" if HEALTHS.contains(&value) => Self::Health(owned),
+            "health" => return Err(error("health is starting, healthy, unhealthy or none")),
+            "is-task" | "isolation" => {
                 return Err(error("this filter is not supported yet"));
             }
             _ => return Err(error("there is no such filter")),
@@ -159,6 +165,7 @@ impl Filter {
                     .map(|one| Port { port: one.target.port(), protocol: one.protocol });
                 row.exposed.iter().copied().chain(published).any(|port| ports.contains(&port))
             }
+            Self::Health(word) => row.health.map_or("none", Condition::as_str) == word,
         }
     }
 }
@@ -172,7 +179,7 @@ mod tests {
         assert_eq!(Filter::parse("status=exited").unwrap(), Filter::Status("exited".into()));
         assert_eq!(Filter::parse("exited=137").unwrap(), Filter::Exited(137));
         assert_eq!(Filter::parse("name=/redis").unwrap(), Filter::Name("redis".into()));
-        for wrong in ["status=asleep", "exited=x", "colour=red", "name", "health=healthy"] {
+        for wrong in ["status=asleep", "exited=x", "colour=red", "name", "health=fine"] {
             assert!(Filter::parse(wrong).unwrap_err().to_string().contains(wrong), "{wrong}");
         }
     }

@@ -66,6 +66,24 @@ pub struct Options {
     /// Add a group, by name or number
     #[arg(long, value_name = "GROUP")]
     pub group_add: Vec<String>,
+    /// Shell command that tells whether the container works
+    #[arg(long, value_name = "COMMAND")]
+    pub health_cmd: Option<String>,
+    /// Time between two checks, as in 1m30s (30s)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub health_interval: Option<String>,
+    /// Failures in a row that make it unhealthy (3)
+    #[arg(long, value_name = "NUMBER")]
+    pub health_retries: Option<u32>,
+    /// Time between two checks in the start period (5s)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub health_start_interval: Option<String>,
+    /// Time after a start in which failures don't count (0s)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub health_start_period: Option<String>,
+    /// Time that a check may take (30s)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub health_timeout: Option<String>,
     /// The container's host name
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
@@ -107,6 +125,9 @@ pub struct Options {
     pub name: Option<String>,
     #[command(flatten)]
     pub networking: super::networking::Networking,
+    /// Don't check its health, whatever the image says
+    #[arg(long)]
+    pub no_healthcheck: bool,
     /// Let processes wait for memory instead of killing one (cgroup v1)
     #[arg(long)]
     pub oom_kill_disable: bool,
@@ -134,6 +155,9 @@ pub struct Options {
     /// Mount the root file system read-only
     #[arg(long)]
     pub read_only: bool,
+    /// When to start it again: no, on-failure[:NUMBER], always or unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<String>,
     /// Remove the container and its unnamed volumes when it has ended
     #[arg(long)]
     pub rm: bool,

@@ -1,10 +1,12 @@
 //! From docker's options to what the library creates.
 
-use isopod_runtime::container::{Namespace, Namespaces, Profile, Resources, Settings, Streams};
+use isopod_runtime::container::{
+    Namespace, Namespaces, Profile, Resources, Restart, Settings, Streams,
+};
 use isopod_spec::quantity;
 
 use super::options::Options;
-use super::{mounts, networking, security};
+use super::{lifecycle, mounts, networking, security};
 use crate::commands::environment;
 use crate::error::Error;
 
@@ -38,6 +40,8 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         ulimits: options.ulimit.clone(),
         sysctls: options.sysctl.clone(),
         namespaces: namespaces(options)?,
+        restart: lifecycle::restart(options.restart.as_deref())?,
+        health: lifecycle::health(options)?,
         oom_score_adj: options.oom_score_adj,
         annotations: environment::pairs("--annotation", &options.annotation)?,
         stop_signal: options.stop_signal.clone(),
@@ -45,6 +49,9 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         cgroup_parent: options.cgroup_parent.clone(),
         ..Settings::default()
     };
+    if options.rm && settings.restart != Restart::No {
+        return Err(Error::Argument("--restart and --rm exclude each other".to_owned()));
+    }
     for text in &options.volume {
         settings.mounts.push(mounts::volume(text)?);
     }
