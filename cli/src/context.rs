@@ -176,7 +176,10 @@ impl Context {
     }
 
     /// What a monitor starts to have something cleaned up: this very file, for this instance.
-    fn program(&self) -> Result<Vec<String>, Error> {
+    ///
+    /// # Errors
+    /// This file has no name any more; a relative folder without a working directory.
+    pub fn program(&self) -> Result<Vec<String>, Error> {
         let file = std::env::current_exe().map_err(|source| Error::File {
             action: "find",
             path: "/proc/self/exe".to_owned(),

@@ -55,9 +55,9 @@ fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
         (&["ctr", "images", "mount", "x"], 1, "ctr: `ctr images mount` is not supported: "),
         (&["ctr", "--address", "/x", "c", "ls"], 1, "ctr: `ctr --address` is not supported: "),
         (
-            &["run", "x"],
+            &["run", "--network", "none", "-p", "80", "x"],
             125,
-            "isopod: the default bridge network is not part of this release: say --network none or --network host\n",
+            "isopod: --publish and --network none exclude each other\n",
         ),
         (
             &["run", "--network", "none", "-m", "lots", "x"],

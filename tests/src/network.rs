@@ -2,7 +2,8 @@
 //! Debian's `ip` and `nft`, and goes with it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command};
 use std::thread;
 
@@ -21,6 +22,18 @@ impl NetworkNamespace {
     /// can't be reached, and that shows at once.
     #[expect(clippy::new_without_default, reason = "it makes something in the kernel")]
     pub fn new() -> Self {
+        let namespace = Self::bare();
+        let pair = ["link", "add", "uplink", "type", "veth", "peer", "name", "world"];
+        namespace.run("ip", pair).succeeds();
+        namespace.run("ip", ["address", "add", "198.51.100.2/24", "dev", "uplink"]).succeeds();
+        for end in ["uplink", "world"] {
+            namespace.run("ip", ["link", "set", end, "up"]).succeeds();
+        }
+        namespace
+    }
+
+    /// A new one with nothing but `lo`, up.
+    pub fn bare() -> Self {
         // A thread of its own is the only part of this process that changes its namespace.
         let descriptor = thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("tests run as root");
@@ -30,19 +43,30 @@ impl NetworkNamespace {
         let namespace = Self { descriptor };
         namespace.run("ip", ["link", "set", "lo", "up"]).succeeds();
         namespace
-            .run("ip", ["link", "add", "uplink", "type", "veth", "peer", "name", "world"])
-            .succeeds();
-        namespace.run("ip", ["address", "add", "198.51.100.2/24", "dev", "uplink"]).succeeds();
-        for end in ["uplink", "world"] {
-            namespace.run("ip", ["link", "set", end, "up"]).succeeds();
-        }
-        namespace
+    }
+
+    /// Moves a device to another namespace.
+    pub fn give(&self, device: &str, other: &Self) {
+        let number = other.descriptor.as_raw_fd();
+        let path = format!("/proc/{}/fd/{number}", std::process::id());
+        self.run("ip", ["link", "set", device, "netns", &path]).succeeds();
     }
 
     /// Runs a program in it.
     #[track_caller]
     pub fn run<const N: usize>(&self, program: &str, args: [&str; N]) -> Outcome {
         Invocation::new(program, args).within(self).run()
+    }
+
+    /// A socket that listens in it.
+    pub fn listener(&self, address: &str) -> TcpListener {
+        thread::scope(|scope| {
+            let listening = scope.spawn(|| {
+                setns(self.descriptor.as_fd(), CloneFlags::CLONE_NEWNET).expect("it can be joined");
+                TcpListener::bind(address).expect("the address is free")
+            });
+            listening.join().expect("the thread does not panic")
+        })
     }
 
     /// Devices in it but for its own two.

@@ -4,6 +4,7 @@
 //! backslash mean tab and line feed. The language is gtmpl's; docker's own functions
 //! (`json`, `join`, `split`, `lower`, `upper`, `title`, `pad`, `truncate`) are added here.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use gtmpl::{Context, FuncError, Template, Value};
@@ -61,8 +62,13 @@ impl Format {
     /// # Errors
     /// A field that the value lacks, a function that fails.
     pub fn render(&self, value: &Json) -> Result<String, TemplateError> {
-        self.template.render(&Context::from(to_value(value, true))).map_err(|error| {
-            TemplateError::Execute { text: self.text.clone(), reason: error.to_string() }
+        let context = Context::from(to_value(value, true));
+        let before = RENDERED.replace(without_methods(value));
+        let rendered = self.template.render(&context);
+        RENDERED.set(before);
+        rendered.map_err(|error| TemplateError::Execute {
+            text: self.text.clone(),
+            reason: error.to_string(),
         })
     }
 }
@@ -132,10 +138,52 @@ fn text<'a>(function: &str, args: &'a [Value]) -> Result<&'a str, FuncError> {
     }
 }
 
+thread_local! {
+    /// What is being rendered. gtmpl's maps have no order, and its functions no context, while docker's JSON
+    /// has the order of its structures: it is looked up here.
+    static RENDERED: RefCell<Json> = const { RefCell::new(Json::Null) };
+}
+
 fn json(args: &[Value]) -> Result<Value, FuncError> {
     match args {
-        [value] => Ok(from_value(value).to_string().into()),
+        [value] => {
+            let value = from_value(value);
+            let text = RENDERED.with_borrow(|whole| match find(whole, &value) {
+                Some(ordered) => ordered.to_string(),
+                None => value.to_string(),
+            });
+            Ok(text.into())
+        }
         _ => Err(FuncError::ExactlyXArgs("json".into(), 1)),
+    }
+}
+
+/// The part of `whole` that equals `part`, whatever the order of its keys.
+fn find<'j>(whole: &'j Json, part: &Json) -> Option<&'j Json> {
+    if whole == part {
+        return Some(whole);
+    }
+    match whole {
+        Json::Array(items) => items.iter().find_map(|item| find(item, part)),
+        Json::Object(fields) => fields.values().find_map(|field| find(field, part)),
+        _ => None,
+    }
+}
+
+/// Without the keys that serve methods, and with those of maps sorted.
+fn without_methods(value: &Json) -> Json {
+    match value {
+        Json::Array(items) => items.iter().map(without_methods).collect(),
+        Json::Object(fields) => {
+            let shown = fields.iter().filter(|(name, _)| !name.starts_with('_'));
+            let mut fields: serde_json::Map<String, Json> =
+                shown.map(|(k, v)| (k.clone(), without_methods(v))).collect();
+            if !is_struct(&fields) {
+                fields.sort_keys();
+            }
+            Json::Object(fields)
+        }
+        other => other.clone(),
     }
 }
 
@@ -228,8 +276,7 @@ fn to_value(json: &Json, top: bool) -> Value {
         Json::String(text) => text.as_str().into(),
         Json::Array(items) => Value::Array(items.iter().map(|i| to_value(i, false)).collect()),
         Json::Object(fields) => {
-            let capital = |name: &String| name.starts_with(|c: char| c.is_ascii_uppercase());
-            let is_struct = top || (!fields.is_empty() && fields.keys().all(capital));
+            let is_struct = top || is_struct(fields);
             let fields: HashMap<String, Value> =
                 fields.iter().map(|(name, field)| (name.clone(), to_value(field, false))).collect();
             if is_struct { Value::Object(fields) } else { Value::Map(fields) }
@@ -237,7 +284,12 @@ fn to_value(json: &Json, top: bool) -> Value {
     }
 }
 
-/// Keys are sorted, as Go's encoder does for maps: gtmpl's maps have no order of their own.
+fn is_struct(fields: &serde_json::Map<String, Json>) -> bool {
+    let capital = |name: &String| name.starts_with(|c: char| c.is_ascii_uppercase());
+    !fields.is_empty() && fields.keys().all(capital)
+}
+
+/// Keys are sorted, as Go's encoder does for maps: gtmpl's have no order of their own.
 /// Those that begin with an underscore serve methods and are no fields.
 fn from_value(value: &Value) -> Json {
     match value {
@@ -289,6 +341,22 @@ mod tests {
         assert_eq!(rendered("{{range .Args}}<{{.}}>{{end}}", &value), "<a><b>");
         assert_eq!(rendered(r#"{{index .Labels "z"}}"#, &value), "1");
         assert_eq!(rendered("{{.Labels.a}}", &value), "2");
+    }
+
+    /// Go writes structures in the order of their fields and maps by their keys, which views keep sorted.
+    #[test]
+    fn json_has_the_order_of_the_view() {
+        let value =
+            json!({"Name": "redis", "Id": 1, "State": {"Running": true, "Pid": 7}, "_m": 0});
+        assert_eq!(
+            rendered("{{json .}}", &value),
+            r#"{"Name":"redis","Id":1,"State":{"Running":true,"Pid":7}}"#
+        );
+        assert_eq!(rendered("{{json .State}}", &value), r#"{"Running":true,"Pid":7}"#);
+        assert_eq!(
+            rendered("{{range .L}}{{json .}}{{end}}", &json!({"L": [{"B": 1, "A": 2}]})),
+            r#"{"B":1,"A":2}"#
+        );
     }
 
     #[test]

@@ -14,5 +14,7 @@ pub mod network_inspect;
 pub mod network_settings;
 pub mod networks;
 pub mod ports;
+pub mod processes;
 pub mod state;
+pub mod stats;
 pub mod volumes;

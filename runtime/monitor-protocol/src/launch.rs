@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::status::Exit;
+use crate::time::Timestamp;
+
 /// What to start and what to do with its output and its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
@@ -48,9 +51,39 @@ pub struct Launch {
     /// Where its events are recorded.
     #[serde(default)]
     pub journal: Option<Journal>,
-    /// Run after the container has ended for good and its status is written: program and
-    /// arguments, started with no environment. Empty: nothing. Used for `--rm` of a detached container.
+    /// What the specification mounts from `<state>/parts/<index>`.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+    /// What a start that a restart policy asked for goes on from; `None` for everybody else's.
+    #[serde(default)]
+    pub again: Option<Again>,
+    /// Run after the container has ended for good and its status is written, or after the monitor was
+    /// killed: program and arguments, started with no environment. Empty: nothing. Used for whatever needs
+    /// the database: `--rm` of a detached container, networks, restart policies.
     pub after_exit: Vec<String>,
+}
+
+/// A start by a restart policy after the last monitor was killed: the new one waits as the old one would have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// How often the policy has started it, this time included.
+    pub restarts: u32,
+    /// Milliseconds to wait before this start.
+    pub pause: u64,
+    /// When it was last started.
+    pub started_at: Option<Timestamp>,
+    /// How it last ended.
+    pub exit: Option<Exit>,
+}
+
+/// A file or folder inside a folder that containers write to. Where it lies is looked up by the launcher,
+/// inside the folder whatever symlinks say, and mounted by descriptor: nobody can move it in between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Absolute.
+    pub folder: PathBuf,
+    /// Inside it.
+    pub path: PathBuf,
 }
 
 /// docker's restart policies.

@@ -3,6 +3,7 @@
 //! - [`launch`]: the file a monitor is started with;
 //! - [`filter`]: the system call filter, ready for the kernel;
 //! - [`status`]: the file it keeps, which commands read without asking it;
+//! - [`policy`]: whether a container that has ended is started again;
 //! - [`message`]: requests, replies and events on its socket;
 //! - [`journal`]: the record of what happens to containers;
 //! - [`resolver`]: what a container's name server answers;
@@ -18,6 +19,7 @@ pub mod frame;
 pub mod journal;
 pub mod launch;
 pub mod message;
+pub mod policy;
 pub mod resolver;
 pub mod status;
 pub mod time;
@@ -45,6 +47,9 @@ pub mod state {
     pub const LOCK: &str = "monitor.lock";
     /// The folder over which the launcher mounts the root file system, in its own mount namespace.
     pub const ROOTFS: &str = "rootfs";
+    /// The folder in which the launcher shows [`crate::launch::Part`]s, numbered from 0, in its own mount
+    /// namespace.
+    pub const PARTS: &str = "parts";
     /// The folder with the document that libcontainer reads in the place of `config.json`.
     pub const BUNDLE: &str = "bundle";
     /// libcontainer's own state.

@@ -96,10 +96,19 @@ pub enum Request {
         #[serde(default)]
         stop: bool,
     },
+    /// Send a signal to the container's own process, and start nothing any more when that ends. Unlike a
+    /// `Kill` with `stop` this isn't remembered: the next boot asks the policy.
+    ShutDown {
+        /// The signal's number.
+        signal: i32,
+    },
     /// Apply another restart policy from now on.
     SetRestart {
         /// The policy.
         restart: Restart,
+        /// Takes the place of `launch.json`'s, for a policy has to be applied after the monitor's death too.
+        #[serde(default)]
+        after_exit: Vec<String>,
     },
     /// The container's network namespace, as a descriptor with the reply `Ok`.
     NetworkNamespace,

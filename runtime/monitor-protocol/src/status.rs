@@ -28,6 +28,12 @@ pub struct Status {
     /// Whether somebody stopped it by hand since it was last started: then no policy starts it again.
     #[serde(default)]
     pub is_stopped_by_hand: bool,
+    /// Milliseconds that the policy last waited before it started it again; 0 before the first time.
+    #[serde(default)]
+    pub pause: u64,
+    /// Whether its monitor was killed and nobody has applied the restart policy to that yet.
+    #[serde(default)]
+    pub awaits_policy: bool,
     /// What its health checks found; `None` without checks.
     #[serde(default)]
     pub health: Option<Health>,
@@ -54,6 +60,18 @@ pub enum Condition {
     Healthy,
     /// As many checks in a row as count have failed.
     Unhealthy,
+}
+
+impl Condition {
+    /// docker's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
 }
 
 /// One health check.

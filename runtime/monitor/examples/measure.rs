@@ -1,16 +1,18 @@
-//! Times a monitor: `measure MONITOR ROOT ROUNDS [BUNDLE-SPEC]` runs `true` in ROOT again and again, and
-//! prints medians; then starts 50 containers and prints what their monitors hold.
+//! Times a monitor: `measure MONITOR ROOT ROUNDS BUNDLE-SPEC [network]` runs `true` in ROOT again and again, and
+//! prints medians; then starts 50 containers and prints what their monitors hold. With `network` each has a
+//! name server and two published ports.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use isopod_monitor_protocol::VERSION;
 use isopod_monitor_protocol::client::{self, Connection};
-use isopod_monitor_protocol::launch::{Launch, Log, Restart, Rootfs};
-use isopod_monitor_protocol::message::{Reply, Request, Streams};
+use isopod_monitor_protocol::launch::{Forward, Launch, Log, Protocol, Resolver, Restart, Rootfs};
+use isopod_monitor_protocol::message::{Handed, Reply, Request, Streams};
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
 use isopod_sys::tree;
@@ -32,6 +34,7 @@ fn run(
     spec: &Value,
     number: usize,
     args: &[&str],
+    has_network: bool,
 ) -> Trial {
     let folder = base.join(format!("c{number}"));
     let (data, state) = (folder.join("data"), folder.join("state"));
@@ -57,12 +60,18 @@ fn run(
         terminal: false,
         monitor_cgroup: top.join(format!("m{number}")),
         after_exit: Vec::new(),
+        again: None,
         restart: Restart::No,
         health: None,
         forwards: Vec::new(),
         resolver: None,
         journal: None,
+        parts: Vec::new(),
     };
+    let mut launch = launch;
+    let sockets = if has_network { network(&mut launch) } else { Vec::new() };
+    let handed = sockets.iter().map(|(kind, _)| *kind).collect();
+    let descriptors: Vec<_> = sockets.iter().map(|(_, socket)| socket.as_fd()).collect();
     let mut spec = spec.clone();
     spec["root"]["path"] = state.join("rootfs").to_str().unwrap().into();
     spec["linux"]["cgroupsPath"] = cgroup.to_str().unwrap().into();
@@ -72,8 +81,8 @@ fn run(
     let begun = Instant::now();
     let mut spawned = client::spawn(binary.as_fd(), &data).unwrap();
     let attach = Some(Streams { stdin: false, stdout: true, stderr: true });
-    let reply =
-        spawned.connection.ask(Request::Run { attach, size: None, handed: Vec::new() }).unwrap();
+    let run = Request::Run { attach, size: None, handed };
+    let reply = spawned.connection.ask_with(run, &descriptors).unwrap();
     assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
     let started = begun.elapsed().as_secs_f64() * 1e3;
     Trial {
@@ -84,6 +93,23 @@ fn run(
         started,
         begun,
     }
+}
+
+/// A name server and two ports, as a container on a network has them.
+fn network(launch: &mut Launch) -> Vec<(Handed, OwnedFd)> {
+    let any = "127.0.0.1:0";
+    let mut sockets = vec![
+        (Handed::ResolverDatagram, UdpSocket::bind(any).unwrap().into()),
+        (Handed::ResolverStream, TcpListener::bind(any).unwrap().into()),
+    ];
+    launch.resolver = Some(Resolver { names: launch.data.join("resolver.json") });
+    for _ in 0..2 {
+        let socket = TcpListener::bind(any).unwrap();
+        let host = socket.local_addr().unwrap();
+        launch.forwards.push(Forward { protocol: Protocol::Tcp, host, target: host });
+        sockets.push((Handed::Forward, socket.into()));
+    }
+    sockets
 }
 
 fn finish(mut trial: Trial) -> (f64, f64, f64) {
@@ -106,7 +132,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, monitor, root, rounds, spec] = arguments.as_slice() else { panic!("see the source") };
+    let [_, monitor, root, rounds, spec, rest @ ..] = arguments.as_slice() else {
+        panic!("see the source")
+    };
+    let has_network = rest == ["network"];
     let base = tempfile::tempdir_in("/dev/shm").unwrap();
     let binary = tree::readonly_clone(Path::new(monitor)).unwrap();
     let spec: Value = serde_json::from_slice(&fs::read(spec).unwrap()).unwrap();
@@ -114,7 +143,7 @@ fn main() {
     let mut times = Vec::new();
     let rounds: usize = rounds.parse().unwrap();
     for round in 0..rounds {
-        times.push(finish(run(&binary, base.path(), root, &spec, round, &["true"])));
+        times.push(finish(run(&binary, base.path(), root, &spec, round, &["true"], has_network)));
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     let column = |pick: fn(&(f64, f64, f64)) -> f64| median(times.iter().map(pick).collect());
@@ -126,7 +155,9 @@ fn main() {
     );
 
     let many: Vec<Trial> = (0..50)
-        .map(|number| run(&binary, base.path(), root, &spec, 1000 + number, &["sleep", "1000"]))
+        .map(|number| {
+            run(&binary, base.path(), root, &spec, 1000 + number, &["sleep", "1000"], has_network)
+        })
         .collect();
     let mut held = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

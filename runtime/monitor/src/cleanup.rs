@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use isopod_monitor_protocol::launch::Launch;
-use isopod_monitor_protocol::status::{Exit, Phase, Status};
+use isopod_monitor_protocol::status::{Condition, Exit, Phase, Status};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_monitor_protocol::{data, state};
 use isopod_sys::atomic;
@@ -72,16 +72,20 @@ pub fn remove(
         let named = |error| CleanupError::Cgroup(cgroup.to_owned(), error);
         results.push(hierarchies.remove(cgroup).map_err(named));
     }
-    for name in [state::OCI, state::BUNDLE, EXECS] {
+    for name in [state::OCI, state::BUNDLE, state::PARTS, EXECS] {
         let path = launch.state.join(name);
         results.push(gone(fs::remove_dir_all(&path), path));
     }
     let mount_point = launch.state.join(state::ROOTFS);
     results.push(gone(fs::remove_dir(&mount_point), mount_point));
-    let socket = launch.state.join(state::SOCKET);
-    results.push(gone(fs::remove_file(&socket), socket));
     results.extend(remove_console_sockets(&launch.state));
     results.into_iter().collect()
+}
+
+/// Removes the control socket.
+pub fn remove_socket(launch: &Launch) -> Result<(), CleanupError> {
+    let socket = launch.state.join(state::SOCKET);
+    gone(fs::remove_file(&socket), socket)
 }
 
 fn gone(result: io::Result<()>, path: PathBuf) -> Result<(), CleanupError> {
@@ -137,9 +141,10 @@ pub fn clean_up(folder: &Path) -> Result<(), CleanupError> {
     let facts = spec::read(&launch.data).ok();
     let has_epilogue = facts.as_ref().is_some_and(|facts| facts.has_epilogue);
     let cgroup = facts.as_ref().map(|facts| facts.cgroup.as_path());
-    let removed = remove(&launch, &hierarchies, cgroup, has_epilogue);
+    let removed = remove(&launch, &hierarchies, cgroup, has_epilogue).and(remove_socket(&launch));
+    // Other containers' monitors may be in there, and the guard may still be on its way out.
     let own = hierarchies
-        .remove(&launch.monitor_cgroup)
+        .prune(&launch.monitor_cgroup)
         .map_err(|error| CleanupError::Cgroup(launch.monitor_cgroup.clone(), error));
     record(&launch).and(removed).and(own)
 }
@@ -160,11 +165,16 @@ fn record(launch: &Launch) -> Result<(), CleanupError> {
         return Ok(());
     }
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(named)?;
-    let why = if status.boot_id == boot.trim_end() {
-        "the container's monitor was killed"
-    } else {
-        "the machine was restarted"
+    let is_of_this_boot = status.boot_id == boot.trim_end();
+    let why = match is_of_this_boot {
+        true => "the container's monitor was killed",
+        false => "the machine was restarted",
     };
+    // After a boot `system start-all` asks the policies.
+    status.awaits_policy = is_of_this_boot;
+    if let Some(health) = &mut status.health {
+        health.condition = Condition::Unhealthy;
+    }
     status.phase = Phase::Exited;
     status.pid = 0;
     status.exit = Some(Exit {

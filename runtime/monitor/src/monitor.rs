@@ -3,12 +3,17 @@
 //! - [`clients`]: connections, and what is sent on them;
 //! - [`requests`]: what clients ask;
 //! - [`starting`]: launchers, and what becomes of their reports;
-//! - [`ending`]: ends of processes, and of the container.
+//! - [`ending`]: ends of processes, and of the container;
+//! - [`restarting`]: what a restart policy makes of such an end;
+//! - [`health`]: health checks;
+//! - [`journal`]: what is recorded of all that.
 
 mod clients;
 mod ending;
+mod health;
 mod journal;
 mod requests;
+mod restarting;
 mod starting;
 
 use std::collections::BTreeMap;
@@ -30,12 +35,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::WaitStatus;
 
 use crate::guard::Guard;
+use crate::keeper::Keeper;
 use crate::network::Network;
 use crate::poll::{Interest, Poller, Token, Watched};
 use crate::spec::{Facts, SpecError};
 use crate::start;
 use clients::Clients;
 pub use clients::unused;
+use health::Checks;
+use restarting::Restarting;
 use starting::Starting;
 
 /// Why a monitor can't go on: what it attempted, and what the system said.
@@ -61,6 +69,7 @@ pub struct Monitor {
     /// Closed when the container has started or failed to: nothing needs to be kept ready for it.
     starter: Option<PipeWriter>,
     guard: Option<Guard>,
+    keeper: Option<Keeper>,
     /// Held for as long as we live; `None` until `Run`.
     lock: Option<Lock>,
     listener: Option<(UnixListener, Watched)>,
@@ -76,6 +85,8 @@ pub struct Monitor {
     next_process: u32,
     next_session: u32,
     status: Status,
+    restarting: Restarting,
+    checks: Checks,
     /// Whether a launcher was killed, and what it was making has to be looked for.
     has_strays: bool,
     /// Set when there is nothing left to monitor.
@@ -125,6 +136,8 @@ impl Monitor {
             exit: None,
             restarts: 0,
             is_stopped_by_hand: false,
+            pause: 0,
+            awaits_policy: false,
             health: None,
         };
         let (facts, spec_error) = match facts {
@@ -138,6 +151,7 @@ impl Monitor {
             spec_error,
             starter: Some(starter),
             guard: None,
+            keeper: None,
             lock: None,
             listener: None,
             signals,
@@ -151,6 +165,8 @@ impl Monitor {
             next_process: CONTAINER,
             next_session: 0,
             status,
+            restarting: Restarting::default(),
+            checks: Checks::default(),
             has_strays: false,
             is_over: false,
             is_followed: false,
@@ -206,7 +222,8 @@ impl Monitor {
 
     fn deadline(&self) -> Option<Instant> {
         let streams = self.processes.values().filter_map(|process| process.streams.deadline());
-        streams.chain(self.network.deadline()).min()
+        let timers = self.restart_deadline().into_iter().chain(self.health_deadline());
+        streams.chain(timers).chain(self.network.deadline()).min()
     }
 
     /// The first thing `Run` does: nobody else may monitor this container, and it needs to
@@ -253,6 +270,7 @@ impl Monitor {
     fn mark_started(&mut self, pid: i32) {
         self.status.pid = pid;
         self.status.started_at = Some(Timestamp::now());
+        self.begin_checks();
         self.set_phase(Phase::Running);
         self.record("start", &[]);
     }
@@ -262,7 +280,7 @@ impl Monitor {
             match i32::try_from(signal.ssi_signo) {
                 Ok(libc::SIGCHLD) => {}
                 // Asked to end, by a shutdown or by hand: not without the container.
-                _ => self.kill_container(),
+                _ => self.shut_down(),
             }
         }
         self.reap();

@@ -115,6 +115,8 @@ pub enum Interest {
     Write,
     /// Either.
     Both,
+    /// Nothing but that the connection breaks.
+    Break,
 }
 
 /// The set of descriptors waited for.
@@ -166,7 +168,7 @@ impl Watched {
     /// Changes what to wait for.
     pub fn set(&mut self, interest: Interest) -> io::Result<()> {
         let flags = match interest {
-            Interest::None => EventFlags::empty(),
+            Interest::None | Interest::Break => EventFlags::empty(),
             Interest::Read => EventFlags::IN,
             Interest::Write => EventFlags::OUT,
             Interest::Both => EventFlags::IN | EventFlags::OUT,

@@ -38,6 +38,8 @@ pub struct Streamed {
     outputs: [Option<Output>; 2],
     sessions: BTreeMap<u32, Session>,
     log: Option<Log>,
+    /// The beginning of its output, and how much of that is wanted.
+    kept: (Vec<u8>, usize),
     /// Since when the process has ended, if it has.
     ended: Option<Instant>,
     poller: Rc<Poller>,
@@ -78,6 +80,8 @@ pub struct Plan {
     pub input_policy: InputPolicy,
     /// Where outputs go besides sessions.
     pub log: Option<Log>,
+    /// How many bytes of its outputs to keep for [`Streamed::take_kept`]; one more is kept if there are more.
+    pub keeps: usize,
     /// Who is to own the pipes or the terminal.
     pub uid: u32,
     /// The terminal's first size.
@@ -94,6 +98,7 @@ impl Streamed {
             outputs: [None, None],
             sessions: BTreeMap::new(),
             log: None,
+            kept: (Vec::new(), 0),
             ended: None,
             poller: Rc::clone(poller),
         }
@@ -108,6 +113,7 @@ impl Streamed {
             outputs: [None, None],
             sessions: BTreeMap::new(),
             log: plan.log,
+            kept: (Vec::new(), plan.keeps),
             ended: None,
             poller: Rc::clone(poller),
         };
@@ -225,6 +231,11 @@ impl Streamed {
     fn deliver(&mut self, stream: Stream, bytes: &[u8], lagged: &mut Vec<u32>) {
         if let Some(log) = &mut self.log {
             log.write(stream, bytes);
+        }
+        let (kept, wanted) = &mut self.kept;
+        if *wanted > 0 {
+            let room = (*wanted + 1).saturating_sub(kept.len());
+            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
         let mut late = Vec::new();
         for (id, session) in &mut self.sessions {
@@ -405,6 +416,11 @@ impl Streamed {
         self.ended.is_some()
             && self.outputs.iter().all(Option::is_none)
             && sinks.into_iter().all(|sink| !sink.is_full())
+    }
+
+    /// The beginning of its output, as far as the plan asked for it.
+    pub fn take_kept(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.kept.0)
     }
 
     /// The log, if there is one.

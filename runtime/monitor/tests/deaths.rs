@@ -5,7 +5,7 @@ mod support;
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use isopod_monitor_protocol::client;
 use isopod_monitor_protocol::message::{FromMonitor, Reply};
@@ -172,20 +172,72 @@ fn a_monitor_whose_client_never_asks_for_anything_goes_away() {
     assert!(!container.launch.state.exists());
 }
 
+/// A script that proves that it ran, by itself, when nobody held the monitor's lock.
+fn proof(container: &Container) -> (PathBuf, Vec<String>) {
+    let proof = container.path("proof");
+    let lock = container.launch.state.join("monitor.lock");
+    let part = proof.with_extension("part");
+    let script = format!(
+        "flock -n {} sh -c 'env > {part}' && mv {part} {}",
+        lock.display(),
+        proof.display(),
+        part = part.display(),
+    );
+    (proof, vec!["/bin/sh".into(), "-c".into(), script])
+}
+
+#[test]
+fn the_command_that_is_to_follow_runs_though_the_monitor_was_killed() {
+    let container = Container::new(&["sleep", "1000"]);
+    let (proof, command) = proof(&container);
+    let container = container.with(|launch, _| launch.after_exit = command);
+    let _running = container.run(None);
+    assert!(named(&container, "isopod-keeper").is_some());
+    kill(container.monitor_pid(), Signal::KILL);
+    eventually("the command has run", || proof.exists());
+    eventually("everything of the container dies", || container.processes().is_empty());
+    clean_up(&container).unwrap();
+    let status = container.status();
+    assert!(status.awaits_policy, "whoever asks the policies next is told");
+    assert_eq!(container.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_keeper_is_there_only_where_something_is_to_follow_and_is_replaced_when_killed() {
+    let plain = Container::new(&["sleep", "1000"]);
+    let running = plain.run(None);
+    assert_eq!(named(&plain, "isopod-keeper"), None);
+    plain.kill();
+    running.exit();
+
+    let container = Container::new(&["sleep", "1000"]);
+    let (proof, command) = proof(&container);
+    let container = container.with(|launch, _| launch.after_exit = command);
+    let running = container.run(None);
+    let first = named(&container, "isopod-keeper").unwrap();
+    kill(first, Signal::KILL);
+    eventually("there is another", || {
+        named(&container, "isopod-keeper").is_some_and(|keeper| keeper != first)
+    });
+    // It holds nothing of the container's or the monitor's but its end.
+    let keeper = named(&container, "isopod-keeper").unwrap();
+    let descriptors = || {
+        let all = fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().flatten();
+        let number = |name: std::ffi::OsString| name.to_str().unwrap().parse::<u32>().unwrap();
+        all.map(|entry| number(entry.file_name())).filter(|number| *number > 2).count()
+    };
+    eventually("it has closed the rest", || descriptors() == 1);
+    container.kill();
+    running.exit();
+    eventually("the command has run", || proof.exists());
+    eventually("everything is gone", || container.processes().is_empty());
+}
+
 #[test]
 fn the_command_that_is_to_follow_runs_when_all_is_over() {
     let container = Container::shell("exit 2");
-    let proof = container.path("proof");
-    let lock = container.launch.state.join("monitor.lock");
-    let script =
-        format!(
-            "flock -n {} sh -c 'env > {}'",
-            lock.display(),
-            proof.with_extension("part").display()
-        ) + &format!(" && mv {} {}", proof.with_extension("part").display(), proof.display());
-    let container = container.with(|launch, _| {
-        launch.after_exit = vec!["/bin/sh".into(), "-c".into(), script];
-    });
+    let (proof, command) = proof(&container);
+    let container = container.with(|launch, _| launch.after_exit = command);
     let running = container.run(None);
     assert_eq!(running.exit().code, 2);
     eventually("the command has run", || proof.exists());

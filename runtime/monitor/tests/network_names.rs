@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use support::net::{Net, descriptors, private_memory};
+use support::net::{Net, descriptors, private_memory, until_asleep};
 use support::{OUT, eventually, read};
 
 const NAMES: &str = "\
@@ -360,6 +360,7 @@ fn row_09_floods_of_questions_are_bounded() {
     assert!(descriptors(monitor) <= before + 256 + 64, "{}", descriptors(monitor));
     let grown = private_memory(monitor).saturating_sub(memory);
     assert!(grown < 512 * 1024, "{grown} bytes");
+    until_asleep(monitor);
     drop(open);
     eventually("all is given back", || descriptors(monitor) == before);
     eventually("memory too", || private_memory(monitor) < memory + 64 * 1024);

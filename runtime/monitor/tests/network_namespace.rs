@@ -7,12 +7,16 @@ use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 
+use isopod_monitor_protocol::client::connect;
+use isopod_monitor_protocol::frame::send;
+use isopod_monitor_protocol::launch::Restart;
 use isopod_monitor_protocol::message::{ErrorKind, Handed, Reply, Request};
 use isopod_monitor_protocol::status::Phase;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Pid, Resource, Signal, getrlimit};
 use support::net::{Namespace, Net, descriptors, idle_descriptors, ip};
-use support::{Container, OUT, read};
+use support::{Container, OUT, eventually, read};
 
 fn inode(fd: impl AsFd) -> u64 {
     rustix::fs::fstat(fd).unwrap().st_ino
@@ -64,6 +68,39 @@ fn the_namespace_stays_as_long_as_the_monitor_and_no_longer() {
 }
 
 #[test]
+fn a_restart_by_policy_finds_everything_in_its_place() {
+    let target = "127.0.0.2:8080".parse().unwrap();
+    let script = "busybox nslookup -type=a db 127.0.0.11 | grep Address: | grep 172; sleep 1000";
+    let mut net = Net::new(&["sh", "-c", script])
+        .with_names("172.18.0.2 db\n")
+        .with_servers(&["127.0.0.99"])
+        .with_tcp("127.0.0.1:0", target);
+    net.container = net.container.with_json_log();
+    net.container.launch.restart = Restart::Always;
+    let address = net.container.launch.forwards[0].host;
+    let running = net.run(None);
+    let monitor = net.container.monitor_pid();
+    let found = || {
+        let log = std::fs::read_to_string(net.container.path("log")).unwrap_or_default();
+        log.matches("Address: 172.18.0.2").count()
+    };
+    eventually("it finds a name", || found() == 1);
+    let first = running.pid;
+    let kill = Pid::from_raw(first).unwrap();
+    rustix::process::kill_process(kill, Signal::KILL).unwrap();
+    eventually("it finds it again", || found() == 2);
+    let status = net.container.status();
+    assert_eq!((status.restarts, status.monitor), (1, monitor));
+    assert_ne!(status.pid, first);
+    assert_eq!(inode_of(status.pid), inode(net.inside.as_fd()));
+    assert!(net.host.within(|| TcpListener::bind(address)).is_err(), "the port is held");
+    let stop = Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false, stop: true };
+    assert_eq!(net.container.ask(stop), Reply::Ok);
+    net.container.wait_until_gone();
+    net.host.within(|| TcpListener::bind(address)).unwrap();
+}
+
+#[test]
 fn a_namespace_of_its_own_is_told_and_the_hosts_is_not() {
     let container = Container::new(&["sleep", "1000"]);
     let running = container.run(None);
@@ -110,7 +147,7 @@ fn what_is_handed_over_must_be_what_was_announced() {
 }
 
 #[test]
-fn only_the_first_connection_may_hand_over() {
+fn row_09_only_the_first_connection_may_hand_over() {
     let net = &mut Net::new(&["sleep", "1000"]);
     let running = net.run(None);
     let monitor = net.container.monitor_pid();
@@ -125,7 +162,18 @@ fn only_the_first_connection_may_hand_over() {
         assert!(matches!(reply, Reply::Error { kind: ErrorKind::Invalid, .. }), "{reply:?}");
     }
     assert_eq!(descriptors(monitor), before + connections.len());
-    drop(connections);
+    // Nor with a message that never ends.
+    let (half, more) = ([200, 0, 0, 0], [0; 8]);
+    let sockets: Vec<UnixStream> =
+        (0..4).map(|_| connect(&net.container.launch.state).unwrap()).collect();
+    for socket in &sockets {
+        send(socket, &half, &many[..250]).unwrap();
+        send(socket, &more, &many[..250]).unwrap();
+    }
+    assert!(matches!(net.container.ask(Request::Status), Reply::Status { .. }));
+    let most = before + connections.len() + sockets.len();
+    eventually("none is held", || descriptors(monitor) == most);
+    drop((connections, sockets));
     net.container.kill();
     running.exit();
     net.container.wait_until_gone();
@@ -135,9 +183,9 @@ fn only_the_first_connection_may_hand_over() {
 fn two_thousand_ports_are_held_and_the_containers_limit_is_its_callers() {
     // This process needs to have them first.
     let mut limit = getrlimit(Resource::Nofile);
-    let soft = limit.current;
+    let soft = Some(3000);
     limit.current = limit.maximum;
-    rustix::process::setrlimit(Resource::Nofile, limit.clone()).unwrap();
+    rustix::process::setrlimit(Resource::Nofile, limit).unwrap();
     let mut net = Net::new(&["sh", "-c", "ulimit -n; sleep 1000"]);
     for _ in 0..2000 {
         net = net.with_tcp("127.0.0.1:0", "127.0.0.1:9".parse().unwrap());

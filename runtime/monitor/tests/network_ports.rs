@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use isopod_monitor_protocol::message::{Reply, Request};
 use support::eventually;
-use support::net::{Net, descriptors, idle_descriptors, ip, private_memory};
+use support::net::{Net, descriptors, idle_descriptors, ip, private_memory, until_asleep};
 
 const TARGET: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -100,6 +100,40 @@ fn each_direction_ends_on_its_own() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_happens_costs_nothing() {
+    let mut net = Net::new(&["sleep", "1000"]).with_tcp("[::1]:0", target());
+    // Says that it is done, or waits for the client to, and stays.
+    server(&net, |mut connection| {
+        let mut first = [0];
+        connection.read_exact(&mut first).unwrap();
+        if first == *b"e" {
+            connection.shutdown(Shutdown::Write).unwrap();
+        }
+        connection.read_to_end(&mut Vec::new()).ok();
+        std::thread::sleep(Duration::from_secs(1000));
+    });
+    let running = net.run(None);
+    let monitor = net.container.monitor_pid();
+    let before = idle_descriptors(monitor);
+    for first in [b"e", b"s"] {
+        let mut stream = connect(&net);
+        stream.write_all(first).unwrap();
+        if first == b"s" {
+            stream.shutdown(Shutdown::Write).unwrap();
+        } else {
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        }
+        until_asleep(monitor);
+        // A client that breaks off is noticed though it had ended before.
+        rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        eventually("all is given back", || descriptors(monitor) == before);
+        until_asleep(monitor);
+    }
+    net.end(running);
+}
+
+#[test]
 fn two_hundred_connections_at_once_are_all_carried() {
     let mut net = Net::new(&["sleep", "1000"]).with_tcp("[::1]:0", target());
     server(&net, echo);
@@ -155,6 +189,7 @@ fn a_slow_reader_costs_a_chunk_and_loses_nothing() {
         std::mem::replace(&mut last, now) == now && now > 0
     });
     assert!(last < 60 << 20, "{last}");
+    until_asleep(monitor);
     let grown = private_memory(monitor).saturating_sub(memory);
     assert!(grown < 200 * 1024, "{grown}");
     let mut all = Vec::new();
@@ -173,7 +208,7 @@ fn where_nothing_listens_a_client_is_reset_and_nothing_stays() {
         let error = connect(&net).read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
-    assert_eq!(descriptors(monitor), before);
+    eventually("nothing stays", || descriptors(monitor) == before);
     // One that listens, and resets what it has accepted.
     server(&net, |connection| {
         rustix::net::sockopt::set_socket_linger(&connection, Some(Duration::ZERO)).unwrap();
@@ -196,6 +231,7 @@ fn row_09_connections_beyond_the_bound_wait_until_others_end() {
     rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
     let mut streams: Vec<TcpStream> = (0..1100).map(|_| connect(&net)).collect();
     eventually("as many as may be are carried", || descriptors(monitor) == before + 2 * 1024);
+    until_asleep(monitor);
     let mut last = streams.pop().unwrap();
     last.write_all(b"x").unwrap();
     last.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -243,7 +279,7 @@ fn a_paused_containers_clients_wait() {
 }
 
 #[test]
-fn datagrams_are_carried_and_each_client_gets_its_own_answers() {
+fn row_09_datagrams_of_many_clients_are_bounded() {
     let mut net = Net::new(&["sleep", "1000"]).with_udp("[::1]:0", target());
     let socket = net.host.within(|| UdpSocket::bind(target()).unwrap());
     net.host.serve(move || {
@@ -262,7 +298,7 @@ fn datagrams_are_carried_and_each_client_gets_its_own_answers() {
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         socket
     };
-    // More clients than are remembered: row 9.
+    // More clients than are remembered, each of which gets its own answers.
     let clients: Vec<UdpSocket> = (0..300).map(client).collect();
     let mut buffer = vec![0; 65_535];
     for (number, client) in clients.iter().enumerate() {
@@ -276,6 +312,27 @@ fn datagrams_are_carried_and_each_client_gets_its_own_answers() {
     clients[0].send(b"again").unwrap();
     assert_eq!(clients[0].recv(&mut buffer).unwrap(), 5);
     net.end(running);
+}
+
+#[test]
+fn answers_come_from_the_address_that_was_asked() {
+    for (bound, asked, client) in
+        [("0.0.0.0:0", "127.0.0.5", "127.0.0.1:0"), ("[::]:0", "fd00:1::2", "[::1]:0")]
+    {
+        let mut net = Net::new(&["sleep", "1000"]).with_udp(bound, target());
+        net.host.within(|| ip("addr add fd00:1::2/128 dev lo nodad"));
+        let server = net.host.within(|| UdpSocket::bind(target()).unwrap());
+        let running = net.run(None);
+        let address = SocketAddr::new(asked.parse().unwrap(), port(&net).port());
+        let client = net.host.within(|| UdpSocket::bind(client).unwrap());
+        client.send_to(b"question", address).unwrap();
+        let mut buffer = [0; 16];
+        let (_, from) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(b"answer", from).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(client.recv_from(&mut buffer).unwrap(), (6, address));
+        net.end(running);
+    }
 }
 
 #[test]

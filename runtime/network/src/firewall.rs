@@ -23,17 +23,36 @@ const DOCKER_USER: &str = "DOCKER-USER";
 const FIREWALLD: &str = "firewalld";
 const LEGACY: [&str; 2] = ["ip_tables_names", "ip6_tables_names"];
 
-/// Lets the traffic of a network through other firewalls where they would drop it.
+/// How far [`open`] looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// At all chains: there may be thousands.
+    Everywhere,
+    /// At those that we may put rules into.
+    AtIptables,
+}
+
+/// Lets the traffic of a network through other firewalls where they would drop it. Of those that can't
+/// be asked it warns if it looks at them.
 ///
 /// # Errors
 ///
 /// What the kernel refuses.
-pub fn open(rules: &mut Rules, network: &Network) -> Result<Vec<Warning>> {
-    let Some(device) = bridge(network).filter(|_| !network.internal) else {
+pub fn open(rules: &mut Rules, network: &Network, look: Look) -> Result<Vec<Warning>> {
+    let Some(device) = bridge(network) else {
         return Ok(Vec::new());
     };
-    let mut warnings = legacy(network, device);
-    let all = rules.chains().map_err(refused("list the chains of", "nftables"))?;
+    // What an internal network forwards is at most within its bridge.
+    let (all, mut warnings) = match look {
+        Look::Everywhere if network.internal => (rules.chains(), Vec::new()),
+        Look::Everywhere => (rules.chains(), legacy(network, device)),
+        Look::AtIptables => {
+            let of_family = |family| [(family, FILTER, FORWARD), (family, FILTER, DOCKER_USER)];
+            let wanted: Vec<_> = FAMILIES.into_iter().flat_map(of_family).collect();
+            (rules.some_chains(&wanted), Vec::new())
+        }
+    };
+    let all = all.map_err(refused("list the chains of", "nftables"))?;
     let ours = rules.table().to_owned();
     for chain in all.iter().filter(|chain| may_drop(chain) && concerns(chain.family, network)) {
         if chain.table == ours {
@@ -42,8 +61,8 @@ pub fn open(rules: &mut Rules, network: &Network) -> Result<Vec<Warning>> {
         if is_iptables(chain) {
             let place = place(&all, chain);
             let failed = refused("add an exception to", &shown(chain));
-            insert(rules, chain.family, &chain.table, &place, device).map_err(failed)?;
-        } else {
+            insert(rules, chain.family, (&chain.table, &place), network, device).map_err(failed)?;
+        } else if !network.internal {
             warnings.push(Warning::Firewall {
                 table: shown(chain),
                 chain: chain.name.clone(),
@@ -104,27 +123,30 @@ fn place(all: &[Chain], forward: &Chain) -> String {
     (if has_docker { DOCKER_USER } else { FORWARD }).to_owned()
 }
 
-/// Puts both rules in, unless they are there. Of expressions that iptables knows, or it would refuse to
+/// Puts our rules in, unless they are there. Of expressions that iptables knows, or it would refuse to
 /// show its own table.
 fn insert(
     rules: &mut Rules,
     family: u8,
-    table: &str,
-    chain: &str,
+    place: (&str, &str),
+    network: &Network,
     device: &str,
 ) -> Result<(), Refused> {
     let mark = mark(rules, device);
-    let there = rules.marked(family, (table, chain), &mark)?;
-    let wanted = [
-        Steps::default().from_device(device).counted().verdict(Verdict::Accept),
-        Steps::default().to_device(device).counted().verdict(Verdict::Accept),
-    ];
+    let there = rules.marked(family, place, &mark)?;
+    let steps = Steps::default;
+    let accept = |steps: Steps| steps.counted().verdict(Verdict::Accept);
+    let wanted = if network.internal {
+        vec![accept(steps().from_device(device).to_device(device))]
+    } else {
+        vec![accept(steps().from_device(device)), accept(steps().to_device(device))]
+    };
     if there.len() == wanted.len() {
         return Ok(());
     }
     let mut messages: Vec<_> =
-        there.iter().map(|handle| delete_rule(family, (table, chain), *handle)).collect();
-    messages.extend(wanted.iter().map(|rule| insert_rule(family, (table, chain), rule, &mark)));
+        there.iter().map(|handle| delete_rule(family, place, *handle)).collect();
+    messages.extend(wanted.iter().map(|rule| insert_rule(family, place, rule, &mark)));
     rules.transact(&messages, None)
 }
 

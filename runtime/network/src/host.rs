@@ -3,14 +3,15 @@
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::conntrack;
 use crate::driver::{self, refused};
 use crate::error::{Error, Result};
+use crate::firewall::{self, Look};
 use crate::link::Links;
 use crate::model::{Driver, Endpoint, Network, PortMap};
 use crate::nft::{Rules, table_name};
 use crate::subnets::Prefix;
 use crate::warning::Warning;
-use crate::{conntrack, firewall};
 
 /// The longest name of an instance.
 const INSTANCE: usize = 16;
@@ -52,13 +53,19 @@ impl Host {
         Ok(Self { name, links: Mutex::new(None), rules: Mutex::new(None) })
     }
 
-    /// Makes a network's devices, addresses and rules where they are missing. Cheap when all is there.
+    /// Makes a network's devices, addresses and rules where they are missing. Cheap when all is there:
+    /// it warns of other firewalls only when it makes rules.
     ///
     /// # Errors
     ///
     /// What the kernel refuses. What this call has made by then is gone again.
     pub fn ensure_network(&self, network: &Network) -> Result<Vec<Warning>> {
+        self.ensure(network, Look::AtIptables)
+    }
+
+    fn ensure(&self, network: &Network, look: Look) -> Result<Vec<Warning>> {
         let driver = driver::of(network, &self.name);
+        check_name(network)?;
         if !is_bridge(network) {
             self.links(|links| driver.ensure(links, network))?;
             return Ok(Vec::new());
@@ -74,7 +81,10 @@ impl Host {
             Ok(was_there)
         })?;
         self.links(|links| driver.ensure(links, network))
-            .and_then(|()| self.rules(|rules| firewall::open(rules, network)))
+            .and_then(|()| {
+                let look = if was_there { look } else { Look::Everywhere };
+                self.rules(|rules| firewall::open(rules, network, look))
+            })
             .inspect_err(|_| {
                 if !was_there {
                     // The error that is told is the first one.
@@ -192,7 +202,7 @@ impl Host {
         })?;
         let mut warnings = Vec::new();
         for network in networks {
-            warnings.extend(self.ensure_network(network)?);
+            warnings.extend(self.ensure(network, Look::Everywhere)?);
         }
         conntrack::forget(ports).map_err(refused("forget the connections of", "UDP ports"))?;
         Ok(warnings)
@@ -277,6 +287,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn is_bridge(network: &Network) -> bool {
     matches!(network.driver, Driver::Bridge { .. })
+}
+
+/// Before a name that the kernel would refuse, or cut short, is in our table.
+fn check_name(network: &Network) -> Result<()> {
+    let Driver::Bridge { device, .. } = &network.driver else { return Ok(()) };
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"/:".contains(&byte);
+    if (1..=15).contains(&device.len())
+        && device.bytes().all(plain)
+        && ![".", ".."].contains(&device.as_str())
+    {
+        return Ok(());
+    }
+    Err(Error::Device {
+        device: device.clone(),
+        reason: "a device's name has from 1 to 15 visible characters, none of them / or :",
+    })
 }
 
 /// One failure as itself, several together.

@@ -10,8 +10,8 @@ use std::net::{TcpListener, TcpStream};
 
 use isopod_network::Driver;
 use stage::{
-    Bridged, HOST, HOST6, PATIENCE, SILENCE, Stage, WORLD, ask_udp, bridge, inside, is_silent, nft,
-    run, serve, serve_udp, tcp, told, udp, udp_socket,
+    Bridged, HOST, HOST6, PATIENCE, SILENCE, Stage, WORLD, ask_udp, bridge, inside, is_silent,
+    json, nft, run, serve, serve_udp, tcp, told, udp, udp_socket,
 };
 
 /// Row 21 of the security table.
@@ -35,14 +35,23 @@ fn a_published_port_answers_the_world_and_sees_who_asks() {
 #[test]
 fn a_port_of_one_address_is_no_port_of_the_others() {
     let stage = Stage::new();
-    stage.within(|| run("ip addr add 192.0.2.9/24 dev up0"));
+    stage.within(|| {
+        run("ip addr add 192.0.2.9/24 dev up0");
+        run("ip addr add 2001:db8::9/64 dev up0 nodad");
+    });
     let network = bridge(1);
     stage.ensure(&network);
     let web = stage.container(&network, 2);
     let other = stage.container(&network, 3);
     serve(&web, "0.0.0.0:80", "web");
     serve(&other, "0.0.0.0:80", "other");
-    stage.publish(&[tcp("192.0.2.9:8080", "10.1.0.2:80")]);
+    serve(&web, "[fd00:1::2]:80", "web6");
+    stage.publish(&[
+        tcp("192.0.2.9:8080", "10.1.0.2:80"),
+        tcp("[2001:db8::9]:8080", "[fd00:1::2]:80"),
+    ]);
+    assert_eq!(told(&stage.world, "[2001:db8::9]:8080"), "web6 2001:db8::2");
+    is_silent(&stage.world, &format!("[{HOST6}]:8080"));
     assert_eq!(told(&stage.world, "192.0.2.9:8080"), "web 192.0.2.2");
     is_silent(&stage.world, &format!("{HOST}:8080"));
     // The port of one address comes before that of all.
@@ -86,6 +95,10 @@ fn connections_that_rules_cannot_lead_reach_the_ports_socket() {
     serve(&stage.netns, "[::1]:8081", "holder");
     assert_eq!(told(&stage.netns, "[::1]:8080"), "holder ::1");
     assert_eq!(told(&stage.netns, "[::1]:8081"), "holder ::1");
+    stage.within(|| run("ip addr add fe80::1/64 dev up0 nodad"));
+    inside(&stage.world, || run("ip addr add fe80::2/64 dev w0 nodad"));
+    let scope = inside(&stage.world, || json("ip -j link show w0"))[0]["ifindex"].to_string();
+    assert_eq!(told(&stage.world, &format!("[fe80::1%{scope}]:8080")), "holder fe80::2");
 }
 
 #[test]
@@ -223,7 +236,8 @@ fn an_internal_network_reaches_itself_and_nothing_else() {
         is_silent(&two, "192.0.2.2:80");
         is_silent(&two, "10.2.0.2:80");
         is_silent(&two, &format!("{HOST}:8080"));
-        // Neither from outside, published or not.
+        // Neither from outside, published or not, even if the answer knew its way.
+        inside(&one, || run("ip route add default via 10.1.0.1"));
         is_silent(&stage.world, "10.1.0.2:80");
         is_silent(&stage.world, &format!("{HOST}:8081"));
         is_silent(&other, "10.1.0.2:80");
@@ -245,8 +259,9 @@ fn containers_that_shall_not_reach_each_other_reach_the_world_and_published_port
         serve(&one, "0.0.0.0:81", "secret");
         assert_eq!(told(&two, "192.0.2.2:80"), "world 192.0.2.1", "{bridged:?}");
         is_silent(&two, "10.1.0.2:81");
-        // Nor by way of the bridge's own address.
+        // Nor by way of the bridge's own address, even if both want it.
         inside(&two, || run("ip route add 10.1.0.2/32 via 10.1.0.1"));
+        inside(&one, || run("ip route add 10.1.0.3/32 via 10.1.0.1"));
         is_silent(&two, "10.1.0.2:81");
         if bridged == Bridged::Free {
             stage.publish(&[tcp("0.0.0.0:8080", "10.1.0.2:80")]);
@@ -303,6 +318,46 @@ fn what_belongs_to_no_connection_does_not_leave_under_a_containers_address() {
     std::thread::sleep(SILENCE);
     let seen = inside(&stage.world, || run("nft list table inet watch"));
     assert!(seen.contains("counter packets 0 "), "{seen}");
+}
+
+/// An advertisement of a router to everybody on the wire (RFC 4861, 4.2).
+const ADVERTISE: &str = r#"
+import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+s.bind(("fe80::bad", 0, 0, socket.if_nametoindex("eth0")))
+s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
+"#;
+
+/// Row 24 of the security table: what a container says is no route of the host's (CVE-2020-13401).
+#[test]
+fn a_container_is_no_router_of_the_hosts() {
+    let stage = Stage::new();
+    // A host that forwards IPv6 heeds none anyway.
+    let mut network = bridge(1);
+    network.ipv6 = None;
+    stage.ensure(&network);
+    let evil = stage.container(&network, 2);
+    let advertise = |scope: &str| {
+        inside(&evil, || {
+            let told =
+                std::process::Command::new("python3").args(["-c", ADVERTISE]).output().unwrap();
+            assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        });
+        stage.within(|| run(&format!("ip -6 route show default dev {scope}")))
+    };
+    inside(&evil, || run("ip addr add fe80::bad/64 dev eth0 nodad"));
+    for _ in 0..3 {
+        assert_eq!(advertise("br1"), "");
+        std::thread::sleep(SILENCE / 3);
+    }
+    // The advertisement is good: a device that heeds routers heeds it.
+    stage.within(|| fs::write("/proc/sys/net/ipv6/conf/br1/accept_ra", "2").unwrap());
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !advertise("br1").contains("fe80::bad") {
+        assert!(std::time::Instant::now() < deadline, "the advertisement never came");
+    }
 }
 
 /// Lets a namespace send to 127.0.0.1 over its wire, as an attacker with privileges in there can.

@@ -6,7 +6,7 @@ mod stage;
 
 use isopod_network::{PortMap, Warning};
 use serde_json::Value;
-use stage::{HOST, Stage, bridge, is_silent, json, nft, run, serve, tcp, told, udp};
+use stage::{Bridged, HOST, Stage, bridge, is_silent, json, nft, run, serve, tcp, told, udp};
 
 /// How many objects of a kind the rule set has.
 fn count(rules: &Value, kind: &str) -> usize {
@@ -87,6 +87,22 @@ fn two_hundred_ports_are_elements_and_not_rules() {
     stage.within(|| stage.host.unpublish(&ports)).unwrap();
     assert_eq!(elements(&stage, "map", "wild4"), [""; 0]);
     is_silent(&stage.world, &format!("{HOST}:8000"));
+}
+
+/// As `-p 10000-19999:10000-19999` asks for: one transaction, greater than a socket's usual buffer.
+#[test]
+fn ten_thousand_ports_are_published_at_once() {
+    let stage = Stage::new();
+    stage.ensure(&bridge(1));
+    let ports: Vec<PortMap> = (10_000..20_000)
+        .map(|n| tcp(&format!("[2001:db8::1]:{n}"), &format!("[fd00:1::2]:{n}")))
+        .collect();
+    stage.publish(&ports);
+    assert_eq!(elements(&stage, "map", "ports6").len(), 10_000);
+    stage.within(|| stage.host.reload(&[bridge(1)], &ports)).unwrap();
+    assert_eq!(elements(&stage, "map", "ports6").len(), 10_000);
+    stage.within(|| stage.host.unpublish(&ports)).unwrap();
+    assert_eq!(elements(&stage, "map", "ports6"), [""; 0]);
 }
 
 #[test]
@@ -178,13 +194,32 @@ fn iptables_that_drop_what_is_forwarded_let_our_networks_through() {
     assert_eq!(with.matches("isopod br1").count(), 4, "{with}");
     stage.ensure(&network);
     assert_eq!(saved(), with, "once is enough");
-    // After a flush of theirs.
+    // After a flush of theirs the next use of the network puts them back.
     stage.within(|| run("iptables -F FORWARD"));
-    stage.within(|| stage.host.reload(std::slice::from_ref(&network), &[])).unwrap();
+    stage.ensure(&network);
     assert_eq!(told(&web, "192.0.2.2:80"), "world 192.0.2.1");
     stage.within(|| run("iptables -A FORWARD -i eth9 -j DROP"));
     stage.within(|| stage.host.remove_network(&network)).unwrap();
     assert_eq!(saved(), before);
+}
+
+/// Where bridged packets pass iptables, those within a network do, too.
+#[test]
+fn iptables_let_an_internal_network_reach_itself_and_no_more() {
+    let stage = Stage::with(Bridged::Filtered);
+    stage.within(|| run("iptables -P FORWARD DROP"));
+    let before = stage.within(|| run("iptables -S"));
+    let mut network = bridge(1);
+    network.internal = true;
+    assert_eq!(stage.ensure(&network), []);
+    let one = stage.container(&network, 2);
+    let two = stage.container(&network, 3);
+    serve(&one, "0.0.0.0:80", "one");
+    assert_eq!(told(&two, "10.1.0.2:80"), "one 10.1.0.3");
+    let with = stage.within(|| run("iptables -S FORWARD"));
+    assert_eq!(with.matches("br1").count(), 3, "in, out and whose: {with}");
+    stage.within(|| stage.host.remove_network(&network)).unwrap();
+    assert_eq!(stage.within(|| run("iptables -S")), before);
 }
 
 /// Docker's chain for the rules of others comes before its own, and outlives its restarts.
@@ -232,8 +267,29 @@ fn a_firewall_that_cannot_be_asked_is_named() {
     assert_eq!(warnings, [expected]);
     let told = warnings[0].to_string();
     assert!(told.contains("inet strict") && told.contains("through") && told.contains("br1"));
-    network.internal = true;
-    assert_eq!(stage.ensure(&network), [], "an internal network needs nobody's leave");
+    // Once is enough, until somebody asks for everything anew.
+    assert_eq!(stage.ensure(&network), []);
+    let again = stage.within(|| stage.host.reload(std::slice::from_ref(&network), &[])).unwrap();
+    assert_eq!(again, warnings);
+    let mut internal = bridge(2);
+    internal.internal = true;
+    assert_eq!(stage.ensure(&internal), [], "an internal network needs nobody's leave");
+}
+
+/// The old interface keeps its tables where nftables can't see them.
+#[test]
+fn tables_of_the_old_iptables_are_named() {
+    let stage = Stage::new();
+    stage.within(|| run("iptables-legacy -P FORWARD DROP"));
+    let mut network = bridge(1);
+    network.ipv6 = None;
+    let warnings = stage.ensure(&network);
+    let expected = Warning::Firewall {
+        table: "iptables-legacy filter".to_owned(),
+        chain: "FORWARD".to_owned(),
+        device: "br1".to_owned(),
+    };
+    assert_eq!(warnings, [expected]);
 }
 
 /// nft itself reads what we wrote: the rules are what `nft/table.rs` says in its language.
@@ -245,8 +301,7 @@ fn nft_shows_the_table_as_it_is_documented() {
     let listed = stage.within(|| run("nft list table inet isopod"));
     for line in [
         "type filter hook prerouting priority raw; policy accept;",
-        "iifname @bridges ip daddr 127.0.0.0/8 drop",
-        "iifname @bridges ip saddr 127.0.0.0/8 drop",
+        "ip daddr 127.0.0.0/8 iifname @bridges drop",
         "type nat hook prerouting priority dstnat; policy accept;",
         "ip daddr 127.0.0.0/8 return",
         "dnat ip to meta l4proto . ip daddr . th dport map @ports4",

@@ -6,11 +6,13 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test, the functions beside them too")]
 
 mod confinement;
+mod copies;
 mod descriptors;
 mod image;
 mod image_config;
 mod import;
 mod links;
+mod networks;
 mod passwd;
 mod probe;
 mod program;

@@ -8,7 +8,7 @@ mod list;
 mod load;
 pub mod names;
 pub mod platform;
-mod prune;
+pub mod prune;
 mod pull;
 mod push;
 mod rmi;

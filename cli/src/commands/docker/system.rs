@@ -2,10 +2,17 @@
 
 mod completion;
 mod df;
+mod disable;
+mod enable;
 mod events;
 mod follow;
 mod info;
 mod inspect;
+mod prune;
+mod outcomes;
+mod start_all;
+mod stop_all;
+mod unit;
 mod version;
 
 use crate::commands::Entry;
@@ -20,8 +27,19 @@ pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 pub const INFO: Entry = Entry::verb::<info::Args>("info");
 /// `inspect` of any object.
 pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
+/// `system prune`.
+const PRUNE: Entry = Entry::verb::<prune::Args>("prune");
 /// `version`.
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
 /// Sorted by name.
-pub const TABLE: &[Entry] = &[DF, EVENTS, INFO];
+pub const TABLE: &[Entry] = &[
+    DF,
+    Entry::verb::<disable::Args>("disable"),
+    Entry::verb::<enable::Args>("enable"),
+    EVENTS,
+    INFO,
+    PRUNE,
+    Entry::verb::<start_all::Args>("start-all"),
+    Entry::verb::<stop_all::Args>("stop-all"),
+];

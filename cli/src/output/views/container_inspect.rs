@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use isopod_runtime::container::{
-    ContainerStatus, LogConfig, Mount, Namespace, Port, Record, Settings,
+    ContainerStatus, Health, LogConfig, Mount, Namespace, Port, Record, Restart, Settings,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -98,19 +98,54 @@ fn state(subject: &Subject<'_>) -> Json {
     let at = |time: Option<DateTime<Utc>>| {
         time.map_or_else(|| time::NEVER.to_owned(), time::rfc3339_nano)
     };
-    json!({
+    let is_restarting = matches!(state, State::Restarting { .. });
+    let mut object = json!({
         "Status": state.word(),
-        "Running": matches!(state, State::Running { .. } | State::Paused { .. }),
+        // For docker one that is about to be started again runs.
+        "Running": is_restarting || matches!(state, State::Running { .. } | State::Paused { .. }),
         "Paused": matches!(state, State::Paused { .. }),
-        "Restarting": false,
+        "Restarting": is_restarting,
         "OOMKilled": exit.is_some_and(|exit| exit.oom_killed),
         "Dead": false,
         "Pid": status.pid,
         "ExitCode": state.exit_code().unwrap_or_default(),
         "Error": exit.and_then(|exit| exit.error.as_deref()).unwrap_or_default(),
         "StartedAt": at(status.started_at),
-        "FinishedAt": at(status.finished_at().filter(|_| !state.is_alive())),
+        "FinishedAt": at(status.finished_at().filter(|_| is_restarting || !state.is_alive())),
+    });
+    if let (Some(health), Json::Object(fields)) = (&status.health, &mut object) {
+        fields.insert("Health".to_owned(), self::health(health));
+    }
+    object
+}
+
+fn health(health: &Health) -> Json {
+    let at = |time: isopod_runtime::container::Timestamp| {
+        time::rfc3339_nano(DateTime::from_timestamp_nanos(time.0))
+    };
+    let log = health.log.iter().map(|check| {
+        json!({
+            "Start": at(check.start),
+            "End": at(check.end),
+            "ExitCode": check.exit_code,
+            "Output": check.output,
+        })
+    });
+    json!({
+        "Status": health.condition.as_str(),
+        "FailingStreak": health.failing_streak,
+        "Log": log.collect::<Vec<_>>(),
     })
+}
+
+fn restart_policy(restart: Restart) -> Json {
+    let (name, most) = match restart {
+        Restart::No => ("no", 0),
+        Restart::OnFailure { max } => ("on-failure", max.unwrap_or_default()),
+        Restart::Always => ("always", 0),
+        Restart::UnlessStopped => ("unless-stopped", 0),
+    };
+    json!({ "Name": name, "MaximumRetryCount": most })
 }
 
 fn host_config(subject: &Subject<'_>) -> Json {
@@ -122,10 +157,10 @@ fn host_config(subject: &Subject<'_>) -> Json {
         "LogConfig": log_config(&record.log),
         "NetworkMode": network_settings::mode(&settings.network),
         "PortBindings": network_settings::bindings(&settings.publish),
-        "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 },
+        "RestartPolicy": restart_policy(settings.restart),
         "AutoRemove": record.auto_remove,
         "VolumeDriver": "",
-        "VolumesFrom": null,
+        "VolumesFrom": list(&settings.volumes_from),
         "CapAdd": list(&settings.cap_add),
         "CapDrop": list(&settings.cap_drop),
         "CgroupnsMode": mode(&settings.namespaces.cgroup, "private"),
@@ -136,6 +171,7 @@ fn host_config(subject: &Subject<'_>) -> Json {
         "UsernsMode": "",
         "OomScoreAdj": settings.oom_score_adj.unwrap_or_default(),
         "Privileged": settings.privileged,
+        "Init": settings.init,
         "PublishAllPorts": settings.publish_all,
         "Dns": settings.dns,
         "DnsOptions": settings.dns_options,
@@ -212,6 +248,9 @@ fn config(subject: &Subject<'_>) -> Json {
     }
     if !settings.command.is_empty() {
         set("Cmd", json!(settings.command));
+    }
+    if let Some(check) = record.healthcheck() {
+        set("Healthcheck", json!(check));
     }
     if let Some(signal) = &settings.stop_signal {
         set("StopSignal", signal.as_str().into());
@@ -425,6 +464,8 @@ mod tests {
             started_at: None,
             exit: None,
             restarts: 0,
+            is_stopped_by_hand: false,
+            health: None,
         };
         json(&Subject {
             id: &"4c01db0b339c1f2a".repeat(4),

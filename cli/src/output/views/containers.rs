@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use isopod_runtime::container::Port;
+use isopod_runtime::container::{Condition, Port};
 use isopod_runtime::network::Published;
 use serde_json::{Value as Json, json};
 
@@ -53,6 +53,8 @@ pub struct Row {
     pub created: DateTime<Utc>,
     /// What it does.
     pub state: State,
+    /// What its health checks say; `None` without checks.
+    pub health: Option<Condition>,
     /// Its name.
     pub name: String,
     /// Its labels.
@@ -82,7 +84,7 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
     json!({
         "Command": quoted(&shortened(&row.command.join(" "), COMMAND)),
         "CreatedAt": time::go_default(row.created),
-        "HealthStatus": "",
+        "HealthStatus": row.health.map_or("", Condition::as_str),
         "ID": if truncate { short_id(&row.id) } else { &row.id },
         "Image": printable(&row.image),
         "Labels": labels::joined(&row.labels, ""),
@@ -94,9 +96,21 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         "RunningFor": time::ago(row.created, now),
         "Size": size(row.size),
         "State": row.state.word(),
-        "Status": row.state.status(now),
+        "Status": status(row, now),
         "_labels": row.labels,
     })
+}
+
+/// docker's STATUS column: with the health of one that runs.
+fn status(row: &Row, now: DateTime<Utc>) -> String {
+    let status = row.state.status(now);
+    match (row.state, row.health) {
+        (State::Running { .. }, Some(Condition::Starting)) => {
+            format!("{status} (health: starting)")
+        }
+        (State::Running { .. }, Some(health)) => format!("{status} ({})", health.as_str()),
+        _ => status,
+    }
 }
 
 fn size(size: Option<(u64, u64)>) -> String {
@@ -117,7 +131,7 @@ pub fn short_id(id: &str) -> &str {
 }
 
 /// At most `length` characters, the last an ellipsis where some are left out.
-pub(super) fn ellipsis(text: &str, length: usize) -> String {
+pub fn ellipsis(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
     }
@@ -154,6 +168,7 @@ mod tests {
             command: vec!["docker-entrypoint.sh".into(), "redis-server".into()],
             created: at(1000),
             state: State::Running { since: Some(at(1001)) },
+            health: None,
             name: "redis".into(),
             labels: [("a".to_owned(), "1".to_owned())].into(),
             mounts: vec!["a-volume-with-a-long-name".into()],
@@ -177,6 +192,28 @@ mod tests {
         CONTAINER ID   IMAGE          COMMAND                  CREATED          STATUS          PORTS     NAMES
         4c01db0b339c   redis:alpine   "docker-entrypoint.s…"   17 seconds ago   Up 16 seconds             redis
         "#);
+    }
+
+    #[test]
+    fn the_status_of_one_that_runs_says_how_healthy_it_is() {
+        let now = DateTime::from_timestamp(1181, 0).unwrap();
+        let shown = |change: fn(&mut Row)| {
+            let mut row = row();
+            change(&mut row);
+            fields(&row, true, now)["Status"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(shown(|row| row.health = Some(Condition::Healthy)), "Up 3 minutes (healthy)");
+        assert_eq!(
+            shown(|row| row.health = Some(Condition::Starting)),
+            "Up 3 minutes (health: starting)"
+        );
+        assert_eq!(
+            shown(|row| {
+                row.state = State::Restarting { code: 1, at: DateTime::from_timestamp(1001, 0) };
+                row.health = Some(Condition::Unhealthy);
+            }),
+            "Restarting (1) 3 minutes ago"
+        );
     }
 
     #[test]

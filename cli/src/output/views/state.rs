@@ -90,10 +90,13 @@ impl State {
         }
     }
 
-    /// Whether it has processes.
+    /// Whether it has processes, or is about to have some.
     #[must_use]
     pub fn is_alive(self) -> bool {
-        matches!(self, Self::Starting | Self::Running { .. } | Self::Paused { .. })
+        matches!(
+            self,
+            Self::Starting | Self::Running { .. } | Self::Paused { .. } | Self::Restarting { .. }
+        )
     }
 
     /// How it ended, if it did.

@@ -40,11 +40,15 @@ impl Container<'_> {
         request: Request,
     ) -> Result<Reply> {
         self.ask_on(connection, request).map_err(|error| match (&error, self.status()) {
-            (Error::MonitorDied { .. }, Ok(status)) if !status.phase.is_alive() => Error::State {
-                id: self.name().to_owned(),
-                state: status.phase.as_str(),
-                hint: "start it first",
-            },
+            (Error::MonitorDied { .. } | Error::Monitor(_), Ok(status))
+                if !status.phase.is_alive() =>
+            {
+                Error::State {
+                    id: self.name().to_owned(),
+                    state: status.phase.as_str(),
+                    hint: "start it first",
+                }
+            }
             _ => error,
         })
     }

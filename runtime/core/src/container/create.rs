@@ -6,7 +6,7 @@ use isopod_image::Platform;
 use isopod_spec::image_claims;
 
 use super::record::{ImageUse, Record, VERSION, VolumeUse};
-use super::settings::{LogConfig, Mount, Network, Profile, Settings};
+use super::settings::{LogConfig, Mount, Network, Profile, Restart, Settings};
 use super::{Container, Containers};
 use crate::image::{self, Image, NoProgress};
 use crate::layout::private_folder;
@@ -62,16 +62,25 @@ impl<'a> Containers<'a> {
         if let Some(name) = &options.name {
             id::check("container name", name)?;
         }
+        if options.auto_remove && options.settings.restart != Restart::No {
+            return Err(Error::Invalid(
+                "a container can't both be removed when it has ended and be started again: \
+                 leave out the removal or the restart policy"
+                    .to_owned(),
+            ));
+        }
         // Held until the rows refer to what is used; let go only while layers are being unpacked.
         let mut collection = self.runtime.hold_collection()?;
         let mut labels = Labels::new();
+        let mut settings = options.settings;
+        self.join(&mut settings)?;
         let mut record = Record {
             version: VERSION,
             image: None,
             rootfs: None,
             layers: Vec::new(),
             snapshot: None,
-            settings: options.settings,
+            settings,
             volumes: Vec::new(),
             log: options.log,
             auto_remove: options.auto_remove,
@@ -122,7 +131,8 @@ impl Containers<'_> {
     fn check_network(&self, record: &mut Record) -> Result<()> {
         match &mut record.settings.network {
             Network::Networks(attachments) => {
-                super::network::settle(self.runtime.networks(), attachments)
+                let has_ports = !record.settings.publish.is_empty();
+                crate::network::settle(self.runtime.networks(), attachments, has_ports)
             }
             Network::Container(other) => {
                 *other = self.find(other)?.id().to_owned();
@@ -305,13 +315,16 @@ impl<'a> Creation<'a, '_> {
             snapshots.prepare(key, &container.record.layers, parent, durability)?;
         }
         for volume in &container.record.volumes {
+            if !volume.subpath.is_empty() {
+                self.runtime.volumes().part(volume)?;
+            }
             self.runtime.volumes().populate(volume, container)?;
         }
         Ok(())
     }
 }
 
-fn describe(row: &ContainerRow) -> String {
+pub(super) fn describe(row: &ContainerRow) -> String {
     match &row.name {
         Some(name) if *name != row.id => {
             format!("container {name} ({})", row.id.get(..12).unwrap_or(&row.id))

@@ -3,7 +3,7 @@
 use isopod_monitor_protocol::message::{Exec, Reply, Request, Size, Streams};
 
 use super::{Container, Phase, Session};
-use crate::{Result, id};
+use crate::{Error, Result, id};
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,11 @@ impl Container<'_> {
     /// [`crate::Error::State`] unless it runs; no such user or program.
     pub fn exec(&self, options: &ExecOptions) -> Result<Session> {
         let hint = "only a running container can start another process";
+        if self.status()?.phase == Phase::Restarting {
+            let id = self.name().to_owned();
+            let hint = "wait until the container is running";
+            return Err(Error::State { id, state: Phase::Restarting.as_str(), hint });
+        }
         let status = self.require(&[Phase::Running], hint)?;
         let exec_id = options.exec_id.clone().unwrap_or_else(id::random);
         id::check("exec id", &exec_id)?;

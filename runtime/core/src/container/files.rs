@@ -64,7 +64,7 @@ impl Container<'_> {
             return Ok(());
         }
         let connections = match places {
-            Places::Own(reserved) => reserved.connections(),
+            Places::Own { reserved, .. } => reserved.connections(),
             _ => Connections::default(),
         };
         let hostname = self.hostname().or_else(host_name).unwrap_or_default();
@@ -131,6 +131,11 @@ impl Container<'_> {
             text.push_str(&format!("{address}\t{names}\n"));
         }
         Ok(text)
+    }
+
+    /// Whether its resolv.conf names a server of its own.
+    pub(super) fn needs_server(&self, connections: &Connections) -> Result<bool> {
+        Ok(resolv_conf::asks_internal(&self.resolv_conf(connections)?))
     }
 
     fn resolv_conf(&self, connections: &Connections) -> Result<String> {

@@ -46,7 +46,8 @@ impl<'a> Containers<'a> {
         Ok(listing)
     }
 
-    /// Removes those that were to go when they ended and whose remover died first. Ones that ended a
+    /// Does what is left of those whose monitor and keeper were killed: applies restart policies, and
+    /// removes those that were to go when they ended and whose remover died first. Ones that ended a
     /// moment ago are left to whoever is removing them now. Takes folders that removers left, too.
     ///
     /// # Errors
@@ -54,6 +55,9 @@ impl<'a> Containers<'a> {
     pub fn remove_ended(&self) -> Result<()> {
         const PATIENCE: TimeDelta = TimeDelta::seconds(10);
         let containers = self.list()?.containers;
+        for container in &containers {
+            container.settle();
+        }
         for container in containers.into_iter().filter(|c| c.record.auto_remove) {
             // One that can't say what it does is left to who asks for it by name.
             let Ok(status) = container.status() else { continue };
@@ -75,7 +79,10 @@ impl<'a> Containers<'a> {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Ambiguous`].
     pub fn find(&self, text: &str) -> Result<Container<'a>> {
-        Container::from_row(self.runtime, self.find_row(text)?)
+        let container = Container::from_row(self.runtime, self.find_row(text)?)?;
+        // Should its monitor and its keeper have been killed, it may be about to be started again.
+        container.settle();
+        Ok(container)
     }
 
     /// The one with exactly this id.

@@ -5,17 +5,28 @@ use isopod_monitor_protocol::message::Request;
 use super::{Container, Phase};
 use crate::Result;
 
+const SIGKILL: i32 = 9;
+
 impl Container<'_> {
     /// Sends `signal` to its own process, or to all of its processes.
     ///
     /// # Errors
     /// [`crate::Error::State`] if it does not run.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
-        self.require(
-            &[Phase::Running, Phase::Paused],
-            "only a running container can be signalled",
-        )?;
-        self.ask(Request::Kill { exec_id: None, signal, all, stop: false }).map(drop)
+        // docker's rule: these two mean that it is to stay down.
+        let stop = signal == SIGKILL || self.stop_signal().is_ok_and(|own| own == signal);
+        self.send(signal, all, stop)
+    }
+
+    /// Sends `signal`; with `stop` no restart policy applies to the end that follows.
+    pub(super) fn send(&self, signal: i32, all: bool, stop: bool) -> Result<()> {
+        let mut allowed = vec![Phase::Running, Phase::Paused];
+        if stop {
+            // Then it stays down.
+            allowed.push(Phase::Restarting);
+        }
+        self.require(&allowed, "only a running container can be signalled")?;
+        self.ask(Request::Kill { exec_id: None, signal, all, stop }).map(drop)
     }
 
     /// Sends `signal` to an exec.

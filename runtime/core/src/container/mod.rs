@@ -1,13 +1,19 @@
 //! Containers: a row in the database, a folder of data, and while it runs a monitor that owns its
 //! process. One verb a file.
 
+mod after_exit;
+mod archive;
 mod attach;
+mod boot;
 mod control;
 mod create;
+mod diff;
 mod exec;
 mod files;
 mod find;
+mod health;
 mod inspect;
+mod joined;
 mod kill;
 mod launch;
 mod logs;
@@ -15,6 +21,7 @@ mod network;
 mod pause;
 mod record;
 mod remove;
+mod rename;
 mod resolv_conf;
 mod session;
 mod settings;
@@ -24,13 +31,19 @@ mod stats;
 mod status;
 mod stop;
 mod task;
+mod top;
+mod update;
 
+pub use boot::Outcome;
+pub use archive::{Copied, CopyOptions};
 pub use create::{CreateOptions, ImageSource};
+pub use diff::{Change, ChangeKind};
 pub use exec::ExecOptions;
 pub(crate) use files::Connections;
 pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
-pub use isopod_monitor_protocol::status::Exit;
+pub use isopod_monitor_protocol::status::{Check, Condition, Exit, Health};
+pub use isopod_monitor_protocol::time::Timestamp;
 pub use logs::{LogLine, LogOptions, Stream};
 pub use record::{ImageUse, Record, VolumeUse};
 pub use remove::RemoveOptions;
@@ -41,9 +54,11 @@ pub use settings::{
 };
 pub(crate) use spec::mount;
 pub use start::Started;
-pub use stats::Stats;
+pub use stats::{Stats, Traffic};
 pub use status::{ContainerStatus, Phase};
 pub use stop::Patience;
+pub use top::Process;
+pub use update::Update;
 
 use std::path::PathBuf;
 

@@ -1,15 +1,17 @@
 //! A container's side of its networks: what a start takes and hands to the monitor.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use isopod_monitor_protocol::launch::{Forward, Resolver};
+use isopod_monitor_protocol::data;
+use isopod_monitor_protocol::launch::{Forward, Launch, Resolver};
 use isopod_monitor_protocol::message::{Handed, Reply, Request};
 use isopod_monitor_protocol::state;
 
 use super::settings::Network;
-use super::{Attachment, Container};
-use crate::network::{Networks, Reserved};
+use super::{Attachment, Container, Phase};
+use crate::network::Reserved;
 use crate::state::{ContainerRow, Durability};
 use crate::{Error, Result};
 
@@ -26,7 +28,12 @@ pub(super) enum Places<'a> {
         netns: OwnedFd,
     },
     /// Its own.
-    Own(Box<Reserved<'a>>),
+    Own {
+        /// Addresses and ports.
+        reserved: Box<Reserved<'a>>,
+        /// Whether it asks a name server of its own, which then has port 53 of 127.0.0.11.
+        has_server: bool,
+    },
 }
 
 /// What the monitor is handed, in the order of the descriptors.
@@ -59,7 +66,8 @@ impl<'a> Container<'a> {
 
     fn reserve(&self, attachments: &[Attachment]) -> Result<Places<'a>> {
         let reserved = Reserved::new(self.runtime.networks(), self, attachments)?;
-        Ok(Places::Own(Box::new(reserved)))
+        let has_server = self.needs_server(&reserved.connections())?;
+        Ok(Places::Own { reserved: Box::new(reserved), has_server })
     }
 
     fn share(&self, id: &str) -> Result<Places<'a>> {
@@ -75,6 +83,12 @@ impl<'a> Container<'a> {
     /// # Errors
     /// [`Error::State`] if it does not run; the monitor refuses.
     pub(crate) fn network_namespace(&self) -> Result<OwnedFd> {
+        if matches!(self.record.settings.network, Network::Host | Network::Namespace(_)) {
+            // Not the monitor's to give: it is only joined.
+            let status = self.require(&[Phase::Running, Phase::Paused], "start it first")?;
+            let path = PathBuf::from(format!("/proc/{}/ns/net", status.pid));
+            return Ok(File::open(&path).map_err(Error::io("cannot open", &path))?.into());
+        }
         let mut connection = self.connect()?;
         match self.ask_running(&mut connection, Request::NetworkNamespace)? {
             Reply::Ok => connection.take_descriptors().pop().ok_or_else(|| {
@@ -82,6 +96,13 @@ impl<'a> Container<'a> {
             }),
             other => Err(self.unexpected(&other)),
         }
+    }
+
+    /// Whether the monitor that runs has a name server for it.
+    pub(crate) fn has_server(&self) -> bool {
+        let launch = std::fs::read(self.data().join(data::LAUNCH)).ok();
+        let launch = launch.and_then(|bytes| serde_json::from_slice::<Launch>(&bytes).ok());
+        launch.is_some_and(|launch| launch.resolver.is_some())
     }
 
     /// `resolver.json`.
@@ -115,9 +136,9 @@ impl Places<'_> {
     pub(super) fn describe(&self, container: &Container<'_>) -> (Vec<Forward>, Option<Resolver>) {
         match self {
             Self::None | Self::Shared { .. } => (Vec::new(), None),
-            Self::Own(reserved) => {
+            Self::Own { reserved, has_server } => {
                 let resolver = Resolver { names: container.resolver_path() };
-                (reserved.forwards(), Some(resolver))
+                (reserved.forwards(), has_server.then_some(resolver))
             }
         }
     }
@@ -132,14 +153,16 @@ impl Places<'_> {
         match self {
             Self::None => {}
             Self::Shared { netns, .. } => parcel.add(Handed::NetworkNamespace, copy(netns)?),
-            Self::Own(reserved) => {
-                let wired = reserved.wire()?;
+            Self::Own { reserved, has_server } => {
+                let wired = reserved.wire(*has_server)?;
                 for warning in &wired.warnings {
                     tracing::warn!(%warning, "a network may not work");
                 }
                 parcel.add(Handed::NetworkNamespace, wired.netns);
-                parcel.add(Handed::ResolverDatagram, wired.resolver.0);
-                parcel.add(Handed::ResolverStream, wired.resolver.1);
+                if let Some((datagram, stream)) = wired.resolver {
+                    parcel.add(Handed::ResolverDatagram, datagram);
+                    parcel.add(Handed::ResolverStream, stream);
+                }
                 for socket in reserved.sockets() {
                     parcel.add(Handed::Forward, copy(socket)?);
                 }
@@ -150,17 +173,8 @@ impl Places<'_> {
 
     /// The container runs.
     pub(super) fn keep(self) {
-        if let Self::Own(reserved) = self {
+        if let Self::Own { reserved, .. } = self {
             reserved.keep();
         }
     }
-}
-
-/// Refuses at creation what would be refused at every start, and spells networks by their names.
-pub(super) fn settle(networks: Networks<'_>, attachments: &mut [Attachment]) -> Result<()> {
-    for attachment in &mut *attachments {
-        let network = networks.find(&attachment.network)?;
-        attachment.network = network.name;
-    }
-    Ok(())
 }

@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::record::{Record, VolumeUse};
+use super::stop::Ending;
 use super::{Container, Containers};
 use crate::state::{ContainerRow, Durability, SnapshotRow, VolumeRow};
 use crate::{Error, ErrorKind, Result, reserve};
@@ -114,7 +115,7 @@ impl Container<'_> {
                 hint: "stop it first, or force its removal",
             });
         }
-        match self.stop(Some(SIGKILL), None) {
+        match self.end_run(Ending::ByHand, Some(SIGKILL), None) {
             // Nothing is left of it, which is what was wanted.
             Err(Error::MonitorDied { .. }) => Ok(()),
             other => other.map(drop),
@@ -128,7 +129,7 @@ impl Container<'_> {
                 Err(Error::State { .. }) => return Ok(()),
                 other => other?,
             };
-            let request = Request::Kill { exec_id: None, signal: SIGKILL, all: true, stop: false };
+            let request = Request::Kill { exec_id: None, signal: SIGKILL, all: true, stop: true };
             // It may end of itself between the two.
             self.ask(request).ok();
             return watch.wait().map(drop);

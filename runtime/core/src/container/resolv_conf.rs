@@ -61,6 +61,11 @@ pub(super) fn of_host(host: &str, overrides: Overrides<'_>) -> String {
     config.to_text()
 }
 
+/// Whether this text asks a container's own name server.
+pub(super) fn asks_internal(text: &str) -> bool {
+    Config::parse(text).servers.iter().any(|server| server == INTERNAL)
+}
+
 fn is_reachable(server: &str, has_ipv6: bool) -> bool {
     // An IPv6 address may carry a zone, which is one of the host's devices.
     match server.parse::<IpAddr>() {

@@ -7,7 +7,7 @@ use std::thread;
 
 use isopod_monitor_protocol::client::Connection;
 use isopod_monitor_protocol::data;
-use isopod_monitor_protocol::launch::Rootfs;
+use isopod_monitor_protocol::launch::{Again, Rootfs};
 use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::kernel;
@@ -39,47 +39,16 @@ impl Container<'_> {
     /// [`Error::State`] if it runs; [`Error::CommandNotFound`], [`Error::CommandNotExecutable`]; anything
     /// that the kernel refuses.
     pub fn start(&self, attach: Option<Streams>, size: Option<Size>) -> Result<Started> {
-        check_kernel()?;
         let _operation = self.lock_operation()?;
-        self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
-        // First of all what somebody else may have: an address, a port.
-        let places = self.take_places()?;
-        // The kernel's part of the networks goes on beside the rest.
-        let (mut connection, parcel) = thread::scope(|scope| {
-            let wiring = match &places {
-                Places::Own(_) => Some(scope.spawn(|| places.wire())),
-                Places::None | Places::Shared { .. } => None,
-            };
-            let connection = self.prepare(&places);
-            let parcel = match wiring {
-                Some(wiring) => wiring.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                None => places.wire(),
-            };
-            Ok::<_, Error>((connection?, parcel?))
-        })?;
-        self.record_start(attach.is_some());
-        let run = Request::Run { attach, size, handed: parcel.kinds.clone() };
-        match self.ask_on_with(&mut connection, run, &parcel.borrowed())? {
+        let (connection, reply) = self.run(attach, size, None)?;
+        match reply {
             Reply::Started { pid } => {
-                places.keep();
                 let streams = attach.unwrap_or_default();
                 let session = Session::new(connection, streams, Some(pid), None)?;
                 Ok(Started { pid, session })
             }
             other => Err(self.unexpected(&other)),
         }
-    }
-
-    /// Writes all that the monitor reads, and starts it; it waits for `Run`.
-    fn prepare(&self, places: &Places<'_>) -> Result<Connection> {
-        let rootfs = self.rootfs()?;
-        self.write_files(places)?;
-        let root = view::open(&rootfs)?;
-        let spec = super::spec::build(self, &root, places)?;
-        drop(root);
-        self.write_spec(&spec)?;
-        self.write_launch(rootfs, places)?;
-        self.spawn_monitor()
     }
 
     /// What comes before a start; the monitor records that itself, since the end may follow at once.
@@ -99,8 +68,63 @@ impl Container<'_> {
         }
     }
 
+    /// Starts a monitor that begins with the pause of a restart policy. The caller holds the operation's
+    /// lock.
+    pub(super) fn start_again(&self, again: Again) -> Result<()> {
+        match self.run(None, None, Some(again))? {
+            (_, Reply::Ok) => Ok(()),
+            (_, other) => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Starts a monitor, and returns its answer to `Run`.
+    fn run(
+        &self,
+        attach: Option<Streams>,
+        size: Option<Size>,
+        again: Option<Again>,
+    ) -> Result<(Connection, Reply)> {
+        check_kernel()?;
+        self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
+        // First of all what somebody else may have: an address, a port.
+        let places = self.take_places()?;
+        // The kernel's part of the networks goes on beside the rest.
+        let (mut connection, parcel) = thread::scope(|scope| {
+            let wiring = match &places {
+                Places::Own { .. } => Some(scope.spawn(|| places.wire())),
+                Places::None | Places::Shared { .. } => None,
+            };
+            let connection = self.prepare(&places, again);
+            let parcel = match wiring {
+                Some(wiring) => wiring.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                None => places.wire(),
+            };
+            Ok::<_, Error>((connection?, parcel?))
+        })?;
+        self.record_start(attach.is_some());
+        let request = Request::Run { attach, size, handed: parcel.kinds.clone() };
+        let reply = self.ask_on_with(&mut connection, request, &parcel.borrowed())?;
+        if matches!(reply, Reply::Started { .. } | Reply::Ok) {
+            places.keep();
+        }
+        Ok((connection, reply))
+    }
+
+    /// Writes all that the monitor reads, and starts it; it waits for `Run`.
+    fn prepare(&self, places: &Places<'_>, again: Option<Again>) -> Result<Connection> {
+        let rootfs = self.rootfs()?;
+        self.write_files(places)?;
+        let root = view::open(&rootfs)?;
+        let spec = super::spec::build(self, &root, places)?;
+        let health = self.launch_health(&spec, &root)?;
+        drop(root);
+        self.write_spec(&spec)?;
+        self.write_launch(rootfs, places, health, again)?;
+        self.spawn_monitor()
+    }
+
     /// Writes the specification, and its filter as the monitor loads it.
-    fn write_spec(&self, spec: &Spec) -> Result<()> {
+    pub(super) fn write_spec(&self, spec: &Spec) -> Result<()> {
         let write = |name: &str, bytes: &[u8]| {
             let path = self.data().join(name);
             atomic::write(&path, bytes, 0o600, Durability::Process)

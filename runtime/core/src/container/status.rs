@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 
 use chrono::{DateTime, TimeZone, Utc};
-use isopod_monitor_protocol::status::{Exit, Phase as MonitorPhase, Status};
+use isopod_monitor_protocol::status::{Exit, Health, Phase as MonitorPhase, Status};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_monitor_protocol::{VERSION, data, state};
 use isopod_sys::atomic;
@@ -84,6 +84,10 @@ pub struct ContainerStatus {
     pub exit: Option<Exit>,
     /// How often the restart policy started it again.
     pub restarts: u32,
+    /// Whether it was stopped by hand since it was last started.
+    pub is_stopped_by_hand: bool,
+    /// What its health checks found; `None` without checks.
+    pub health: Option<Health>,
 }
 
 impl ContainerStatus {
@@ -94,7 +98,15 @@ impl ContainerStatus {
     }
 
     fn created() -> Self {
-        Self { phase: Phase::Created, pid: 0, started_at: None, exit: None, restarts: 0 }
+        Self {
+            phase: Phase::Created,
+            pid: 0,
+            started_at: None,
+            exit: None,
+            restarts: 0,
+            is_stopped_by_hand: false,
+            health: None,
+        }
     }
 }
 
@@ -110,7 +122,15 @@ impl From<Status> for ContainerStatus {
         };
         let pid = if phase.is_alive() { status.pid } else { 0 };
         let started_at = status.started_at.map(to_time);
-        Self { phase, pid, started_at, exit: status.exit, restarts: status.restarts }
+        Self {
+            phase,
+            pid,
+            started_at,
+            exit: status.exit,
+            restarts: status.restarts,
+            is_stopped_by_hand: status.is_stopped_by_hand,
+            health: status.health,
+        }
     }
 }
 
@@ -186,6 +206,8 @@ impl Container<'_> {
     }
 
     fn record_loss(&self, mut status: Status, why: &str) -> Result<ContainerStatus> {
+        // After a boot `start_all` asks the policies.
+        status.awaits_policy = status.boot_id == self.runtime.boot_id();
         status.phase = MonitorPhase::Exited;
         status.pid = 0;
         status.exit = Some(Exit {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use isopod_monitor_protocol::launch::Restart;
+use isopod_monitor_protocol::message::Request;
 use isopod_monitor_protocol::status::Exit;
 use isopod_spec::signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -33,12 +35,41 @@ impl Container<'_> {
     /// # Errors
     /// The monitor can't be reached or died.
     pub fn stop(&self, signal: Option<i32>, timeout: Option<Patience>) -> Result<Option<Exit>> {
+        loop {
+            let exit = self.end_run(Ending::ByHand, signal, timeout)?;
+            if self.record.settings.restart == Restart::No {
+                return Ok(exit);
+            }
+            // Its monitor may have been killed rather than have stopped it, and whoever noticed may have
+            // started it again.
+            self.forgo_policy()?;
+            let status = self.status()?;
+            if !status.phase.is_alive() {
+                return Ok(status.exit);
+            }
+        }
+    }
+
+    /// As [`Container::stop`], but its restart policy isn't told that somebody stopped it: only that now
+    /// nothing is started any more.
+    pub(super) fn shut_down(&self, timeout: Option<Patience>) -> Result<Option<Exit>> {
+        self.end_run(Ending::ShutDown, None, timeout)
+    }
+
+    /// Ends what runs now, if anything does.
+    pub(super) fn end_run(
+        &self,
+        ending: Ending,
+        signal: Option<i32>,
+        timeout: Option<Patience>,
+    ) -> Result<Option<Exit>> {
         let status = self.status()?;
         if !status.phase.is_alive() {
             return Ok(status.exit);
         }
         let patience = timeout.unwrap_or_else(|| match self.record.settings.stop_timeout {
-            Some(seconds) => Patience::For(Duration::from_secs(seconds)),
+            Some(seconds) => u64::try_from(seconds)
+                .map_or(Patience::Endless, |seconds| Patience::For(Duration::from_secs(seconds))),
             None => Patience::For(DEFAULT_TIMEOUT),
         });
         let signal = match signal {
@@ -53,9 +84,13 @@ impl Container<'_> {
             // A frozen process would not see the signal until somebody thaws it.
             self.resume().or_else(ended)?;
         }
-        self.kill(signal, false).or_else(ended)?;
+        match ending {
+            Ending::ByHand => self.send(signal, false, true),
+            Ending::ShutDown => self.ask(Request::ShutDown { signal }).map(drop),
+        }
+        .or_else(ended)?;
         if !wait_for(&watch, patience)? {
-            self.kill(SIGKILL, true).or_else(ended)?;
+            self.send(SIGKILL, true, ending == Ending::ByHand).or_else(ended)?;
         }
         let exit = self.finish(&mut watch)?;
         // So that its ports and addresses are free when this returns.
@@ -91,6 +126,15 @@ impl Container<'_> {
             }),
         }
     }
+}
+
+/// Why it is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Somebody wants it to stay down.
+    ByHand,
+    /// The machine, or all of the instance, goes down.
+    ShutDown,
 }
 
 /// How long to wait before SIGKILL.

@@ -6,6 +6,7 @@ use std::io;
 use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::status::Exit;
 
+use super::stop::Ending;
 use super::{Container, Phase};
 use crate::{Error, Result};
 
@@ -26,7 +27,7 @@ impl Container<'_> {
         let exit = match status.phase {
             Phase::Created => return state("it has no task"),
             Phase::Exited | Phase::Failed => status.exit,
-            _ if force => self.stop(Some(SIGKILL), None)?,
+            _ if force => self.end_run(Ending::ByHand, Some(SIGKILL), None)?,
             _ => return state("stop it first, or force the deletion"),
         };
         let path = self.data().join(data::STATUS);

@@ -90,7 +90,7 @@ impl Images<'_> {
         push.manifests(&parts, to)?;
         network.shutdown_background();
         lease.release()?;
-        self.runtime.record_image("push", &to.to_string(), &to.familiar_name());
+        self.runtime.record_transfer("push", to);
         let instead_of = (target != image.target && options.platforms == PushedPlatforms::Here)
             .then(|| image.target.clone());
         Ok(Push { target, instead_of })

@@ -62,7 +62,8 @@ impl Images<'_> {
         let image = self.name(&target, options.name.as_ref())?;
         drop(collection);
         self.runtime.settle_later();
-        self.runtime.record_image("import", &details.id().to_string(), &image.name);
+        let id = details.id().to_string();
+        self.runtime.record_image("import", &id, &id);
         Ok(image)
     }
 }

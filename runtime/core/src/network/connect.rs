@@ -16,12 +16,13 @@ use crate::state::{Durability, NetworkRow};
 use crate::{Error, Result};
 
 impl Networks<'_> {
-    /// Connects a container to another network.
+    /// Connects a container to another network. Returns whether it can use the network's names at once: one that
+    /// was started on networks without names has no name server before its next start.
     ///
     /// # Errors
     /// It is on that network; its own network can't have others beside it; an address is taken; the kernel
     /// refuses. Nothing has changed then.
-    pub fn connect(&self, container: &Container<'_>, attachment: &Attachment) -> Result<()> {
+    pub fn connect(&self, container: &Container<'_>, attachment: &Attachment) -> Result<bool> {
         let _operation = container.lock_operation()?;
         let network = self.find(&attachment.network)?;
         plan::check_place(&network, attachment)?;
@@ -43,7 +44,7 @@ impl Networks<'_> {
         if kept.is_err() && is_alive {
             self.unplug(container, &network).ok();
         }
-        kept
+        kept.map(|()| !is_alive || !network.has_names() || container.has_server())
     }
 
     /// Disconnects a container from a network.
@@ -66,6 +67,27 @@ impl Networks<'_> {
             self.unplug(container, &network)?;
         }
         container.keep_network(Setting::Networks(attachments))
+    }
+
+    /// Has a container that was given another name found by it: for whoever renamed it.
+    ///
+    /// # Errors
+    /// The database failed; a file can't be written.
+    pub fn renamed(&self, container: &Container<'_>) -> Result<()> {
+        let Setting::Networks(attachments) = &container.settings().network else { return Ok(()) };
+        for mut endpoint in self.endpoints_of(container.namespace(), container.id())? {
+            let Some(network) = self.by_id(&endpoint.network)? else { continue };
+            let Some(attachment) = attachments.iter().find(|one| is_on(one, &network)) else {
+                continue;
+            };
+            endpoint.record.names = plan::names(&network, attachment, container);
+            let state = self.runtime.state();
+            state.write(Durability::Process, |transaction| {
+                endpoint.to_row().set_record(transaction).map_err(state.error())
+            })?;
+            self.write_names(&network)?;
+        }
+        Ok(())
     }
 
     /// Gives a running container a device.
@@ -190,7 +212,10 @@ impl Networks<'_> {
         let all: Vec<&Network> = networks.iter().collect();
         self.write_resolver(&container.resolver_path(), &all, &container.settings().dns)?;
         let places: Vec<_> = networks.iter().zip(&endpoints).collect();
-        container.rewrite_files(&connections(&places))
+        let mut connections = connections(&places);
+        // Only a start can give it a name server.
+        connections.has_names &= container.has_server();
+        container.rewrite_files(&connections)
     }
 
     pub(super) fn by_id(&self, id: &str) -> Result<Option<Network>> {

@@ -183,7 +183,9 @@ pub fn parse_mac(text: &str) -> Option<[u8; 6]> {
     let mut parts = text.split([':', '-']);
     let mut octets = [0; 6];
     for octet in &mut octets {
-        let part = parts.next().filter(|part| part.len() == 2)?;
+        // A number's own parser would take a sign too.
+        let is_hex = |part: &&str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let part = parts.next().filter(is_hex)?;
         *octet = u8::from_str_radix(part, 16).ok()?;
     }
     let is_group = octets[0] & 1 == 1;

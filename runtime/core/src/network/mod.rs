@@ -25,6 +25,7 @@ pub use record::{DriverKind, EndpointRecord, NetworkRecord, Published};
 
 pub use endpoint::{Endpoint, parse_mac};
 pub(crate) use names::HOST_CONFIG;
+pub(crate) use plan::settle;
 pub(crate) use wire::Reserved;
 
 /// The network of containers that ask for none.

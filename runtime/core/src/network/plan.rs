@@ -42,39 +42,14 @@ impl Plan {
         container: &Container<'_>,
         attachments: &[Attachment],
     ) -> Result<Self> {
-        let mut places: Vec<Place> = Vec::new();
-        for attachment in attachments {
-            let network = networks.find(&attachment.network)?;
-            check_place(&network, attachment)?;
-            if places.iter().any(|other| other.network.id == network.id) {
-                return Err(Error::Invalid(format!(
-                    "network {} is named twice for one container",
-                    network.name
-                )));
-            }
-            places.push(Place { network, attachment: attachment.clone() });
-        }
+        let places = places(networks, attachments)?;
         let default = default_route(&places);
         let publish = ports(container);
-        let publishes = |place: &Place| {
-            place.network.record.driver == DriverKind::Bridge && place.network.leads_out()
-        };
         let publisher = default
             .filter(|index| publishes(&places[*index]))
             .or_else(|| places.iter().position(publishes));
-        if publisher.is_none()
-            && let Some(first) = publish.first()
-        {
-            return Err(Error::Invalid(format!(
-                "port {} can't be published: none of the container's networks is a bridge that leads \
-                 out ({})",
-                first.container.port,
-                places
-                    .iter()
-                    .map(|place| place.network.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )));
+        if publisher.is_none() && !publish.is_empty() {
+            return Err(no_publisher(&places));
         }
         Ok(Self { places, default, publisher, publish })
     }
@@ -93,6 +68,54 @@ impl Plan {
             })
             .collect()
     }
+}
+
+/// Refuses at creation what would be refused at every start, and spells networks by their names.
+///
+/// # Errors
+/// As [`Plan::new`].
+pub(crate) fn settle(
+    networks: Networks<'_>,
+    attachments: &mut [Attachment],
+    has_ports: bool,
+) -> Result<()> {
+    let places = places(networks, attachments)?;
+    if has_ports && !places.iter().any(publishes) {
+        return Err(no_publisher(&places));
+    }
+    for (attachment, place) in attachments.iter_mut().zip(places) {
+        attachment.network = place.network.name;
+    }
+    Ok(())
+}
+
+fn places(networks: Networks<'_>, attachments: &[Attachment]) -> Result<Vec<Place>> {
+    let mut places: Vec<Place> = Vec::new();
+    for attachment in attachments {
+        let network = networks.find(&attachment.network)?;
+        check_place(&network, attachment)?;
+        if places.iter().any(|other| other.network.id == network.id) {
+            return Err(Error::Invalid(format!(
+                "network {} is named twice for one container",
+                network.name
+            )));
+        }
+        places.push(Place { network, attachment: attachment.clone() });
+    }
+    Ok(places)
+}
+
+/// Whether ports can be published through it.
+fn publishes(place: &Place) -> bool {
+    place.network.record.driver == DriverKind::Bridge && place.network.leads_out()
+}
+
+fn no_publisher(places: &[Place]) -> Error {
+    let names: Vec<&str> = places.iter().map(|place| place.network.name.as_str()).collect();
+    Error::Invalid(format!(
+        "ports can't be published: none of the container's networks is a bridge that leads out ({})",
+        names.join(", ")
+    ))
 }
 
 /// Refuses what a network can't give.

@@ -96,10 +96,11 @@ impl Networks<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> = rows
+        let mut names: Vec<String> = rows
             .iter()
             .map(|row| self.runtime.container_name(&row.namespace, &row.container))
             .collect();
+        names.sort_unstable();
         Err(Error::InUse {
             what: "network",
             name: network.name.clone(),

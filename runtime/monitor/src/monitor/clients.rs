@@ -17,6 +17,10 @@ use crate::poll::{Interest, Poller, Token, Watched};
 /// How many clients are served at a time; more wait in the socket's queue.
 pub const MAX_CLIENTS: usize = 256;
 
+/// The number of no client: on whose behalf the monitor starts something of itself. What is sent to it
+/// goes nowhere.
+pub const NOBODY: u32 = u32::MAX;
+
 /// What a connection is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -1,22 +1,16 @@
 //! Ends: of processes, of the container, of the monitor.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use isopod_monitor_protocol::state;
 use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
-use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
-use isopod_sys::process;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use super::{CONTAINER, Monitor, MonitorError, failed};
-use crate::{cleanup, network};
+use crate::{cleanup, keeper};
 
 impl Monitor {
     /// Takes the exit status of every child that has ended.
@@ -24,6 +18,12 @@ impl Monitor {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if self.launcher_ended(pid, status) || self.guard.as_ref().is_some_and(|g| g.is(pid)) {
                 // A guard that was killed takes the container along: that is seen next.
+                continue;
+            }
+            if self.keeper.as_ref().is_some_and(|keeper| keeper.is(pid)) {
+                // Somebody killed it, and nobody would have the rest done.
+                self.keeper = None;
+                self.keep();
                 continue;
             }
             let raw = pid.as_raw_nonzero().get();
@@ -63,10 +63,12 @@ impl Monitor {
             self.record("exec_die", &known);
         }
         if is_container {
+            let phase = self.phase_after(&exit);
             self.record_end(&exit);
             self.status.exit = Some(exit);
             self.status.pid = 0;
-            self.set_phase(Phase::Exited);
+            self.end_checks();
+            self.set_phase(phase);
             self.kill_rest();
         }
     }
@@ -99,23 +101,27 @@ impl Monitor {
                 self.processes.get(&number).filter(|process| process.streams.is_settled());
             let Some(exit) = process.and_then(|process| process.exit.clone()) else { continue };
             if number != CONTAINER {
-                self.processes.remove(&number);
+                let process = self.processes.remove(&number);
+                self.check_ended(number, process, &exit);
                 self.tell_exited(number, &exit);
             } else if self.processes.len() == 1 && self.starting.is_empty() {
                 self.conclude(&exit);
             }
         }
         self.sweep();
+        self.restart_if_due();
+        self.check_health();
     }
 
     /// The container is gone, all its output handed over: what is left of it is removed, whoever
     /// waits is told, and the monitor has nothing more to do.
     fn conclude(&mut self, exit: &Exit) {
+        if self.is_to_restart() {
+            return self.rest(exit);
+        }
         self.undo();
         self.is_followed = self.clients.has_attached_first();
         self.processes.remove(&CONTAINER);
-        // Whoever is told may start it again at once, with the same ports.
-        self.network.close();
         self.tell_exited(CONTAINER, exit);
         self.is_over = true;
     }
@@ -123,10 +129,18 @@ impl Monitor {
     /// Removes all that a start has made. A failure is added to the status: nothing is lost, and the
     /// next clean-up tries again.
     pub(super) fn undo(&mut self) {
+        self.listener = None;
+        // Whoever is told of the end may start it again at once, with the same ports.
+        self.network.close();
+        self.undo_start();
+        cleanup::remove_socket(&self.launch).ok();
+    }
+
+    /// As [`Monitor::undo`], but clients can still reach us.
+    pub(super) fn undo_start(&mut self) {
         if let Some(guard) = self.guard.take() {
             guard.dismiss();
         }
-        self.listener = None;
         let facts = self.facts.as_ref();
         let has_epilogue = facts.is_some_and(|facts| facts.has_epilogue);
         let cgroup = facts.map(|facts| facts.cgroup.as_path());
@@ -164,6 +178,8 @@ impl Monitor {
             }
         } else if let Some(starting) = self.starting.get(&CONTAINER) {
             kill_process(starting.launcher(), Signal::KILL).ok();
+        } else if self.is_to_restart() {
+            self.give_up_restart(false);
         } else if self.processes.is_empty() {
             self.is_over = true;
         }
@@ -188,40 +204,24 @@ impl Monitor {
         }
     }
 
-    /// The last act: gives up the socket and the lock, and starts the command that is to follow, unless
-    /// who started the container is still attached: then what is to be done is theirs.
+    /// The last act: gives up the socket and the lock. The keeper then starts the command that is to follow,
+    /// unless who started the container is still attached: then what is to be done is theirs.
     pub(super) fn leave(mut self) -> Result<(), MonitorError> {
         if self.lock.is_some() {
             // Gone already where the container has ended in order.
             std::fs::remove_file(self.launch.state.join(state::SOCKET)).ok();
         }
-        let command = std::mem::take(&mut self.launch.after_exit);
+        let (command, keeper) = (std::mem::take(&mut self.launch.after_exit), self.keeper.take());
         let (hierarchies, is_followed) = (self.hierarchies.clone(), self.is_followed);
         drop(self);
-        match command.split_first() {
-            Some((program, arguments)) if !is_followed => follow(&hierarchies, program, arguments)
-                .map_err(failed("run the command that is to follow")),
-            _ => Ok(()),
+        match keeper {
+            Some(keeper) if is_followed => keeper.dismiss(),
+            // It sees our end.
+            Some(_) => {}
+            None if is_followed => {}
+            None => keeper::follow(&hierarchies, &command)
+                .map_err(failed("run the command that is to follow"))?,
         }
-    }
-}
-
-/// Starts `program` outside the monitors' control groups, which it may be about to remove.
-fn follow(hierarchies: &Hierarchies, program: &str, arguments: &[String]) -> io::Result<()> {
-    let top = Path::new("/");
-    let body = || {
-        hierarchies.leave_session(top).ok();
-        process::reset_signals();
-        network::restore_limit();
-        let _error = Command::new(program).args(arguments).env_clear().exec();
-        // Nobody is left to tell; the next command does what this one should have done.
-        1
-    };
-    let group = hierarchies.v2_group(top).ok().flatten();
-    let forked = group.map(|group| process::fork_into_cgroup(group.as_fd(), body));
-    match forked {
-        Some(Ok(_)) => Ok(()),
-        // Rootless without delegation.
-        _ => process::fork(body).map(drop),
+        Ok(())
     }
 }

@@ -11,7 +11,18 @@ use super::clients::{Role, unused};
 use super::{CONTAINER, Monitor};
 
 /// Why a request is refused.
-type Refusal = (ErrorKind, String);
+pub(super) type Refusal = (ErrorKind, String);
+
+/// For messages.
+fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Running => "running",
+        Phase::Paused => "paused",
+        Phase::Restarting => "restarting",
+        Phase::Exited | Phase::Failed => "not running",
+    }
+}
 
 impl Monitor {
     /// Answers one request.
@@ -50,6 +61,9 @@ impl Monitor {
             Request::Exec { exec_id, process, streams, size } => {
                 self.run_exec(id, exec_id, *process, streams, size).map(|()| None)
             }
+            Request::Kill { exec_id: None, signal, all, stop } => {
+                self.kill_container_by_hand(signal, all, stop).map(|()| Some(Reply::Ok))
+            }
             Request::Kill { exec_id, signal, all, .. } => {
                 self.kill(exec_id.as_deref(), signal, all).map(|()| Some(Reply::Ok))
             }
@@ -59,8 +73,10 @@ impl Monitor {
             Request::ListExecs => Ok(Some(Reply::Execs { execs: self.execs() })),
             Request::ReopenLog => self.reopen_log(),
             Request::NetworkNamespace => self.send_network_namespace(id).map(|()| None),
-            Request::SetRestart { .. } => {
-                Err((ErrorKind::Invalid, "this monitor can't do that".into()))
+            Request::ShutDown { signal } => self.end_with(signal).map(|()| Some(Reply::Ok)),
+            Request::SetRestart { restart, after_exit } => {
+                self.set_restart(restart, after_exit);
+                Ok(Some(Reply::Ok))
             }
             Request::Run { .. } | Request::Resize { .. } => {
                 Err((ErrorKind::Invalid, "not allowed on this connection".into()))
@@ -81,16 +97,48 @@ impl Monitor {
         }
     }
 
-    fn not_running(&self) -> String {
-        format!("container {} is not running", self.launch.id)
+    /// In docker's words where it is about to be started again.
+    pub(super) fn not_running(&self) -> String {
+        let id = &self.launch.id;
+        match self.status.phase {
+            Phase::Restarting => {
+                format!("container {id} is restarting, wait until the container is running")
+            }
+            phase => format!("container {id} is {}", word(phase)),
+        }
+    }
+
+    fn kill_container_by_hand(
+        &mut self,
+        signal: i32,
+        all: bool,
+        stop: bool,
+    ) -> Result<(), Refusal> {
+        if self.status.phase == Phase::Restarting {
+            return match stop {
+                true => {
+                    self.give_up_restart(true);
+                    Ok(())
+                }
+                false => Err((ErrorKind::WrongPhase, self.not_running())),
+            };
+        }
+        // Known before the process can end of it.
+        if stop && !self.status.is_stopped_by_hand {
+            self.find(None)?;
+            self.status.is_stopped_by_hand = true;
+            self.publish();
+        }
+        self.kill(None, signal, all)
     }
 
     fn attach(&mut self, id: u32, streams: Streams) -> Result<(), Refusal> {
         let session = self.fresh_session();
         let container = self.find(None)?;
+        let words = self.not_running();
         let process = self.processes.get_mut(&container).filter(|process| process.exit.is_none());
         let Some(process) = process else {
-            return Err((ErrorKind::WrongPhase, self.not_running()));
+            return Err((ErrorKind::WrongPhase, words));
         };
         let descriptors = process
             .streams
@@ -153,7 +201,12 @@ impl Monitor {
         }
     }
 
-    fn kill(&mut self, exec_id: Option<&str>, signal: i32, all: bool) -> Result<(), Refusal> {
+    pub(super) fn kill(
+        &mut self,
+        exec_id: Option<&str>,
+        signal: i32,
+        all: bool,
+    ) -> Result<(), Refusal> {
         let number = self.find(exec_id)?;
         let signal = isopod_sys::process::signal(signal)
             .ok_or_else(|| (ErrorKind::Invalid, format!("there is no signal {signal}")))?;
@@ -186,12 +239,7 @@ impl Monitor {
         let (from, to) =
             if frozen { (Phase::Running, Phase::Paused) } else { (Phase::Paused, Phase::Running) };
         if self.status.phase != from {
-            let message = format!(
-                "container {} is {}",
-                self.launch.id,
-                format!("{:?}", self.status.phase).to_lowercase()
-            );
-            return Err((ErrorKind::WrongPhase, message));
+            return Err((ErrorKind::WrongPhase, self.not_running()));
         }
         let facts = self.facts.as_ref().ok_or((ErrorKind::WrongPhase, self.not_running()))?;
         self.hierarchies.set_frozen(&facts.cgroup, frozen).map_err(|error| {
@@ -203,7 +251,11 @@ impl Monitor {
     }
 
     fn wait(&mut self, id: u32, exec_id: Option<&str>) -> Result<(), Refusal> {
-        let process = self.find(exec_id)?;
+        let process = match exec_id {
+            // The next end is the one that is waited for.
+            None if self.status.phase == Phase::Restarting => CONTAINER,
+            _ => self.find(exec_id)?,
+        };
         if let Some(client) = self.clients.get_mut(id) {
             client.role = Role::Waiting { process };
         }
@@ -224,6 +276,10 @@ impl Monitor {
     }
 
     fn reopen_log(&mut self) -> Result<Option<Reply>, Refusal> {
+        if self.status.phase == Phase::Restarting {
+            // It is opened by its name when the container is started.
+            return Ok(Some(Reply::Ok));
+        }
         let container = self.find(None)?;
         match self.with_streams(container, |streams| streams.log().map(|log| log.reopen())) {
             Some(Some(Ok(()))) => Ok(Some(Reply::Ok)),

@@ -33,7 +33,7 @@ pub struct Starting {
 
 type Refusal = (ErrorKind, String);
 
-fn cannot(what: &'static str) -> impl FnOnce(io::Error) -> Refusal {
+pub(super) fn cannot(what: &'static str) -> impl FnOnce(io::Error) -> Refusal {
     move |error| (ErrorKind::Failed, format!("cannot {what}: {error}"))
 }
 
@@ -58,6 +58,7 @@ impl Monitor {
             client.role = Role::Starting;
             descriptors = client.take_handed();
         }
+        let again = self.launch.again.take();
         let begun = self
             .claim()
             .map_err(|message| (ErrorKind::Failed, message))
@@ -65,13 +66,16 @@ impl Monitor {
                 let taken = self.network.take(&self.launch, handed, descriptors);
                 taken.map_err(|error| (ErrorKind::Invalid, error.to_string()))
             })
-            .and_then(|()| self.launch_container(id, attach, size));
+            .and_then(|()| match again {
+                Some(again) => self.await_restart(id, again),
+                None => self.launch_container(id, attach, size),
+            });
         if let Err((kind, message)) = begun {
             self.container_failed(id, kind, message);
         }
     }
 
-    fn launch_container(
+    pub(super) fn launch_container(
         &mut self,
         id: u32,
         attach: Option<Streams>,
@@ -91,6 +95,7 @@ impl Monitor {
             has_output: [true; 2],
             input_policy,
             log: Log::open(&self.launch.log),
+            keeps: 0,
             uid: facts.uid,
             size,
         };
@@ -110,13 +115,25 @@ impl Monitor {
             streams: Streamed::none(&self.poller),
         };
         self.guard = Some(guard.map_err(cannot("start a guard"))?);
-        self.begin(id, plan, attach, process, Job::Container)?;
+        let begun = self.begin(id, plan, attach, process, Job::Container);
         if let Some(guard) = &self.guard {
             guard.leave_nest().map_err(cannot("come back to the pid namespace"))?;
         }
+        begun?;
         // While the launcher works:
-        self.open_socket().map_err(cannot("make the control socket"))?;
-        self.set_phase(Phase::Starting);
+        self.be_reachable()?;
+        if self.status.phase != Phase::Restarting {
+            self.set_phase(Phase::Starting);
+        }
+        Ok(())
+    }
+
+    /// Has a socket and a keeper, as they were or new.
+    pub(super) fn be_reachable(&mut self) -> Result<(), Refusal> {
+        if self.listener.is_none() {
+            self.open_socket().map_err(cannot("make the control socket"))?;
+        }
+        self.keep();
         Ok(())
     }
 
@@ -130,9 +147,7 @@ impl Monitor {
         size: Option<Size>,
     ) -> Result<(), Refusal> {
         if self.status.phase != Phase::Running {
-            let phase = format!("{:?}", self.status.phase).to_lowercase();
-            let message = format!("container {} is {phase}", self.launch.id);
-            return Err((ErrorKind::WrongPhase, message));
+            return Err((ErrorKind::WrongPhase, self.not_running()));
         }
         let of_same_name = |process: &Process| process.exec_id.as_ref() == Some(&exec_id);
         let mut starting = self.starting.values().map(|starting| &starting.process);
@@ -148,6 +163,7 @@ impl Monitor {
             has_output: [streams.stdout, streams.stderr],
             input_policy: InputPolicy::WhileFed,
             log: None,
+            keeps: 0,
             uid: process.user().uid(),
             size,
         };
@@ -167,7 +183,7 @@ impl Monitor {
         Ok(())
     }
 
-    fn fresh_process(&mut self) -> u32 {
+    pub(super) fn fresh_process(&mut self) -> u32 {
         unused(&mut self.next_process, |number| {
             number == CONTAINER
                 || self.processes.contains_key(&number)
@@ -176,7 +192,7 @@ impl Monitor {
     }
 
     /// Forks a launcher for a process.
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         client: u32,
         plan: Plan,
@@ -249,6 +265,9 @@ impl Monitor {
             Report::Failed { kind, message } if number == CONTAINER => {
                 self.container_failed(starting.client, kind, message);
             }
+            Report::Failed { message, .. } if self.is_check(number) => {
+                self.check_failed(message);
+            }
             Report::Failed { kind, message } => {
                 self.clients.refuse(starting.client, kind, message);
                 if let Some(client) = self.clients.get_mut(starting.client) {
@@ -271,7 +290,11 @@ impl Monitor {
         ready.and_then(|()| process.streams.begin()).unwrap_or(());
         self.processes.insert(number, process);
         if number == CONTAINER {
+            let is_restart = self.status.phase == Phase::Restarting;
             self.mark_started(pid);
+            if is_restart {
+                self.restarted();
+            }
         }
         let (session, descriptors) = session.unzip();
         let reply = FromMonitor::Reply(Reply::Started { pid });
@@ -302,6 +325,10 @@ impl Monitor {
             ErrorKind::CommandNotExecutable => 126,
             _ => 125,
         };
+        if self.status.phase == Phase::Restarting {
+            self.clients.refuse(client, kind, message.clone());
+            return self.restart_failed(code, message);
+        }
         // Without the lock, what is there is another monitor's.
         if self.lock.is_some() {
             self.status.exit = Some(Exit {

@@ -2,13 +2,15 @@
 //! the port. The kernel's rules send nearly all traffic on before it comes here; what they can't (`[::1]`, a
 //! container without an address of that family, a firewall that somebody has emptied) is carried.
 //!
-//! - [`connection`]: TCP;
-//! - [`datagrams`]: UDP.
+//! - [`connection`]: of TCP;
+//! - [`datagrams`]: of UDP;
+//! - [`local`]: whence its answers come.
 //!
 //! A container that is paused keeps its clients waiting; one that isn't up (restarting) refuses them.
 
 mod connection;
 mod datagrams;
+mod local;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -67,6 +69,9 @@ impl Forwarder {
     ) -> io::Result<Self> {
         let port = |(number, (forward, socket)): (u32, (&Forward, OwnedFd))| {
             rustix::io::ioctl_fionbio(&socket, true)?;
+            if forward.protocol == Protocol::Udp {
+                local::announce(&socket, forward.host)?;
+            }
             let token = Token::Network(Part::Forward, number);
             let mut socket = Watched::new(poller, socket, token);
             if forward.protocol != Protocol::Sctp {

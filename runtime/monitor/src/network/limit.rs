@@ -18,6 +18,6 @@ pub fn raise() {
 /// Goes back to what the caller had, in a forked child; lowering is always allowed.
 pub fn restore() {
     if let Some(inherited) = INHERITED.get() {
-        setrlimit(Resource::Nofile, inherited.clone()).ok();
+        setrlimit(Resource::Nofile, *inherited).ok();
     }
 }

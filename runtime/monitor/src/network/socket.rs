@@ -23,7 +23,7 @@ pub fn stream_to(peer: SocketAddr) -> io::Result<OwnedFd> {
     }
 }
 
-/// Whether a connection that was in the making is made.
+/// Whether a connection that was in the making is made, and one that was made isn't broken.
 pub fn is_connected(socket: impl AsFd) -> bool {
     matches!(rustix::net::sockopt::socket_error(socket), Ok(Ok(())))
 }

@@ -90,11 +90,13 @@ impl Container {
             terminal: false,
             monitor_cgroup: top.join(format!("m{number}")),
             after_exit: Vec::new(),
+            again: None,
             restart: Restart::No,
             health: None,
             forwards: Vec::new(),
             resolver: None,
             journal: None,
+            parts: Vec::new(),
         };
         let spec = spec(&path("state/rootfs"), &cgroup, args);
         let binary = tree::readonly_clone(Path::new(MONITOR)).unwrap();

@@ -229,9 +229,21 @@ pub fn idle_descriptors(pid: i32) -> usize {
     (0..20).map(sample).min().unwrap()
 }
 
-/// Bytes of memory that a process has written to: what is counted where many run of the same program.
+/// Bytes of memory that a process has written to. Not what is dirty: of a program that was just linked,
+/// pages of the file are.
 pub fn private_memory(pid: i32) -> usize {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let line = rollup.lines().find(|line| line.starts_with("Private_Dirty:")).unwrap();
+    let line = rollup.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Waits until a process has nothing to do: one that is woken again and again by something it does
+/// nothing about never sleeps.
+pub fn until_asleep(pid: i32) {
+    let sleeps = |_| {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit(") ").next().unwrap().starts_with('S')
+    };
+    super::eventually("the monitor sleeps", || (0..30).all(sleeps));
 }

@@ -27,7 +27,7 @@ const DUMP: u16 = 0x300;
 /// The most the kernel puts into one piece of a dump.
 const PIECE: usize = 64 << 10;
 
-/// The most that may wait to be read, in the kernel's reckoning: near 1 KiB an acknowledgement.
+/// The most that may be on its way, in the kernel's reckoning: near 1 KiB an acknowledgement.
 const WAITING: usize = 4 << 20;
 
 /// Whom a socket speaks to.
@@ -114,7 +114,9 @@ impl Socket {
             protocol,
         )?;
         isopod_sys::netlink::ask_for_words(socket.as_fd())?;
-        // Many messages have as many acknowledgements; without the privilege the usual size must do.
+        // Thousands of ports are one transaction, many messages have as many acknowledgements; without
+        // the privilege the usual sizes must do.
+        let _ = net::sockopt::set_socket_send_buffer_size_force(&socket, WAITING);
         let _ = net::sockopt::set_socket_recv_buffer_size_force(&socket, WAITING);
         Ok(Self { socket, sequence: 0, buffer: vec![0; PIECE] })
     }

@@ -204,6 +204,7 @@ pub struct Steps(pub Vec<Expression>);
 /// Registers of four bytes that a device's name takes.
 const NAME_REGISTERS: u32 = 4;
 
+#[expect(clippy::wrong_self_convention, reason = "it is packets that come from and go to")]
 impl Steps {
     fn and(mut self, steps: impl IntoIterator<Item = Expression>) -> Self {
         self.0.extend(steps);

@@ -1,5 +1,7 @@
 //! Published ports: elements of our maps, in one transaction however many.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 
 use rustix::io::Errno;
@@ -136,6 +138,7 @@ fn data(answer: &Answer) -> Option<Vec<u8>> {
 /// The elements of ports that rules can carry, with their maps; of a port given twice the last.
 fn by_map(ports: &[PortMap]) -> Vec<(&'static str, Element)> {
     let mut found: Vec<(&'static str, Element)> = Vec::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
     for port in ports.iter().filter(|port| port.is_of_one_family()) {
         let (host, is_v4) = (port.host.ip(), port.host.is_ipv4());
         // Rules can't lead connections of `::1` away; the socket's holder does.
@@ -154,9 +157,12 @@ fn by_map(ports: &[PortMap]) -> Vec<(&'static str, Element)> {
             (false, true) => WILD6,
         };
         let element = Element { key, end: None, data: Some(target(port.target)) };
-        match found.iter_mut().find(|(name, e)| *name == map && e.key == element.key) {
-            Some((_, earlier)) => *earlier = element,
-            None => found.push((map, element)),
+        match places.entry((map, element.key.clone())) {
+            Entry::Occupied(place) => found[*place.get()].1 = element,
+            Entry::Vacant(place) => {
+                place.insert(found.len());
+                found.push((map, element));
+            }
         }
     }
     found

@@ -145,6 +145,31 @@ impl Rules {
         Ok(self.ask(&message)?.replies.iter().filter_map(|reply| chain(&reply.body)).collect())
     }
 
+    /// Those of some chains that are there, however many others are: family, table, name.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn some_chains(&mut self, wanted: &[(u8, &str, &str)]) -> Result<Vec<Chain>, Refused> {
+        let questions: Vec<_> = wanted
+            .iter()
+            .map(|(family, table, name)| {
+                let mut message = message(GETCHAIN, ACK, *family);
+                message.text(CHAIN_TABLE, table).text(CHAIN_NAME, name);
+                message
+            })
+            .collect();
+        let mut found = Vec::new();
+        for answer in self.socket.exchange(&questions)? {
+            match answer.outcome {
+                Some(Err(refused)) if refused.errno == Errno::NOENT => {}
+                Some(Err(refused)) => return Err(refused),
+                _ => found.extend(answer.replies.first().and_then(|reply| chain(&reply.body))),
+            }
+        }
+        Ok(found)
+    }
+
     /// The handles of the rules of a chain that carry this userdata.
     ///
     /// # Errors

@@ -74,15 +74,12 @@ pub(super) fn chains() -> [ChainOfOurs; 5] {
     [guard(), prerouting(), output(), postrouting(), forward()]
 }
 
-/// Before connections are tracked: `route_localnet` on our bridges is for answers to the host's own
-/// connections. What comes from behind a bridge has no business with 127.0.0.0/8, not as its source either.
+/// Before connections are tracked: `route_localnet` on our bridges is for the host's own connections. What
+/// comes from behind a bridge has no business with 127.0.0.0/8. (As a source the kernel takes it from no wire.)
 fn guard() -> ChainOfOurs {
     ChainOfOurs {
         chain: BaseChain { name: "guard", kind: "filter", hook: PREROUTING, priority: -300 },
-        rules: vec![
-            Steps::default().from_any_of(BRIDGES).to_loopback().verdict(Verdict::Drop),
-            Steps::default().from_any_of(BRIDGES).from_loopback().verdict(Verdict::Drop),
-        ],
+        rules: vec![Steps::default().to_loopback().from_any_of(BRIDGES).verdict(Verdict::Drop)],
     }
 }
 

@@ -4,8 +4,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -57,12 +57,12 @@ impl Stage {
             run(&format!("ip link add up0 type veth peer name w0 netns {}", pid_of_world.id()));
             run(&format!("ip addr add {HOST}/24 dev up0"));
             run(&format!("ip addr add {HOST6}/64 dev up0 nodad"));
-            run("ip link set up0 up");
+            run("ip link set up0 addrgenmode none up");
         });
         inside(&stage.world, || {
             run(&format!("ip addr add {WORLD}/24 dev w0"));
             run(&format!("ip addr add {WORLD6}/64 dev w0 nodad"));
-            run("ip link set w0 up");
+            run("ip link set w0 addrgenmode none up");
             // It knows the way to containers, as a neighbour with bad intentions does.
             run(&format!("ip route add default via {HOST}"));
             run(&format!("ip route add default via {HOST6}"));
@@ -88,6 +88,20 @@ impl Stage {
         let endpoint = endpoint(network, nth);
         self.within(|| self.host.connect(network, netns.as_fd(), &endpoint)).unwrap();
         netns
+    }
+
+    /// The host's devices with what of them does not change by itself: name, hardware address, size,
+    /// addresses.
+    pub fn devices(&self) -> Vec<String> {
+        let told = self.within(|| json("ip -j addr"));
+        let all = told.as_array().unwrap().iter();
+        all.map(|link| {
+            let addresses = link["addr_info"].as_array().unwrap().iter();
+            let addresses: Vec<_> = addresses.map(|a| a["local"].as_str().unwrap()).collect();
+            let [name, mac, mtu] = ["ifname", "address", "mtu"].map(|key| &link[key]);
+            format!("{name} {mac} {mtu} {addresses:?}")
+        })
+        .collect()
     }
 
     pub fn nft(&self) -> Value {
@@ -273,11 +287,14 @@ pub fn udp_socket(netns: &OwnedFd, address: &str) -> UdpSocket {
     inside(netns, || UdpSocket::bind(address)).unwrap()
 }
 
-/// `pid`s are not needed: a namespace as `ip` wants it.
-pub fn borrowed(netns: &OwnedFd) -> BorrowedFd<'_> {
-    netns.as_fd()
-}
-
-pub fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+/// An error and all that is behind it, as people are told.
+pub fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

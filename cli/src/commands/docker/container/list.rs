@@ -21,7 +21,7 @@ pub struct Args {
     /// Show those that do not run too
     #[arg(short, long)]
     all: bool,
-    /// Show only those that fit (name=, id=, label=, status=, ancestor=, exited=, before=, since=, volume=, network=, publish=, expose=)
+    /// Show only those that fit (name=, id=, label=, status=, ancestor=, exited=, before=, since=, volume=, network=, publish=, expose=, health=)
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
     /// Print by a Go template, "table TEMPLATE" or "json"
@@ -122,12 +122,14 @@ impl Args {
             _ => None,
         });
         let volumes = &container.record().volumes;
+        let status = container.status()?;
         Ok(Row {
             id: container.id().to_owned(),
             image: container.image_name().map(names::familiar).unwrap_or_default(),
             command: command_line::of(container),
             created: container.created(),
             state: state::of(&status),
+            health: status.health.as_ref().map(|health| health.condition),
             name: container.name().to_owned(),
             labels: container.labels().clone(),
             mounts: volumes.iter().map(|volume| volume.name.clone()).chain(of_host).collect(),

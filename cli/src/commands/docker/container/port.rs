@@ -44,12 +44,8 @@ impl Verb for Args {
         };
         let mut found = all.iter().filter(is_wanted).peekable();
         if found.peek().is_none() {
-            return Err(Error::Argument(format!(
-                "port {}/{} of container {} is not published",
-                wanted.port,
-                word(wanted.protocol),
-                container.name()
-            )));
+            let name = format!("{}/{} of {}", wanted.port, word(wanted.protocol), container.name());
+            return Err(isopod_runtime::Error::NotFound { what: "published port", name }.into());
         }
         for port in found {
             context.printer.line(port.host)?;

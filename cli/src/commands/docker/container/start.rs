@@ -1,6 +1,6 @@
 //! `start`: containers that were created or have ended.
 
-use isopod_runtime::container::Streams;
+use isopod_runtime::container::{Phase, Streams};
 
 use super::session;
 use crate::commands::{Status, Verb};
@@ -33,7 +33,11 @@ impl Verb for Args {
         let containers = context.containers()?;
         if !self.attach && !self.interactive {
             return context.each(&self.containers, |name| {
-                containers.find(name)?.start(None, None)?;
+                let container = containers.find(name)?;
+                // For docker one that is about to be started again runs.
+                if container.status()?.phase != Phase::Restarting {
+                    container.start(None, None)?;
+                }
                 Ok(context.printer.line(name)?)
             });
         }

@@ -54,6 +54,7 @@ impl Connection {
         for side in [&outer, &inner] {
             // Bytes are passed on as they come: whoever sent them has waited already if it wanted to.
             sockopt::set_tcp_nodelay(side, true).ok();
+            sockopt::set_socket_keepalive(side, true).ok();
         }
         let side = |socket, part| Side {
             socket: Watched::new(poller, socket, Token::Network(part, id)),
@@ -116,6 +117,8 @@ impl Drop for Connection {
 impl Side {
     fn interest(&self, other: &Self) -> Interest {
         match (!self.is_ended && other.has_sent_all(), !self.has_sent_all()) {
+            // The end that it has sent may not have been its last word.
+            (false, false) if self.is_ended && !self.is_told => Interest::Break,
             (false, false) => Interest::None,
             (true, false) => Interest::Read,
             (false, true) => Interest::Write,
@@ -130,6 +133,9 @@ impl Side {
     /// Carries what comes from this side, as far as it goes.
     fn carry_to(&mut self, to: &mut Self) -> Result<(), Broken> {
         let mut chunk = [0; CHUNK];
+        if self.is_ended && !socket::is_connected(&self.socket) {
+            return Err(Broken);
+        }
         to.flush()?;
         for _ in 0..AT_ONCE {
             if !to.has_sent_all() || self.is_ended {

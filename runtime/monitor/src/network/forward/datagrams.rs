@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::net::{RecvFlags, SendFlags, recv, recvfrom, send, sendto};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use super::local::{self, Arrived, Local};
 use crate::monitor::unused;
 use crate::network::socket;
 use crate::poll::{Interest, Part, Poller, Token, Watched};
@@ -25,15 +26,16 @@ const LARGEST: usize = 65_535;
 #[derive(Debug, Default)]
 pub struct Datagrams {
     clients: BTreeMap<u32, Client>,
-    /// By port and the client's address.
-    numbers: BTreeMap<(u32, SocketAddr), u32>,
+    numbers: BTreeMap<Key, u32>,
     next: u32,
 }
 
+/// What tells clients apart: the port, their address, and to which address of ours they talk.
+type Key = (u32, SocketAddr, Option<Local>);
+
 #[derive(Debug)]
 struct Client {
-    port: u32,
-    address: SocketAddr,
+    key: Key,
     socket: Watched,
     last: Instant,
 }
@@ -43,10 +45,9 @@ impl Datagrams {
     pub fn pass_on(&mut self, poller: &Rc<Poller>, port: u32, from: &Watched, target: SocketAddr) {
         let mut buffer = vec![0; LARGEST];
         for _ in 0..AT_ONCE {
-            let taken = recvfrom(from, &mut buffer[..], RecvFlags::empty());
-            let Ok((length, _, Some(address))) = taken else { return };
-            let Ok(address) = SocketAddr::try_from(address) else { continue };
-            let Some(client) = self.client(poller, port, address, target) else { continue };
+            let Ok(arrived) = local::receive(from, &mut buffer) else { return };
+            let Some(Arrived { length, from: address, to }) = arrived else { continue };
+            let Some(client) = self.client(poller, (port, address, to), target) else { continue };
             client.last = Instant::now();
             // As anywhere on its way, it may get lost; a container that doesn't listen says so, which is
             // cleared by being told, so that the next one gets through.
@@ -56,14 +57,8 @@ impl Datagrams {
         }
     }
 
-    fn client(
-        &mut self,
-        poller: &Rc<Poller>,
-        port: u32,
-        address: SocketAddr,
-        target: SocketAddr,
-    ) -> Option<&mut Client> {
-        if let Some(id) = self.numbers.get(&(port, address)) {
+    fn client(&mut self, poller: &Rc<Poller>, key: Key, target: SocketAddr) -> Option<&mut Client> {
+        if let Some(id) = self.numbers.get(&key) {
             return self.clients.get_mut(id);
         }
         if self.clients.len() >= MAX_CLIENTS {
@@ -75,15 +70,16 @@ impl Datagrams {
         let id = unused(&mut self.next, |id| self.clients.contains_key(&id));
         let mut socket = Watched::new(poller, socket, Token::Network(Part::Datagram, id));
         socket.set(Interest::Read).ok()?;
-        self.numbers.insert((port, address), id);
-        self.clients.insert(id, Client { port, address, socket, last: Instant::now() });
+        self.numbers.insert(key, id);
+        self.clients.insert(id, Client { key, socket, last: Instant::now() });
         self.clients.get_mut(&id)
     }
 
     /// Passes on what the container answered to a client, from the socket of its port.
     pub fn answer<'a>(&mut self, id: u32, port_socket: impl Fn(u32) -> Option<&'a Watched>) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let Some(port) = port_socket(client.port) else { return };
+        let (port, address, ours) = client.key;
+        let Some(port) = port_socket(port) else { return };
         let mut buffer = vec![0; LARGEST];
         for _ in 0..AT_ONCE {
             // An error is that nothing listens there, which is over by being told.
@@ -91,7 +87,7 @@ impl Datagrams {
                 return;
             };
             client.last = Instant::now();
-            sendto(port, &buffer[..length], SendFlags::NOSIGNAL, &client.address).ok();
+            local::send(port, &buffer[..length], ours, address).ok();
         }
     }
 
@@ -110,7 +106,7 @@ impl Datagrams {
 
     fn forget(&mut self, id: u32) {
         if let Some(client) = self.clients.remove(&id) {
-            self.numbers.remove(&(client.port, client.address));
+            self.numbers.remove(&client.key);
         }
         if self.clients.is_empty() {
             isopod_sys::process::trim_heap();

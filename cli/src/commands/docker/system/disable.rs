@@ -1,0 +1,34 @@
+//! `system disable`: no longer started at boot, by systemd.
+
+use std::path::PathBuf;
+
+use super::unit::Unit;
+use crate::commands::{Status, Verb};
+use crate::context::Context;
+use crate::error::Error;
+
+/// Have systemd start no containers at boot any more
+///
+/// Removes the unit that enable wrote. Containers that run are left alone, unless --now stops them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Call stop-all now too
+    #[arg(long)]
+    now: bool,
+    /// Root of another tree to work on, as of a machine's image
+    #[arg(long, value_name = "FOLDER", conflicts_with = "now")]
+    prefix: Option<PathBuf>,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[OPTIONS]";
+
+    fn run(self, _context: &Context) -> Result<Status, Error> {
+        let unit = Unit::of(self.prefix)?;
+        if self.now {
+            unit.now("stop")?;
+        }
+        unit.disable()?;
+        Ok(0)
+    }
+}
