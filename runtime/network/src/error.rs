@@ -46,9 +46,19 @@ pub enum Error {
         reason: &'static str,
     },
     /// Several removals failed.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", .0.iter().map(Self::with_cause).collect::<Vec<_>>().join("; "))]
     Several(Vec<Self>),
     /// What was asked for makes no sense.
     #[error("{0}")]
     Invalid(String),
+}
+
+impl Error {
+    /// Its own words and the kernel's.
+    fn with_cause(&self) -> String {
+        match self {
+            Self::Kernel { source, .. } => format!("{self}: {source}"),
+            other => other.to_string(),
+        }
+    }
 }

@@ -164,8 +164,10 @@ fn a_failed_connection_leaves_no_device() {
         stage.within(|| stage.host.connect(&network, netns.as_fd(), wanted))
     };
     inside(&netns, || run("ip link add eth0 type bridge"));
-    let error = connect(&endpoint(&network, 2)).unwrap_err().to_string();
-    assert!(error.contains("eth0") && error.contains("exists"), "{error}");
+    let error = connect(&endpoint(&network, 2)).unwrap_err();
+    assert!(error.to_string().contains("eth0"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("exists"), "{cause}");
     // A gateway that no address reaches fails late.
     let mut wanted = endpoint(&network, 2);
     wanted.device = "eth1".to_owned();
