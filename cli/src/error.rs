@@ -114,6 +114,19 @@ impl Error {
         Self::Argument(text)
     }
 
+    /// For `map_err` on what writes an archive to standard output: a reader that left is no failure to
+    /// talk about.
+    pub fn archive(error: isopod_runtime::Error) -> Self {
+        match &error {
+            isopod_runtime::Error::Io { source, .. }
+                if source.kind() == io::ErrorKind::BrokenPipe =>
+            {
+                Self::Output(source.kind().into())
+            }
+            _ => error.into(),
+        }
+    }
+
     /// For `map_err` on files that the command line named.
     pub fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();

@@ -1,4 +1,4 @@
-//! Pulling as the command lines ask for it: names expanded by the machine's configuration,
+//! Pulling and pushing as the command lines ask for it: names expanded by the machine's configuration,
 //! registries and credentials gathered from flags, environment and files.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use isopod_image::{Platform, Reference};
 use isopod_registry::Config;
 use isopod_registry::auth::Credential;
-use isopod_runtime::image::{Image, PullOptions};
+use isopod_runtime::image::{Image, PullOptions, Push, PushOptions, PushedPlatforms};
 
 use crate::context::Context;
 use crate::env;
@@ -89,14 +89,59 @@ pub fn pull(
     Err(last.expect("a name expands to one reference or more").into())
 }
 
+/// Sends an image to the registry of `to`.
+///
+/// # Errors
+/// Something of it is not here; the registry's.
+pub fn push(
+    context: &Context,
+    image: &Image,
+    to: &Reference,
+    request: &PushRequest,
+    watcher: &Watcher,
+) -> Result<Push, Error> {
+    let options = PushOptions {
+        platforms: request.platforms.clone(),
+        max_concurrent: request.max_concurrent.unwrap_or(CONCURRENCY),
+        registry: for_registry(context, &request.access, to.registry())?,
+    };
+    Ok(context.runtime()?.images().push(image, to, &options, watcher.progress())?)
+}
+
+/// What a command line says about one push.
+#[derive(Debug, Clone, Default)]
+pub struct PushRequest {
+    /// Which platforms.
+    pub platforms: PushedPlatforms,
+    /// Blobs at once.
+    pub max_concurrent: Option<usize>,
+    /// How to talk to the registry.
+    pub access: Access,
+}
+
 fn options(
     context: &Context,
     request: &Request,
     reference: &Reference,
 ) -> Result<PullOptions, Error> {
-    let Access { user, plain_http, skip_verify, hosts_dirs } = &request.access;
+    Ok(PullOptions {
+        platform: request.platform.clone(),
+        all_platforms: request.all_platforms,
+        unpack: true,
+        max_concurrent: request
+            .max_concurrent
+            .or(context.max_concurrent_downloads)
+            .unwrap_or(CONCURRENCY),
+        labels: request.labels.clone(),
+        registry: for_registry(context, &request.access, reference.registry())?,
+    })
+}
+
+/// The configuration, with what the command line says about `host`.
+fn for_registry(context: &Context, access: &Access, host: &str) -> Result<Config, Error> {
+    let Access { user, plain_http, skip_verify, hosts_dirs } = access;
     let mut registry = config(context)?;
-    let host = reference.registry().to_owned();
+    let host = host.to_owned();
     if *plain_http {
         registry.hosts.plain_http.push(host.clone());
     }
@@ -109,20 +154,14 @@ fn options(
     if let Some(user) = user {
         registry.credentials.explicit.push((host, credential(user)?));
     }
-    Ok(PullOptions {
-        platform: request.platform.clone(),
-        all_platforms: request.all_platforms,
-        unpack: true,
-        max_concurrent: request
-            .max_concurrent
-            .or(context.max_concurrent_downloads)
-            .unwrap_or(CONCURRENCY),
-        labels: request.labels.clone(),
-        registry,
-    })
+    Ok(registry)
 }
 
-fn config(context: &Context) -> Result<Config, Error> {
+/// Registries as flags, environment and files describe them.
+///
+/// # Errors
+/// A file or variable can't be used.
+pub fn config(context: &Context) -> Result<Config, Error> {
     let mut config =
         Config::from_environment(env::of_registries, Path::new("/etc")).map_err(Error::argument)?;
     if let Some(dirs) = &context.hosts_dirs {

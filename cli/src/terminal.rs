@@ -6,6 +6,7 @@
 //! - [`detach`]: the keys that leave a container running;
 //! - [`signals`]: signals as a descriptor to poll;
 //! - [`pump`]: moves bytes between our streams and a session's pipes;
+//! - [`silent`]: passwords are typed unseen;
 //! - [`foreground`]: the four together, for `run`, `start -a`, `attach`, `exec`.
 
 pub mod detach;
@@ -13,6 +14,7 @@ pub mod foreground;
 pub mod pump;
 pub mod raw;
 pub mod signals;
+pub mod silent;
 
 use std::io;
 use std::os::fd::AsFd;

@@ -119,8 +119,8 @@ fn what_is_known_and_not_there_is_refused_by_name() {
     assert!(text.starts_with("`isopod -H` is not supported:"), "{text}");
     let text = stopped(Personality::Ctr, "--address /x c ls");
     assert!(text.starts_with("`ctr --address` is not supported:"), "{text}");
-    let text = stopped(Personality::Ctr, "i push x");
-    assert!(text.starts_with("`ctr images push` is not supported:"), "{text}");
+    let text = stopped(Personality::Ctr, "i mount x x");
+    assert!(text.starts_with("`ctr images mount` is not supported:"), "{text}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub struct Layout {
 
 /// docker's `tabwriter.NewWriter(out, 10, 1, 3, ' ', 0)`.
 pub const DOCKER: Layout = Layout { min_width: 10, padding: 3, tabs: false };
+/// docker's `tabwriter.NewWriter(out, 20, 1, 3, ' ', 0)` for processes.
+pub const DOCKER_WIDE: Layout = Layout { min_width: 20, padding: 3, tabs: false };
 /// ctr's usual `tabwriter.NewWriter(out, 1, 8, 1, ' ', 0)`.
 pub const CTR: Layout = Layout { min_width: 1, padding: 1, tabs: false };
 /// ctr's `tabwriter.NewWriter(out, 4, 8, 4, ' ', 0)` for containers, tasks and processes.

@@ -58,19 +58,32 @@ impl Bars {
         bar.set_length(size);
         bar.set_message(word(self.style, state));
         bar.set_style(match state {
-            LayerState::Downloading | LayerState::Resumed { .. } => moving(self.style),
+            LayerState::Downloading | LayerState::Resumed { .. } | LayerState::Uploading => {
+                moving(self.style)
+            }
             LayerState::Waiting
             | LayerState::WaitingForOther
             | LayerState::Unpacking
+            | LayerState::Preparing
             | LayerState::Exists
-            | LayerState::Done => still(self.style),
+            | LayerState::Done
+            | LayerState::ExistsThere
+            | LayerState::Mounted
+            | LayerState::Uploaded => still(self.style),
         });
         if let LayerState::Resumed { offset } = state {
             bar.set_position(offset);
             // The rate is of what arrives now.
             bar.reset_eta();
         }
-        if matches!(state, LayerState::Exists | LayerState::Done) {
+        if matches!(
+            state,
+            LayerState::Exists
+                | LayerState::Done
+                | LayerState::ExistsThere
+                | LayerState::Mounted
+                | LayerState::Uploaded
+        ) {
             bar.finish();
         }
     }

@@ -50,10 +50,15 @@ impl Instance {
     /// With an image of busybox.
     pub fn with_image() -> Self {
         let instance = Self::new();
-        let archive = instance.archive();
-        let done = instance.run(&["ctr", "images", "import", archive.to_str().unwrap()]);
-        assert_eq!(done.status, 0, "{done:?}");
+        instance.load();
         instance
+    }
+
+    /// Imports the image of busybox, with what lies in `rootfs` already.
+    pub fn load(&self) {
+        let archive = self.archive();
+        let done = self.run(&["ctr", "images", "import", archive.to_str().unwrap()]);
+        assert_eq!(done.status, 0, "{done:?}");
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

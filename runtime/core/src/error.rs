@@ -332,6 +332,7 @@ fn of_registry(error: &isopod_registry::Error) -> ErrorKind {
         | Registry::TooLarge
         | Registry::Protocol => ErrorKind::Untrusted,
         Registry::Configuration => ErrorKind::Invalid,
+        Registry::Source => ErrorKind::Corrupt,
         _ => ErrorKind::Failed,
     }
 }

@@ -85,7 +85,7 @@ impl Connection {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), FrameError> {
         let bytes = encode(&Envelope { version: VERSION, request })?;
-        Ok(send_whole(&self.stream, &bytes, descriptors)?)
+        send_whole(&self.stream, &bytes, descriptors)
     }
 
     /// The next message; `None` when the monitor has closed the connection.
@@ -122,7 +122,11 @@ impl Connection {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<Reply, ClientError> {
         // A monitor that has ended may still have said why: its words outlive it in the socket.
-        let sent = self.send_with(request, descriptors);
+        let sent = match self.send_with(request, descriptors) {
+            sent @ (Ok(()) | Err(FrameError::Io(_))) => sent,
+            // It got nothing, and would wait for us as we for it.
+            Err(error) => return Err(error.into()),
+        };
         match (self.receive(), sent) {
             (Ok(Some(FromMonitor::Reply(reply))), _) => Ok(reply),
             (Ok(Some(other)), _) => Err(ClientError::OutOfTurn(Box::new(other))),
@@ -247,4 +251,18 @@ pub fn clean_up(binary: BorrowedFd<'_>, data_folder: &Path) -> io::Result<()> {
     let words = String::from_utf8_lossy(&output.stderr);
     let line = words.lines().last().unwrap_or("ended without a word");
     Err(io::Error::other(line.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_cannot_be_sent_is_not_waited_for() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let descriptors = vec![ours.as_fd(); crate::frame::MAX_HANDED + 1];
+        let mut connection = Connection::from(ours.try_clone().unwrap());
+        let error = connection.ask_with(Request::Status, &descriptors).unwrap_err();
+        assert!(error.to_string().starts_with("4097 sockets"), "{error}");
+    }
 }

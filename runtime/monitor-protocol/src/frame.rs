@@ -46,6 +46,9 @@ pub enum FrameError {
     /// A length above [`MAX_MESSAGE`].
     #[error("message of {0} bytes is larger than {MAX_MESSAGE}")]
     TooLarge(usize),
+    /// More descriptors than [`MAX_HANDED`].
+    #[error("{0} sockets and the like are more than the {MAX_HANDED} that a message carries")]
+    TooMany(usize),
     /// Bytes that are no such message.
     #[error("malformed message")]
     Malformed(#[from] serde_json::Error),
@@ -86,14 +89,14 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
 /// Sends a whole message on a blocking socket, with as many descriptors as a message may have.
 ///
 /// # Errors
-/// What `sendmsg(2)` returns; `InvalidInput` where there are more than [`MAX_HANDED`] descriptors.
+/// What `sendmsg(2)` returns; nothing was sent where there are more than [`MAX_HANDED`] descriptors.
 pub fn send_whole(
     socket: impl AsFd,
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
-) -> io::Result<()> {
+) -> Result<(), FrameError> {
     if descriptors.len() > MAX_HANDED {
-        return Err(io::ErrorKind::InvalidInput.into());
+        return Err(FrameError::TooMany(descriptors.len()));
     }
     let mut rest = bytes;
     let mut chunks = descriptors.chunks(DESCRIPTORS_AT_ONCE).peekable();
@@ -281,7 +284,8 @@ mod tests {
             decoder.take_descriptors().iter().map(|fd| inode(fd.as_fd())).collect();
         assert_eq!(arrived, all.iter().map(|fd| inode(*fd)).collect::<Vec<_>>());
         let many = vec![which(0); MAX_HANDED + 1];
-        assert!(send_whole(&sender, &bytes, &many).is_err());
+        let refused = send_whole(&sender, &bytes, &many);
+        assert!(matches!(refused, Err(FrameError::TooMany(4097))), "{refused:?}");
     }
 
     #[test]

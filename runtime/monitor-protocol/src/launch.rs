@@ -51,6 +51,9 @@ pub struct Launch {
     /// Where its events are recorded.
     #[serde(default)]
     pub journal: Option<Journal>,
+    /// What the specification mounts from `<state>/parts/<index>`.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// What a start that a restart policy asked for goes on from; `None` for everybody else's.
     #[serde(default)]
     pub again: Option<Again>,
@@ -71,6 +74,16 @@ pub struct Again {
     pub started_at: Option<Timestamp>,
     /// How it last ended.
     pub exit: Option<Exit>,
+}
+
+/// A file or folder inside a folder that containers write to. Where it lies is looked up by the launcher,
+/// inside the folder whatever symlinks say, and mounted by descriptor: nobody can move it in between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Absolute.
+    pub folder: PathBuf,
+    /// Inside it.
+    pub path: PathBuf,
 }
 
 /// docker's restart policies.

@@ -47,6 +47,9 @@ pub mod state {
     pub const LOCK: &str = "monitor.lock";
     /// The folder over which the launcher mounts the root file system, in its own mount namespace.
     pub const ROOTFS: &str = "rootfs";
+    /// The folder in which the launcher shows [`crate::launch::Part`]s, numbered from 0, in its own mount
+    /// namespace.
+    pub const PARTS: &str = "parts";
     /// The folder with the document that libcontainer reads in the place of `config.json`.
     pub const BUNDLE: &str = "bundle";
     /// libcontainer's own state.

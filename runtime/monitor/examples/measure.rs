@@ -66,6 +66,7 @@ fn run(
         forwards: Vec::new(),
         resolver: None,
         journal: None,
+        parts: Vec::new(),
     };
     let mut launch = launch;
     let sockets = if has_network { network(&mut launch) } else { Vec::new() };

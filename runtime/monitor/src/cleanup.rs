@@ -72,7 +72,7 @@ pub fn remove(
         let named = |error| CleanupError::Cgroup(cgroup.to_owned(), error);
         results.push(hierarchies.remove(cgroup).map_err(named));
     }
-    for name in [state::OCI, state::BUNDLE, EXECS] {
+    for name in [state::OCI, state::BUNDLE, state::PARTS, EXECS] {
         let path = launch.state.join(name);
         results.push(gone(fs::remove_dir_all(&path), path));
     }

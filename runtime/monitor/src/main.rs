@@ -7,12 +7,14 @@
 //! - [`monitor`]: the event loop: clients, sessions, the container's end;
 //! - [`stdio`], [`log`]: where output goes;
 //! - [`network`]: its network namespace, name server and published ports;
-//! - [`cleanup`]: after a monitor that was killed.
+//! - [`cleanup`]: after a monitor that was killed;
+//! - [`init`]: the same program as a container's first process.
 //!
 //! `docs/monitor.md` tells a monitor's life.
 
 mod cleanup;
 mod guard;
+mod init;
 mod keeper;
 mod launcher;
 mod log;
@@ -29,7 +31,16 @@ use std::path::Path;
 const USAGE: &str = "usage: isopod-monitor [--cleanup] DATA-FOLDER";
 
 fn main() {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut arguments = std::env::args_os();
+    let program = arguments.next();
+    let arguments: Vec<OsString> = arguments.collect();
+    if init::is_meant(program.as_deref()) {
+        let status = init::run(&arguments).unwrap_or_else(|message| {
+            init::tell(&message);
+            1
+        });
+        isopod_sys::process::exit_now(status);
+    }
     let status = match arguments.as_slice() {
         [option, folder] if option == "--cleanup" => report(cleanup::clean_up(Path::new(folder))),
         [folder] if !folder.as_encoded_bytes().starts_with(b"-") => {

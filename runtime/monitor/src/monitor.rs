@@ -5,7 +5,8 @@
 //! - [`starting`]: launchers, and what becomes of their reports;
 //! - [`ending`]: ends of processes, and of the container;
 //! - [`restarting`]: what a restart policy makes of such an end;
-//! - [`health`]: health checks.
+//! - [`health`]: health checks;
+//! - [`journal`]: what is recorded of all that.
 
 mod clients;
 mod ending;

@@ -27,7 +27,7 @@ impl Container {
         self.with(|launch, _| {
             launch.health = Some(health);
             let attributes = [("name".to_owned(), "box".to_owned())].into();
-            launch.journal = Some(Journal { path, attributes });
+            launch.journal = Some(Journal { path, attributes, volumes: Vec::new() });
         })
     }
 
@@ -42,7 +42,8 @@ impl Container {
     fn events(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("journal")).unwrap_or_default();
         let of = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
-        text.lines().map(|line| of(line)["action"].as_str().unwrap().to_owned()).collect()
+        let all = text.lines().map(|line| of(line)["action"].as_str().unwrap().to_owned());
+        all.filter(|action| action == "start" || action.starts_with("health_status")).collect()
     }
 
     fn execute(&self, script: &str) {
@@ -90,7 +91,7 @@ fn it_is_starting_then_healthy_then_after_three_failures_unhealthy_and_healthy_a
     assert_eq!(container.health().log.len(), 5);
     assert_eq!(
         container.events(),
-        ["health_status: healthy", "health_status: unhealthy", "health_status: healthy"]
+        ["start", "health_status: healthy", "health_status: unhealthy", "health_status: healthy"]
     );
     // The checks are nobody's execs.
     assert_eq!(container.ask(Request::ListExecs), Reply::Execs { execs: Vec::new() });
@@ -122,14 +123,17 @@ fn a_check_that_takes_too_long_is_killed_with_what_it_started() {
         },
     );
     let _running = container.run(None);
+    let sleepers = || -> Vec<i32> {
+        let all = container.processes().into_iter();
+        all.filter(|(_, command)| command.starts_with("sleep 7777")).map(|(pid, _)| pid).collect()
+    };
+    eventually("both of the first check sleep", || sleepers().len() == 2);
+    let first = sleepers();
     container.wait_for(Condition::Unhealthy);
     let check = container.health().log.remove(0);
     assert_eq!(check.exit_code, -1);
     assert_eq!(check.output, "Health check exceeded timeout (300ms): slow\n");
-    // At most those of one check that runs by now.
-    let sleepers =
-        container.processes().iter().filter(|(_, command)| command.contains("7777")).count();
-    assert!(sleepers <= 3, "{:?}", container.processes());
+    eventually("both are gone", || sleepers().iter().all(|pid| !first.contains(pid)));
     container.end();
 }
 
@@ -141,6 +145,23 @@ fn the_first_4096_bytes_of_a_checks_output_are_kept() {
     let output = container.health().log.remove(0).output;
     assert_eq!(output.len(), 4096 + "...".len());
     assert!(output.ends_with("y\n..."), "{output}");
+    container.end();
+}
+
+#[test]
+fn row_09_a_check_that_talks_without_end_costs_no_memory() {
+    let container =
+        Container::new(&["sleep", "1000"]).checked_by("yes", |health| health.timeout = 1500 * MS);
+    let _running = container.run(None);
+    let monitor = container.monitor_pid();
+    let mut most = 0;
+    eventually("a check", || {
+        most = most.max(support::net::private_memory(monitor));
+        !container.health().log.is_empty()
+    });
+    assert!(most < 1 << 20, "{most} bytes");
+    let words = "Health check exceeded timeout (1.5s): y\ny\n";
+    assert!(container.health().log.remove(0).output.starts_with(words));
     container.end();
 }
 
@@ -160,16 +181,20 @@ fn a_check_that_cant_be_started_is_a_failure() {
 
 #[test]
 fn a_paused_container_is_not_checked_and_one_that_ended_is_not_healthy() {
-    let container = Container::new(&["sleep", "1000"]).checked_by("true", |_| ());
+    let container = Container::new(&["sleep", "1000"]).checked_by("true", |health| {
+        health.start_period = 600_000 * MS;
+        health.interval = 1500 * MS;
+    });
     let running = container.run(None);
     container.wait_for(Condition::Healthy);
+    // The next check would come after the interval.
     assert_eq!(container.ask(Request::Pause), Reply::Ok);
     let starts = || container.health().log.last().unwrap().start;
-    // One that was on its way may still end.
-    std::thread::sleep(std::time::Duration::from_millis(200));
     let before = starts();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(starts(), before);
+    // Monitor, guard and the container's own: none waits to be thawed either.
+    assert_eq!(container.processes().len(), 3, "{:?}", container.processes());
     assert_eq!(container.ask(Request::Resume), Reply::Ok);
     eventually("checks go on", || starts() > before);
     container.kill();

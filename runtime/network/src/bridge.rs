@@ -106,6 +106,17 @@ fn own_mac(network: &Network) -> [u8; 6] {
     [0x02, 0x42, a, b, c, d]
 }
 
+/// The names of the devices that default routes lead through which routers advertised.
+fn led_by_routers(links: &mut Links) -> Result<Vec<String>> {
+    let failed = || refused("list the host's", "routes");
+    let routes = links.advertised_routes().map_err(failed())?;
+    if routes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = links.all().map_err(failed())?;
+    Ok(all.into_iter().filter(|l| routes.contains(&l.index)).map(|l| l.name).collect())
+}
+
 impl Bridge {
     /// Whether a bridge is of our making: marked, or its maker was killed before it could.
     fn is_ours(&self, link: &Link, network: &Network) -> bool {
@@ -146,6 +157,9 @@ impl Bridge {
         let ipv4 =
             network.ipv4.and_then(|s| Some((IpAddr::from(s.gateway?), s.prefix, broadcast(&s))));
         let ipv6 = network.ipv6.and_then(|s| Some((IpAddr::from(s.gateway?), s.prefix, None)));
+        if sysctl::has_ipv6() {
+            sysctl::heed_no_routers(&self.device)?;
+        }
         if ipv6.is_some() {
             sysctl::enable_ipv6(&self.device)?;
         }
@@ -168,8 +182,8 @@ impl Bridge {
             sysctl::route_localnet(&self.device)?;
             sysctl::forward_ipv4()?;
         }
-        if network.ipv6.is_some() {
-            sysctl::forward_ipv6()?;
+        if network.ipv6.is_some() && !sysctl::forwards_ipv6() {
+            sysctl::forward_ipv6(&led_by_routers(links)?)?;
         }
         Ok(())
     }

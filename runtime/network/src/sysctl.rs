@@ -1,5 +1,5 @@
-//! The few settings of the host that networks need, and no other: forwarding, `route_localnet` on our own
-//! bridges, and `accept_ra` of devices that forwarding would cut off.
+//! The few settings of the host that networks need, and no other: forwarding, `route_localnet` and
+//! `accept_ra` of our own bridges, and `accept_ra` of devices that forwarding would cut off.
 //!
 //! `/proc/sys/net` shows each thread its own network namespace.
 
@@ -19,26 +19,37 @@ pub fn forward_ipv4() -> Result<()> {
     set(&Path::new(NET).join("ipv4/ip_forward"), "1")
 }
 
-/// Lets the host forward IPv6. A host that forwards no longer heeds router advertisements with which it
-/// may have found its own default route: devices that do now, go on (`accept_ra` 2).
+/// Whether the host forwards IPv6 already.
+#[must_use]
+pub fn forwards_ipv6() -> bool {
+    read(&Path::new(NET).join("ipv6/conf/all/forwarding")).is_ok_and(|value| value == "1")
+}
+
+/// Lets the host forward IPv6. A host that forwards no longer heeds router advertisements, with which it
+/// may have found its own way out: `led_by_routers`, the devices that such routes lead through, go on
+/// heeding them (`accept_ra` 2).
 ///
 /// # Errors
 ///
 /// What the kernel says.
-pub fn forward_ipv6() -> Result<()> {
-    let all = Path::new(NET).join("ipv6/conf/all/forwarding");
-    if read(&all)? == "1" {
-        return Ok(());
-    }
-    let devices = Path::new(NET).join("ipv6/conf");
-    for device in fs::read_dir(&devices).map_err(|e| failed("list", &devices, e))?.flatten() {
-        let name = device.file_name();
-        let accept = device.path().join("accept_ra");
-        if name != "all" && name != "default" && read(&accept).is_ok_and(|value| value == "1") {
+pub fn forward_ipv6(led_by_routers: &[String]) -> Result<()> {
+    for device in led_by_routers {
+        let accept = Path::new(NET).join("ipv6/conf").join(device).join("accept_ra");
+        if read(&accept)? == "1" {
             set(&accept, "2")?;
         }
     }
-    set(&all, "1")
+    set(&Path::new(NET).join("ipv6/conf/all/forwarding"), "1")
+}
+
+/// Keeps whoever is behind `device` from being the host's router: a container that advertises itself as
+/// one would get the host's traffic (CVE-2020-13401).
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn heed_no_routers(device: &str) -> Result<()> {
+    set(&Path::new(NET).join("ipv6/conf").join(device).join("accept_ra"), "0")
 }
 
 /// Lets connections to 127.0.0.1 be led to containers behind `device`, one of our own bridges. The rules

@@ -10,7 +10,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use isopod_network::{Driver, Error, Host, Network, Subnet, namespace};
-use stage::{Stage, WORLD, bridge, endpoint, inside, is_silent, json, run, serve, tcp, told};
+use stage::{
+    Stage, WORLD, bridge, endpoint, inside, is_silent, json, run, serve, tcp, told, whole,
+};
 
 #[test]
 fn a_container_gets_its_device_as_asked_for() {
@@ -164,7 +166,7 @@ fn a_failed_connection_leaves_no_device() {
         stage.within(|| stage.host.connect(&network, netns.as_fd(), wanted))
     };
     inside(&netns, || run("ip link add eth0 type bridge"));
-    let error = connect(&endpoint(&network, 2)).unwrap_err().to_string();
+    let error = whole(&connect(&endpoint(&network, 2)).unwrap_err());
     assert!(error.contains("eth0") && error.contains("exists"), "{error}");
     // A gateway that no address reaches fails late.
     let mut wanted = endpoint(&network, 2);
@@ -295,7 +297,8 @@ fn only_the_documented_settings_of_the_host_change() {
     };
     let mut internal = bridge(1);
     internal.internal = true;
-    assert_eq!(changed_by(&internal), [""; 0]);
+    // Nobody behind a bridge is a router of the host's.
+    assert_eq!(changed_by(&internal), ["ipv6/conf/br1/accept_ra=0"]);
     let mut ipv4 = bridge(2);
     ipv4.ipv6 = None;
     // `ip_forward` sets itself for all devices; that is what it is.
@@ -308,15 +311,16 @@ fn only_the_documented_settings_of_the_host_change() {
     expected.push("ipv4/conf/all/accept_redirects=0".to_owned());
     expected.push("ipv4/conf/br2/route_localnet=1".to_owned());
     expected.push("ipv4/ip_forward=1".to_owned());
+    expected.push("ipv6/conf/br2/accept_ra=0".to_owned());
     expected.sort();
     assert_eq!(changed_by(&ipv4), expected);
     let both = bridge(3);
+    stage.within(|| run("ip -6 route add default via 2001:db8::2 dev up0 proto ra"));
     let mut expected = forwarding("ipv6", &["all", "br1", "br2", "br3", "default", "lo", "up0"]);
     expected.push("ipv4/conf/br3/route_localnet=1".to_owned());
-    // A host that learned its way out from a router goes on learning.
-    for device in ["br1", "br2", "br3", "lo", "up0"] {
-        expected.push(format!("ipv6/conf/{device}/accept_ra=2"));
-    }
+    expected.push("ipv6/conf/br3/accept_ra=0".to_owned());
+    // The host learned its way out from a router, and goes on learning there.
+    expected.push("ipv6/conf/up0/accept_ra=2".to_owned());
     expected.sort();
     assert_eq!(changed_by(&both), expected);
 }
@@ -376,6 +380,29 @@ fn a_macvlan_without_a_parent_leads_nowhere() {
     drop((one, two));
     stage.within(|| stage.host.remove_network(&network)).unwrap();
     assert_eq!(stage.devices(), before);
+}
+
+/// docker's `-o parent=eth0.10`. Not every kernel has VLANs; one without says so by name.
+#[test]
+fn a_macvlan_on_a_vlan_makes_it_and_takes_it_away() {
+    let stage = Stage::new();
+    let network = macvlan(Some("up0.10"));
+    let has_vlans = stage.within(|| {
+        let probe = ["link", "add", "link", "up0", "name", "probe", "type", "vlan", "id", "7"];
+        std::process::Command::new("ip").args(probe).output().unwrap().status.success()
+    });
+    let made = stage.within(|| stage.host.ensure_network(&network));
+    if !has_vlans {
+        let error = whole(&made.unwrap_err());
+        assert!(error.starts_with("cannot make the VLAN up0.10: "), "{error}");
+        return;
+    }
+    assert_eq!(made.unwrap(), []);
+    let seen = stage.within(|| json("ip -j -d link show up0.10"));
+    assert_eq!(seen[0]["linkinfo"]["info_data"]["id"], 10);
+    stage.within(|| stage.host.remove_network(&network)).unwrap();
+    let links = stage.within(|| run("ip -o link"));
+    assert!(!links.contains("up0.10") && links.contains("probe"), "{links}");
 }
 
 #[test]

@@ -320,6 +320,46 @@ fn what_belongs_to_no_connection_does_not_leave_under_a_containers_address() {
     assert!(seen.contains("counter packets 0 "), "{seen}");
 }
 
+/// An advertisement of a router to everybody on the wire (RFC 4861, 4.2).
+const ADVERTISE: &str = r#"
+import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+s.bind(("fe80::bad", 0, 0, socket.if_nametoindex("eth0")))
+s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
+"#;
+
+/// Row 24 of the security table: what a container says is no route of the host's (CVE-2020-13401).
+#[test]
+fn a_container_is_no_router_of_the_hosts() {
+    let stage = Stage::new();
+    // A host that forwards IPv6 heeds none anyway.
+    let mut network = bridge(1);
+    network.ipv6 = None;
+    stage.ensure(&network);
+    let evil = stage.container(&network, 2);
+    let advertise = |scope: &str| {
+        inside(&evil, || {
+            let told =
+                std::process::Command::new("python3").args(["-c", ADVERTISE]).output().unwrap();
+            assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        });
+        stage.within(|| run(&format!("ip -6 route show default dev {scope}")))
+    };
+    inside(&evil, || run("ip addr add fe80::bad/64 dev eth0 nodad"));
+    for _ in 0..3 {
+        assert_eq!(advertise("br1"), "");
+        std::thread::sleep(SILENCE / 3);
+    }
+    // The advertisement is good: a device that heeds routers heeds it.
+    stage.within(|| fs::write("/proc/sys/net/ipv6/conf/br1/accept_ra", "2").unwrap());
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !advertise("br1").contains("fe80::bad") {
+        assert!(std::time::Instant::now() < deadline, "the advertisement never came");
+    }
+}
+
 /// Lets a namespace send to 127.0.0.1 over its wire, as an attacker with privileges in there can.
 fn unbind_loopback(netns: &std::os::fd::OwnedFd, gateway: &str) {
     inside(netns, || {

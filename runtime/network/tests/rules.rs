@@ -276,6 +276,22 @@ fn a_firewall_that_cannot_be_asked_is_named() {
     assert_eq!(stage.ensure(&internal), [], "an internal network needs nobody's leave");
 }
 
+/// The old interface keeps its tables where nftables can't see them.
+#[test]
+fn tables_of_the_old_iptables_are_named() {
+    let stage = Stage::new();
+    stage.within(|| run("iptables-legacy -P FORWARD DROP"));
+    let mut network = bridge(1);
+    network.ipv6 = None;
+    let warnings = stage.ensure(&network);
+    let expected = Warning::Firewall {
+        table: "iptables-legacy filter".to_owned(),
+        chain: "FORWARD".to_owned(),
+        device: "br1".to_owned(),
+    };
+    assert_eq!(warnings, [expected]);
+}
+
 /// nft itself reads what we wrote: the rules are what `nft/table.rs` says in its language.
 #[test]
 fn nft_shows_the_table_as_it_is_documented() {
@@ -285,7 +301,7 @@ fn nft_shows_the_table_as_it_is_documented() {
     let listed = stage.within(|| run("nft list table inet isopod"));
     for line in [
         "type filter hook prerouting priority raw; policy accept;",
-        "iifname @bridges ip daddr 127.0.0.0/8 drop",
+        "ip daddr 127.0.0.0/8 iifname @bridges drop",
         "type nat hook prerouting priority dstnat; policy accept;",
         "ip daddr 127.0.0.0/8 return",
         "dnat ip to meta l4proto . ip daddr . th dport map @ports4",

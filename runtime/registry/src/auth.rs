@@ -7,5 +7,7 @@ pub(crate) mod challenge;
 mod credential_helper;
 mod credentials;
 pub(crate) mod session;
+mod store;
 
 pub use credentials::{Credential, CredentialError, Credentials};
+pub use store::{CredentialStore, Kept};

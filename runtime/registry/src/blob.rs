@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use isopod_image::{Descriptor, LayerMediaType, Reference};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::address::Reach;
@@ -17,7 +17,7 @@ use crate::client::{Ask, Client, Inner, Operation};
 use crate::config::ForeignLayers;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::transport::{Answer, Request, next_piece};
+use crate::transport::{Answer, Payload, Request, next_piece};
 
 /// A failure after this much progress is a new one.
 const PROGRESS: u64 = 256 << 10;
@@ -181,7 +181,7 @@ impl BlobStream {
         let answer = match self.attempts.source() {
             Source::Registry(endpoint) => {
                 let url = self.client.transport.url(endpoint, "blobs", &self.digest)?;
-                let ask = Ask { url, what, accept: "*/*", range_from };
+                let ask = Ask { range_from, ..Ask::get(url, what, "*/*") };
                 self.client.get(endpoint, ask).await?
             }
             Source::Foreign(url, endpoint) => {
@@ -192,9 +192,11 @@ impl BlobStream {
                     accept: "*/*",
                     authorization: None,
                     range_from,
-                    form: None,
+                    method: Method::GET,
+                    payload: Payload::None,
                     // Whoever wrote the manifest chose it, and may be anywhere.
                     sent_by: Some(Reach::Elsewhere),
+                    is_own: true,
                 };
                 self.client.transport.send(request).await?.success(what).await?
             }

@@ -5,17 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use isopod_image::Reference;
-use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
 use url::Url;
 
+use crate::address::Reach;
 use crate::auth::session::Sessions;
 use crate::config::Config;
 use crate::endpoint::{Capabilities, Endpoint};
 use crate::error::Error;
-use crate::transport::{Answer, Request, Transport};
+use crate::transport::{Answer, Payload, Request, Transport};
 
 /// A server that failed is asked last for this long.
 const PENALTY: Duration = Duration::from_secs(60);
+
+/// How often a challenge is met for one request. One does for content; a token for an upload may lack
+/// what another upload's brought in meanwhile.
+const CHALLENGES: usize = 2;
 
 /// Speaks with registries. Clones share connections, tokens and what was learned of servers.
 #[derive(Clone)]
@@ -34,6 +40,7 @@ pub(crate) struct Inner {
 pub(crate) enum Operation {
     Resolve,
     Pull,
+    Push,
 }
 
 impl Operation {
@@ -41,6 +48,7 @@ impl Operation {
         match self {
             Self::Resolve => "resolve",
             Self::Pull => "pull",
+            Self::Push => "push",
         }
     }
 
@@ -48,6 +56,7 @@ impl Operation {
         match self {
             Self::Resolve => capabilities.resolve,
             Self::Pull => capabilities.pull,
+            Self::Push => capabilities.push,
         }
     }
 }
@@ -58,6 +67,50 @@ pub(crate) struct Ask<'a> {
     pub(crate) what: &'a str,
     pub(crate) accept: &'a str,
     pub(crate) range_from: Option<u64>,
+    pub(crate) method: Method,
+    pub(crate) payload: Payload<'a>,
+    /// Where the answer came from that chose `url`; `None` where our configuration did.
+    pub(crate) sent_by: Option<Reach>,
+}
+
+impl<'a> Ask<'a> {
+    /// For content.
+    pub(crate) const fn get(url: Url, what: &'a str, accept: &'a str) -> Self {
+        let (range_from, sent_by) = (None, None);
+        Self { url, what, accept, range_from, method: Method::GET, payload: Payload::None, sent_by }
+    }
+
+    /// To do something else than to send content.
+    pub(crate) const fn to(method: Method, url: Url, what: &'a str) -> Self {
+        let (range_from, sent_by) = (None, None);
+        Self { url, what, accept: "*/*", range_from, method, payload: Payload::None, sent_by }
+    }
+
+    fn request<'r>(
+        &'r self,
+        endpoint: &'r Endpoint,
+        url: &Url,
+        authorization: &Option<HeaderValue>,
+        is_own: bool,
+    ) -> Request<'r> {
+        Request {
+            endpoint,
+            url: url.clone(),
+            what: self.what,
+            accept: self.accept,
+            authorization: authorization.clone(),
+            range_from: self.range_from,
+            method: self.method.clone(),
+            payload: self.payload,
+            sent_by: self.sent_by,
+            is_own,
+        }
+    }
+
+    /// What a token has to allow (the token specification's actions), where a challenge does not say.
+    pub(crate) fn actions(&self) -> &'static str {
+        if matches!(self.method, Method::GET | Method::HEAD) { "pull" } else { "pull,push" }
+    }
 }
 
 impl Client {
@@ -93,7 +146,7 @@ impl Inner {
         self.transport.config()
     }
 
-    fn all_endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
+    pub(crate) fn all_endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
         let registry = reference.registry();
         self.config()
             .hosts
@@ -145,29 +198,38 @@ impl Inner {
         penalties.insert(origin, Instant::now() + PENALTY);
     }
 
-    /// Asks `endpoint` once, meeting its challenge if it has one.
+    /// Asks `endpoint` once for content, meeting its challenge if it has one.
     pub(crate) async fn get(&self, endpoint: &Endpoint, ask: Ask<'_>) -> Result<Answer, Error> {
-        let known = self.sessions.known(endpoint).await;
-        let request = |url: Url, authorization| Request {
-            endpoint,
-            url,
-            what: ask.what,
-            accept: ask.accept,
-            authorization,
-            range_from: ask.range_from,
-            form: None,
-            sent_by: None,
+        let what = ask.what;
+        self.exchange(endpoint, ask).await?.success(what).await
+    }
+
+    /// Asks `endpoint` once, meeting its challenge if it has one; any status is an answer.
+    pub(crate) async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        ask: Ask<'_>,
+    ) -> Result<Answer, Error> {
+        // What belongs to an endpoint goes nowhere else, whoever names the place.
+        let at_home = ask.sent_by.is_none() || self.transport.is_at_home(endpoint, &ask.url);
+        let mut known = match at_home {
+            true => self.sessions.known(endpoint).await,
+            false => None,
         };
-        let answer = self.transport.send(request(ask.url.clone(), known.clone())).await?;
-        // The challenge of a server that we were sent to is not for our credentials.
-        if answer.response.status() != StatusCode::UNAUTHORIZED || !answer.own {
-            return answer.success(ask.what).await;
+        let mut url = ask.url.clone();
+        let rounds = if ask.actions() == "pull" { 1 } else { CHALLENGES };
+        for _ in 0..rounds {
+            let answer = self.transport.send(ask.request(endpoint, &url, &known, at_home)).await?;
+            // The challenge of a server that we were sent to is not for our credentials.
+            if answer.response.status() != StatusCode::UNAUTHORIZED || !answer.own {
+                return Ok(answer);
+            }
+            url = answer.response.url().clone();
+            let used = known.take();
+            let meet =
+                self.sessions.meet(&self.transport, endpoint, answer, &url, used.as_ref(), &ask);
+            known = Some(meet.await?);
         }
-        let url = answer.response.url().clone();
-        let header = self
-            .sessions
-            .meet(&self.transport, endpoint, answer, &url, known.as_ref(), ask.what)
-            .await?;
-        self.transport.send(request(url, Some(header))).await?.success(ask.what).await
+        self.transport.send(ask.request(endpoint, &url, &known, at_home)).await
     }
 }

@@ -148,6 +148,17 @@ impl Config {
     }
 }
 
+/// The file that a login is kept in: `$REGISTRY_AUTH_FILE`, else docker's `config.json`, which all of
+/// docker, podman and containerd's tools read. `None` without a home.
+#[must_use]
+pub fn login_file(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    path("REGISTRY_AUTH_FILE").or_else(|| {
+        let folder = path("DOCKER_CONFIG").or_else(|| Some(path("HOME")?.join(".docker")));
+        Some(folder?.join("config.json"))
+    })
+}
+
 /// A user's own `registries.conf` takes the place of the system's.
 fn load_registries(
     path: impl Fn(&str) -> Option<PathBuf>,

@@ -106,6 +106,32 @@ pub enum Error {
         /// For how long.
         idle: Duration,
     },
+    /// Nothing was taken for too long.
+    #[error("{host} took nothing of {what} for {} s", .idle.as_secs_f32())]
+    NotTaken {
+        /// What was sent.
+        what: String,
+        /// To whom.
+        host: String,
+        /// For how long.
+        idle: Duration,
+    },
+    /// What is to be sent can't be read.
+    #[error("cannot read {what} to send it")]
+    Unreadable {
+        /// What was to be sent.
+        what: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// What is to be sent is not what its digest says; nothing of it was kept.
+    #[error("{what} is damaged here, and was not sent: {detail}; pull the image again")]
+    Damaged {
+        /// What was to be sent.
+        what: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The bytes are not those that the digest names.
     #[error("{host} sent other content than {what}: its digest is {actual}, not {expected}")]
     DigestMismatch {
@@ -173,7 +199,7 @@ pub enum Error {
     NoEndpoint {
         /// The registry.
         registry: String,
-        /// `resolve` or `pull`.
+        /// `resolve`, `pull` or `push`.
         operation: &'static str,
     },
     /// The configuration of hosts is unusable.
@@ -250,6 +276,8 @@ pub enum ErrorKind {
     Protocol,
     /// A file or option here is wrong.
     Configuration,
+    /// What was to be sent is damaged or unreadable here.
+    Source,
 }
 
 impl Error {
@@ -263,7 +291,8 @@ impl Error {
             Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::Tls { .. } => ErrorKind::Tls,
-            Self::Stalled { .. } => ErrorKind::Stalled,
+            Self::Stalled { .. } | Self::NotTaken { .. } => ErrorKind::Stalled,
+            Self::Unreadable { .. } | Self::Damaged { .. } => ErrorKind::Source,
             Self::DigestMismatch { .. } => ErrorKind::DigestMismatch,
             Self::SizeMismatch { .. } => ErrorKind::SizeMismatch,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
@@ -284,7 +313,10 @@ impl Error {
     /// Whether the same request may succeed a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Stalled { .. } | Self::RateLimited { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Stalled { .. }
+            | Self::NotTaken { .. }
+            | Self::RateLimited { .. } => true,
             Self::Status { status, .. } => *status >= 500 || *status == 408,
             _ => false,
         }

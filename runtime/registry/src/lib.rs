@@ -5,10 +5,11 @@
 //! - [`hosts`]: which servers stand for a registry, from `hosts.toml`, `registries.conf` and `certs.d`;
 //! - [`auth`]: challenges, tokens and credentials, each bound to one server;
 //! - [`client`]: what callers use; its parts are `transport` (one exchange, redirects by hand),
-//!   `pull` (manifests and configurations) and [`blob`] (layers as resumable streams);
+//!   `pull` (manifests and configurations), [`blob`] (layers as resumable streams) and [`push`]
+//!   (the way out, with `outgoing` for a blob's bytes);
+//! - `login`: whether a credential is right;
 //! - [`error`]: what can go wrong, for whoever tells a person.
 //!
-//! Pushing will be a sibling of `pull` over the same transport and credentials.
 //! Nothing here reads the environment, prints, or decides where content is stored.
 
 mod address;
@@ -20,9 +21,12 @@ pub mod config;
 pub mod endpoint;
 pub mod error;
 pub mod hosts;
+mod login;
 mod names;
+mod outgoing;
 pub mod proxy;
 mod pull;
+pub mod push;
 mod retry;
 mod tls;
 mod transport;
@@ -34,6 +38,8 @@ pub use blob::BlobStream;
 pub use client::Client;
 pub use config::Config;
 pub use error::{Error, ErrorKind};
+pub use outgoing::{BlobSource, Sent};
 pub use pull::Resolved;
+pub use push::{Pushed, Pusher};
 pub use retry::RetryPolicy;
 pub use tls::Roots;

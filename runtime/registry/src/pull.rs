@@ -164,7 +164,7 @@ impl Client {
         let url = self.inner.transport.url(endpoint, "manifests", name)?;
         let accept = media_types::ACCEPTED.join(", ");
         let exchange = async {
-            let ask = Ask { url, what, accept: &accept, range_from: None };
+            let ask = Ask::get(url, what, &accept);
             let answer = self.inner.get(endpoint, ask).await?;
             Fetched::read(answer, what, cap, timeouts.idle).await
         };

@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE,
-    RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::{Method, StatusCode};
 use url::{Host, Url};
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::endpoint::{Endpoint, Scheme, TlsOptions};
 use crate::error::{BoxError, Error, RegistryMessage};
 use crate::names::SystemNames;
+use crate::outgoing::Outgoing;
 use crate::tls;
 
 /// Registries redirect once, to their storage; a few hops more are still no loop.
@@ -59,10 +60,31 @@ pub(crate) struct Request<'a> {
     pub(crate) accept: &'a str,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) range_from: Option<u64>,
-    /// A form to post; without one it is a GET.
-    pub(crate) form: Option<String>,
+    pub(crate) method: Method,
+    pub(crate) payload: Payload<'a>,
     /// Where the answer came from that chose `url`; `None` where our configuration did.
     pub(crate) sent_by: Option<Reach>,
+    /// Whether `authorization` was made for the origin of `url`.
+    pub(crate) is_own: bool,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy)]
+pub(crate) enum Payload<'a> {
+    /// Nothing.
+    None,
+    /// A form that holds a secret: it is never sent anywhere but where it was meant for.
+    Form(&'a str),
+    /// A document, whole.
+    Document { media_type: &'a str, bytes: &'a Bytes },
+    /// A blob, or what is left of one.
+    Blob(&'a Outgoing<'a>),
+}
+
+impl Payload<'_> {
+    const fn is_secret(self) -> bool {
+        matches!(self, Self::Form(_))
+    }
 }
 
 /// The head of a response, and the body still to come.
@@ -93,12 +115,26 @@ impl Transport {
         })
     }
 
+    /// The root of an endpoint's API.
+    pub(crate) fn root(&self, endpoint: &Endpoint) -> Result<Url, Error> {
+        let scheme = match self.is_plain(endpoint) || endpoint.scheme == Scheme::Http {
+            true => "http",
+            false => "https",
+        };
+        let text = format!("{scheme}://{}{}/", endpoint.host, endpoint.path);
+        Url::parse(&text).map_err(|source| Error::Protocol {
+            host: endpoint.host.clone(),
+            problem: format!("its URL cannot be formed ({source})"),
+        })
+    }
+
     /// Sends `request` and follows redirects. Any status that is no redirect is an answer.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer, Error> {
         let Request { endpoint, what, .. } = request;
         let mut url = request.url.clone();
         let mut sent_by = request.sent_by;
-        let mut own = true;
+        // Where an answer has named a place for an upload, it may be somebody else's.
+        let mut own = request.is_own;
         for _ in 0..=MAX_REDIRECTS {
             let (response, proxied) = match self.once(&request, &url, own, sent_by).await {
                 Err(error) if own && self.falls_back(endpoint, &url, &error) => {
@@ -116,8 +152,16 @@ impl Transport {
             if !is_redirect(response.status()) {
                 return Ok(Answer { response, host, from, own });
             }
-            if request.form.is_some() {
+            if request.payload.is_secret() {
                 let problem = "it redirects a request that carries a secret".to_owned();
+                return Err(Error::Protocol { host, problem });
+            }
+            if !may_follow(&request.method, response.status()) {
+                let problem = format!(
+                    "it redirects a {} by a {}, which would lose what it carries",
+                    request.method,
+                    response.status().as_u16()
+                );
                 return Err(Error::Protocol { host, problem });
             }
             let target = redirect_target(&url, response.headers(), &host)?;
@@ -161,7 +205,7 @@ impl Transport {
         };
         let patience = key.connect + self.config.timeouts.idle;
         let client = self.client(key, &host)?;
-        let method = if request.form.is_some() { Method::POST } else { Method::GET };
+        let method = request.method.clone();
         let mut outgoing = client.request(method, url.clone()).header(ACCEPT, request.accept);
         if at_home {
             for (name, value) in &endpoint.headers {
@@ -174,20 +218,31 @@ impl Transport {
         if let Some(from) = request.range_from {
             outgoing = outgoing.header(RANGE, format!("bytes={from}-"));
         }
-        if let Some(form) = &request.form {
-            outgoing = outgoing
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.clone());
-        }
-        match tokio::time::timeout(patience, outgoing.send()).await {
-            Ok(Ok(response)) => Ok((response, proxied)),
-            Ok(Err(error)) => Err(failure(&host, request.what, error, patience)),
-            Err(_) => Err(Error::Stalled { what: request.what.to_owned(), host, idle: patience }),
-        }
+        let Payload::Blob(blob) = request.payload else {
+            outgoing = match request.payload {
+                Payload::None if request.method == Method::GET => outgoing,
+                Payload::None | Payload::Blob(_) => outgoing.header(CONTENT_LENGTH, 0),
+                Payload::Form(form) => outgoing
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(form.to_owned()),
+                Payload::Document { media_type, bytes } => {
+                    outgoing.header(CONTENT_TYPE, media_type).body(bytes.clone())
+                }
+            };
+            return match tokio::time::timeout(patience, outgoing.send()).await {
+                Ok(Ok(response)) => Ok((response, proxied)),
+                Ok(Err(error)) => Err(failure(&host, request.what, error, patience)),
+                Err(_) => {
+                    Err(Error::Stalled { what: request.what.to_owned(), host, idle: patience })
+                }
+            };
+        };
+        let sent = blob.send(outgoing, &host, request.what, self.config.timeouts.idle).await?;
+        Ok((sent, proxied))
     }
 
     /// Whether `url` is on the very origin that `endpoint` names.
-    fn is_at_home(&self, endpoint: &Endpoint, url: &Url) -> bool {
+    pub(crate) fn is_at_home(&self, endpoint: &Endpoint, url: &Url) -> bool {
         let home = endpoint.url(self.is_plain(endpoint), "manifests", "x");
         home.is_ok_and(|home| home.origin() == url.origin())
     }
@@ -304,6 +359,11 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
+/// Whether a redirect of this status leaves method and payload as they are (RFC 9110, 15.4).
+fn may_follow(method: &Method, status: StatusCode) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) || matches!(status.as_u16(), 307 | 308)
+}
+
 fn redirect_target(from: &Url, headers: &HeaderMap, host: &str) -> Result<Url, Error> {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let target = location.and_then(|location| from.join(location).ok()).ok_or_else(|| {
@@ -339,10 +399,20 @@ impl Answer {
 
     /// Turns a status that is no success into the error it means.
     pub(crate) async fn success(self, what: &str) -> Result<Self, Error> {
+        let answer = self.one_of(what, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT]).await?;
+        answer.plain(what)
+    }
+
+    /// Turns any status but those `expected` into the error it means.
+    pub(crate) async fn one_of(self, what: &str, expected: &[StatusCode]) -> Result<Self, Error> {
         let status = self.response.status();
-        if !matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
-            return Err(self.into_error(what, status).await);
+        if expected.contains(&status) {
+            return Ok(self);
         }
+        Err(self.into_error(what, status).await)
+    }
+
+    fn plain(self, what: &str) -> Result<Self, Error> {
         let encoding = self.header(CONTENT_ENCODING.as_str()).unwrap_or("identity");
         if !encoding.eq_ignore_ascii_case("identity") {
             let problem =
@@ -405,7 +475,7 @@ pub(crate) async fn next_piece(
 }
 
 /// What a failed exchange means. URLs are left out: they may hold signatures.
-fn failure(host: &str, what: &str, error: reqwest::Error, waited: Duration) -> Error {
+pub(crate) fn failure(host: &str, what: &str, error: reqwest::Error, waited: Duration) -> Error {
     let error = error.without_url();
     let host = host.to_owned();
     if let Some(Forbidden(target)) = find(&error) {

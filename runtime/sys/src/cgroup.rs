@@ -87,6 +87,15 @@ impl Hierarchies {
         self.v2.as_ref().map(|root| root.join(path.strip_prefix("/").unwrap_or(path)))
     }
 
+    /// Writes a setting of `controller` for the group at `path`: its file's name and what to write.
+    ///
+    /// # Errors
+    /// `NotFound` without that controller, group or file; what the kernel makes of the value.
+    pub fn set(&self, controller: &str, path: &Path, file: &str, value: &str) -> io::Result<()> {
+        let folder = self.folder(controller, path).ok_or(io::ErrorKind::NotFound)?;
+        overwrite(&folder.join(file), value)
+    }
+
     /// Makes the group's folders in every hierarchy, so that their parents can't be removed
     /// under somebody who is about to use them (see [`Self::remove`]).
     ///

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::root::Root;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -94,6 +95,35 @@ pub fn set_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has `fill` attach other mounts inside `base`, a mount that is attached nowhere, and returns all of it
+/// as one tree that is again attached nowhere.
+///
+/// It happens at `place`, an empty folder, in a thread with a mount namespace of its own, which ends with
+/// it: nobody else ever sees these mounts.
+///
+/// # Errors
+/// What `fill` returns, and what the kernel says.
+pub fn assemble<F>(base: OwnedFd, place: &Path, fill: F) -> io::Result<OwnedFd>
+where
+    F: FnOnce(&Root) -> io::Result<()> + Send,
+{
+    const NOTHING: Option<&str> = None;
+    let work = move || {
+        nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
+        nix::mount::mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
+        crate::tree::attach(base.as_fd(), place)?;
+        fill(&Root::open(place)?)?;
+        crate::tree::bind(place)
+    };
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("assemble-mounts".to_owned())
+            .spawn_scoped(scope, work)?
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn read_only_clone(folder: &Path) -> io::Result<OwnedFd> {

@@ -83,6 +83,18 @@ pub fn bind(path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, flags)?)
 }
 
+/// As [`bind`] of what `place` is open on, a file or folder.
+///
+/// # Errors
+/// What `open_tree(2)` returns.
+pub fn bind_open(place: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(place, "", flags)?)
+}
+
 /// As [`bind`], read-only, and without the mounts below `path`.
 ///
 /// # Errors
@@ -97,6 +109,15 @@ pub fn readonly_bind(path: &Path) -> io::Result<OwnedFd> {
 /// What `move_mount(2)` returns.
 pub fn attach(tree: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
     Ok(move_mount(tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+/// Attaches a detached mount over the very file or folder that `target` is a handle of.
+///
+/// # Errors
+/// What `move_mount(2)` returns.
+pub fn attach_to(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(tree, "", target, "", flags)?)
 }
 
 /// Stops the mount that holds `path` from propagating, in this mount namespace only; mounts

@@ -140,6 +140,16 @@ fn both(make: impl Fn() -> Documents, check: impl Fn(&TestContext, &Outcome)) {
     }
 }
 
+/// The third: the same tar as a root file system.
+#[track_caller]
+fn as_a_root(tar: &[u8], check: impl Fn(&TestContext, &Outcome)) {
+    let context = TestContext::without_registries();
+    let outcome = context.command(["import", "-", "hostile:1"]).stdin(tar).run();
+    outcome.never_mentions("panicked");
+    check(&context, &outcome);
+    context.isopod(["images", "-q"]).succeeds();
+}
+
 #[track_caller]
 fn refused(context: &TestContext, outcome: &Outcome) {
     assert_ne!(outcome.code, 0, "{outcome}");
@@ -250,25 +260,26 @@ fn layers_write_read_and_link_nothing_outside() {
         ),
     ];
     for (what, layers) in &attacks {
-        both(
-            || documents(layers()),
-            |context, outcome| {
-                assert_eq!(look(canary.path()), before, "{what}\n{outcome}");
-                // Nor is it taken in: no file of any layer is the host's, by content or by inode.
-                for (path, _) in look(&context.path("root")) {
-                    // The process that syncs layers comes and goes with files of its own.
-                    let Ok(about) = fs::symlink_metadata(&path) else { continue };
-                    if about.is_file() && about.size() < 100 {
-                        let text = fs::read(&path).unwrap();
-                        assert!(
-                            !String::from_utf8_lossy(&text).contains("the host's"),
-                            "{what} {}",
-                            path.display()
-                        );
-                    }
+        let check = |context: &TestContext, outcome: &Outcome| {
+            assert_eq!(look(canary.path()), before, "{what}\n{outcome}");
+            // Nor is it taken in: no file of any layer is the host's, by content or by inode.
+            for (path, _) in look(&context.path("root")) {
+                // The process that syncs layers comes and goes with files of its own.
+                let Ok(about) = fs::symlink_metadata(&path) else { continue };
+                if about.is_file() && about.size() < 100 {
+                    let text = fs::read(&path).unwrap();
+                    assert!(
+                        !String::from_utf8_lossy(&text).contains("the host's"),
+                        "{what} {}",
+                        path.display()
+                    );
                 }
-            },
-        );
+            }
+        };
+        both(|| documents(layers()), check);
+        if let Ok([layer]) = <[Layer; 1]>::try_from(layers()) {
+            as_a_root(&layer.bytes(), check);
+        }
     }
 }
 
@@ -454,7 +465,7 @@ fn a_bomb_of_zeros_is_refused_and_leaves_nothing() {
         all.blobs.insert(digest(&bomb), bomb.clone());
         all
     };
-    both(make, |context, outcome| {
+    let check = |context: &TestContext, outcome: &Outcome| {
         assert_ne!(outcome.code, 0, "{outcome}");
         outcome.complains_of("limit");
         let left: u64 = look(&context.path("root"))
@@ -462,5 +473,7 @@ fn a_bomb_of_zeros_is_refused_and_leaves_nothing() {
             .map(|path| fs::symlink_metadata(path).unwrap().blocks() * 512)
             .sum();
         assert!(left < 64 << 20, "{left} bytes are left");
-    });
+    };
+    both(make, check);
+    as_a_root(&bomb, check);
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test, the functions beside them too")]
 
 mod confinement;
+mod copies;
 mod descriptors;
 mod image;
 mod image_config;

@@ -8,6 +8,7 @@ mod inspect;
 mod label;
 mod list;
 mod pull;
+mod push;
 mod tag;
 mod usage;
 
@@ -29,6 +30,7 @@ pub const TABLE: &[Entry] = &[
     Entry::verb::<label::Args>("label"),
     Entry::verb::<list::Args>("list").aliases(&["ls"]),
     Entry::verb::<pull::Args>("pull"),
+    Entry::verb::<push::Args>("push"),
     Entry::verb::<tag::Args>("tag"),
     Entry::verb::<usage::Args>("usage"),
 ];

@@ -9,6 +9,7 @@ mod follow;
 mod info;
 mod inspect;
 mod outcomes;
+mod prune;
 mod start_all;
 mod stop_all;
 mod unit;
@@ -26,6 +27,8 @@ pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 pub const INFO: Entry = Entry::verb::<info::Args>("info");
 /// `inspect` of any object.
 pub const INSPECT: Entry = Entry::verb::<inspect::Args>("inspect");
+/// `system prune`.
+const PRUNE: Entry = Entry::verb::<prune::Args>("prune");
 /// `version`.
 pub const VERSION: Entry = Entry::verb::<version::Args>("version").without_root();
 
@@ -36,6 +39,7 @@ pub const TABLE: &[Entry] = &[
     Entry::verb::<enable::Args>("enable"),
     EVENTS,
     INFO,
+    PRUNE,
     Entry::verb::<start_all::Args>("start-all"),
     Entry::verb::<stop_all::Args>("stop-all"),
 ];

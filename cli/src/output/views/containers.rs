@@ -131,7 +131,7 @@ pub fn short_id(id: &str) -> &str {
 }
 
 /// At most `length` characters, the last an ellipsis where some are left out.
-pub(super) fn ellipsis(text: &str, length: usize) -> String {
+pub fn ellipsis(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
     }

@@ -28,8 +28,18 @@ pub struct Subject<'a> {
 /// The object.
 #[must_use]
 pub fn json(subject: &Subject<'_>) -> Json {
-    let ImageConfig { created, author, architecture, variant, os, config, rootfs, history, .. } =
-        &subject.details.config;
+    let ImageConfig {
+        created,
+        author,
+        architecture,
+        variant,
+        os,
+        os_version,
+        config,
+        rootfs,
+        history,
+        ..
+    } = &subject.details.config;
     let comment = history.last().and_then(|step| step.comment.clone()).unwrap_or_default();
     let mut object = json!({
         "Id": subject.details.id().to_string(),
@@ -56,8 +66,12 @@ pub fn json(subject: &Subject<'_>) -> Json {
             "size": subject.target.size,
         },
     });
-    if let (Some(variant), Json::Object(fields)) = (variant, &mut object) {
-        fields.insert("Variant".to_owned(), variant.as_str().into());
+    if let Json::Object(fields) = &mut object {
+        for (key, value) in [("Variant", variant), ("OsVersion", os_version)] {
+            if let Some(value) = value {
+                fields.insert(key.to_owned(), value.as_str().into());
+            }
+        }
     }
     object
 }
@@ -88,6 +102,12 @@ pub fn config(config: &ContainerConfig) -> Json {
     if let Json::Object(fields) = &mut object {
         if !config.stop_signal.is_empty() {
             fields.insert("StopSignal".to_owned(), config.stop_signal.as_str().into());
+        }
+        if !config.shell.is_empty() {
+            fields.insert("Shell".to_owned(), json!(config.shell));
+        }
+        if config.args_escaped {
+            fields.insert("ArgsEscaped".to_owned(), true.into());
         }
         if let Some(check) = &config.healthcheck
             && let Ok(check) = serde_json::to_value(check)

@@ -42,15 +42,13 @@ pub struct Row {
     pub created: Option<DateTime<Utc>>,
     /// Bytes of its unpacked layers; of the packed ones where it is not unpacked.
     pub size: u64,
-    /// How many containers use it.
-    pub containers: usize,
 }
 
 /// The fields of a row.
 #[must_use]
 pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
     json!({
-        "Containers": row.containers.to_string(),
+        "Containers": UNKNOWN,
         "CreatedAt": row.created.map_or_else(|| UNKNOWN.to_owned(), time::go_default),
         "CreatedSince": row.created.map(|created| time::ago(created, now)).unwrap_or_default(),
         "Digest": row.digest,
@@ -78,7 +76,6 @@ mod tests {
             digest: format!("sha256:{}", "cbbf2f9a99b4".repeat(5)),
             created: DateTime::from_timestamp(0, 0),
             size: 116_600_000,
-            containers: 0,
         };
         let untagged = Row { tag: None, created: None, ..row.clone() };
         let now = DateTime::from_timestamp(3 * 86400, 0).unwrap();

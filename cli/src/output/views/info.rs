@@ -1,8 +1,9 @@
 //! What `info` and `version` say.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
-use crate::output::units;
+use crate::output::{time, units};
 
 /// The machine and the instance.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +28,16 @@ pub struct Info {
     pub kernel: String,
     /// `PRETTY_NAME` of os-release.
     pub system: String,
-    /// In Go's words.
+    /// In the kernel's words.
     pub architecture: String,
+    /// `VERSION_ID` of os-release.
+    pub system_version: String,
+    /// Controllers of cgroups that the kernel has.
+    pub controllers: Vec<String>,
+    /// Whether the kernel sends packets of IPv4 on.
+    pub forwards_ipv4: bool,
+    /// When this was gathered.
+    pub time: DateTime<Utc>,
     /// Processors that may be used.
     pub cpus: usize,
     /// Bytes of memory.
@@ -54,31 +63,67 @@ pub struct Counts {
 #[must_use]
 pub fn json(info: &Info) -> Json {
     let Counts { running, paused, stopped } = info.containers;
+    let has = |controller: &str| info.controllers.iter().any(|one| one == controller);
+    // docker says 1 where systemd alone uses version 2.
+    let cgroup_version = info.cgroup_version.chars().take(1).collect::<String>();
     json!({
-        "ServerVersion": info.version,
         "Containers": running + paused + stopped,
         "ContainersRunning": running,
         "ContainersPaused": paused,
         "ContainersStopped": stopped,
         "Images": info.images,
         "Driver": "overlayfs",
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["bridge", "host", "macvlan", "null"],
+            "Authorization": null,
+            "Log": ["json-file", "local", "none"],
+        },
+        "MemoryLimit": has("memory"),
+        "SwapLimit": has("memory"),
+        "CpuCfsPeriod": has("cpu"),
+        "CpuCfsQuota": has("cpu"),
+        "CPUShares": has("cpu"),
+        "CPUSet": has("cpuset"),
+        "PidsLimit": has("pids"),
+        "IPv4Forwarding": info.forwards_ipv4,
+        "OomKillDisable": false,
+        "SystemTime": time::rfc3339_nano(info.time),
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs",
-        "CgroupVersion": info.cgroup_version,
-        "CgroupParent": info.cgroup_parent,
-        "Namespace": info.namespace,
-        "SecurityOptions": info.security,
+        "CgroupVersion": cgroup_version,
         "KernelVersion": info.kernel,
         "OperatingSystem": info.system,
+        "OSVersion": info.system_version,
         "OSType": "linux",
         "Architecture": info.architecture,
         "NCPU": info.cpus,
         "MemTotal": info.memory,
         "DockerRootDir": info.root,
-        "StateDir": info.state,
         "Name": info.name,
+        "Labels": [],
+        "ExperimentalBuild": false,
+        "ServerVersion": info.version,
+        "Runtimes": { "isopod": {} },
         "DefaultRuntime": "isopod",
+        "Swarm": { "LocalNodeState": "inactive" },
+        // No process of ours is between containers and the kernel that could be restarted.
+        "LiveRestoreEnabled": true,
+        "SecurityOptions": security_options(&info.security),
+        "Warnings": null,
+        "CgroupParent": info.cgroup_parent,
+        "Namespace": info.namespace,
+        "StateDir": info.state,
     })
+}
+
+/// In docker's form: `name=seccomp,profile=builtin`.
+fn security_options(names: &[String]) -> Vec<String> {
+    let option = |name: &String| match name.as_str() {
+        "seccomp" => "name=seccomp,profile=builtin".to_owned(),
+        name => format!("name={name}"),
+    };
+    names.iter().map(option).collect()
 }
 
 /// For people.
@@ -122,7 +167,8 @@ mod tests {
             containers: Counts { running: 2, paused: 1, stopped: 3 },
             memory: 2_087_583_744,
             security: vec!["seccomp".into(), "cgroupns".into()],
-            cgroup_version: "2".into(),
+            cgroup_version: "1 (hybrid)".into(),
+            controllers: vec!["memory".into(), "pids".into()],
             ..Info::default()
         };
         let text = text(&info);
@@ -130,6 +176,11 @@ mod tests {
         assert!(text.contains("\nTotal Memory: 1.944GiB\n"));
         assert!(text.contains("\nSecurity Options: seccomp cgroupns\n"));
         assert_eq!(json(&info)["Containers"], 6);
-        assert_eq!(json(&info)["CgroupVersion"], "2");
+        // The values that docker's API documents (`GET /info`).
+        let json = json(&info);
+        assert_eq!(json["CgroupVersion"], "1");
+        assert_eq!(json["SecurityOptions"][0], "name=seccomp,profile=builtin");
+        assert_eq!(json["SecurityOptions"][1], "name=cgroupns");
+        assert_eq!((&json["MemoryLimit"], &json["CPUSet"]), (&true.into(), &false.into()));
     }
 }

@@ -119,6 +119,8 @@ impl Container<'_> {
         let Some(pause) = self.record.settings.restart.pause_after(&ended(&status)) else {
             return self.write_status(Status { awaits_policy: false, ..status });
         };
+        // Should somebody have been too busy to do it before.
+        self.release_networks()?;
         let again = Again {
             restarts: status.restarts + 1,
             pause: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),

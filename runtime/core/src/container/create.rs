@@ -72,13 +72,15 @@ impl<'a> Containers<'a> {
         // Held until the rows refer to what is used; let go only while layers are being unpacked.
         let mut collection = self.runtime.hold_collection()?;
         let mut labels = Labels::new();
+        let mut settings = options.settings;
+        self.join(&mut settings)?;
         let mut record = Record {
             version: VERSION,
             image: None,
             rootfs: None,
             layers: Vec::new(),
             snapshot: None,
-            settings: options.settings,
+            settings,
             volumes: Vec::new(),
             log: options.log,
             auto_remove: options.auto_remove,
@@ -313,13 +315,16 @@ impl<'a> Creation<'a, '_> {
             snapshots.prepare(key, &container.record.layers, parent, durability)?;
         }
         for volume in &container.record.volumes {
+            if !volume.subpath.is_empty() {
+                self.runtime.volumes().part(volume)?;
+            }
             self.runtime.volumes().populate(volume, container)?;
         }
         Ok(())
     }
 }
 
-fn describe(row: &ContainerRow) -> String {
+pub(super) fn describe(row: &ContainerRow) -> String {
     match &row.name {
         Some(name) if *name != row.id => {
             format!("container {name} ({})", row.id.get(..12).unwrap_or(&row.id))

@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use isopod_image::Digest;
-use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Rootfs};
+use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Part, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
@@ -29,17 +29,29 @@ impl Runtime {
         tree::readonly_clone(&path).map_err(Error::io("cannot use the monitor's program", &path))
     }
 
+    /// The same program as a file of its own that every user may execute: a container's `--init`. It is
+    /// mounted read-only, and never executed on the host.
+    pub(super) fn init_program(&self) -> Result<PathBuf> {
+        let (bytes, sha256) = match &self.config().monitor {
+            MonitorProgram::File(path) => return Ok(path.clone()),
+            MonitorProgram::Embedded { bytes, sha256 } => (bytes, sha256),
+        };
+        let path = self.layout().programs().join(sha256).join("init");
+        if !is_installed(&path, bytes.len(), 0o555) {
+            // It checks the bytes, and makes the folder.
+            self.install(bytes, sha256)?;
+            atomic::write(&path, bytes, 0o555, Durability::Power)
+                .map_err(Error::io("cannot write", &path))?;
+        }
+        Ok(path)
+    }
+
     /// Writes the embedded program once a version. Its digest is computed when it is written; later
     /// only what tells a foreign or torn file apart is looked at.
     fn install(&self, bytes: &[u8], sha256: &str) -> Result<PathBuf> {
         let folder = self.layout().programs().join(sha256);
         let path = folder.join("isopod-monitor");
-        if let Ok(metadata) = fs::symlink_metadata(&path)
-            && metadata.is_file()
-            && metadata.len() == bytes.len() as u64
-            && metadata.uid() == rustix::process::geteuid().as_raw()
-            && metadata.permissions().mode() & 0o7777 == 0o500
-        {
+        if is_installed(&path, bytes.len(), 0o500) {
             return Ok(path);
         }
         if Digest::sha256(bytes).hex() != sha256 {
@@ -56,6 +68,16 @@ impl Runtime {
     }
 }
 
+/// Whether the file is ours and whole, as far as that can be told without reading it.
+fn is_installed(path: &Path, length: usize, mode: u32) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| {
+        metadata.is_file()
+            && metadata.len() == length as u64
+            && metadata.uid() == rustix::process::geteuid().as_raw()
+            && metadata.permissions().mode() & 0o7777 == mode
+    })
+}
+
 impl Container<'_> {
     /// Writes `launch.json` and makes the state folder.
     pub(super) fn write_launch(
@@ -70,6 +92,9 @@ impl Container<'_> {
         let log = match (&self.record.log, self.log_path()) {
             (LogConfig::JsonFile { max_size, max_files }, Some(path)) => {
                 Log::JsonFile { path, max_size: *max_size, max_files: *max_files }
+            }
+            (LogConfig::Local { max_size, max_files }, Some(path)) => {
+                Log::JsonFile { path, max_size: Some(*max_size), max_files: *max_files }
             }
             _ => Log::None,
         };
@@ -97,6 +122,7 @@ impl Container<'_> {
             forwards,
             resolver,
             journal: Some(self.journal()),
+            parts: self.volume_parts()?,
         };
         if let Err(error) = self.runtime.prepare_journal() {
             tracing::debug!(%error, "the monitor's events are lost");
@@ -113,6 +139,12 @@ impl Container<'_> {
             }
             Places::None | Places::Shared { .. } => Ok(()),
         }
+    }
+
+    /// In the order in which the specification counts them.
+    fn volume_parts(&self) -> Result<Vec<Part>> {
+        let volumes = self.record.volumes.iter().filter(|volume| !volume.subpath.is_empty());
+        volumes.map(|volume| self.runtime.volumes().part(volume)).collect()
     }
 
     /// Starts a monitor on what was written.

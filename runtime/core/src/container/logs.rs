@@ -71,8 +71,10 @@ impl Container<'_> {
         options: LogOptions,
         sink: &mut dyn FnMut(LogLine) -> ControlFlow<()>,
     ) -> Result<()> {
-        let (Some(path), LogConfig::JsonFile { max_files, .. }) =
-            (self.log_path(), &self.record.log)
+        let (
+            Some(path),
+            LogConfig::JsonFile { max_files, .. } | LogConfig::Local { max_files, .. },
+        ) = (self.log_path(), &self.record.log)
         else {
             return Err(Error::Unsupported(format!(
                 "container {} keeps no log (its log driver is \"none\")",

@@ -2,15 +2,18 @@
 //! process. One verb a file.
 
 mod after_exit;
+mod archive;
 mod attach;
 mod boot;
 mod control;
 mod create;
+mod diff;
 mod exec;
 mod files;
 mod find;
 mod health;
 mod inspect;
+mod joined;
 mod kill;
 mod launch;
 mod logs;
@@ -18,6 +21,7 @@ mod network;
 mod pause;
 mod record;
 mod remove;
+mod rename;
 mod resolv_conf;
 mod session;
 mod settings;
@@ -27,9 +31,13 @@ mod stats;
 mod status;
 mod stop;
 mod task;
+mod top;
+mod update;
 
 pub use boot::Outcome;
+pub use archive::{Copied, CopyOptions};
 pub use create::{CreateOptions, ImageSource};
+pub use diff::{Change, ChangeKind};
 pub use exec::ExecOptions;
 pub(crate) use files::Connections;
 pub use find::{Containers, Listing};
@@ -46,9 +54,11 @@ pub use settings::{
 };
 pub(crate) use spec::mount;
 pub use start::Started;
-pub use stats::Stats;
+pub use stats::{Stats, Traffic};
 pub use status::{ContainerStatus, Phase};
 pub use stop::Patience;
+pub use top::Process;
+pub use update::Update;
 
 use std::path::PathBuf;
 

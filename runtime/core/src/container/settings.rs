@@ -69,6 +69,8 @@ pub struct Settings {
     pub read_only: bool,
     /// Beside what every container has.
     pub mounts: Vec<Mount>,
+    /// Containers whose volumes and binds it got when it was created, `CONTAINER[:ro|rw]` each.
+    pub volumes_from: Vec<String>,
     /// Bytes of `/dev/shm`; default 64 MiB.
     pub shm_size: Option<u64>,
     /// `host[:container[:rwm]]`.
@@ -109,8 +111,8 @@ pub struct Settings {
     pub annotations: BTreeMap<String, String>,
     /// Replaces the image's stop signal.
     pub stop_signal: Option<String>,
-    /// Seconds between the stop signal and SIGKILL; default 10.
-    pub stop_timeout: Option<u64>,
+    /// Seconds between the stop signal and SIGKILL; default 10; -1: it is never killed.
+    pub stop_timeout: Option<i64>,
     /// Propagation of the root mount: `private`, `slave`, `shared`, each with `r` before it.
     pub rootfs_propagation: Option<String>,
     /// The cgroup below which its own lies; absolute.

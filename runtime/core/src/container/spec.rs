@@ -17,7 +17,7 @@ use isopod_spec::{
     ExecRequest, Host, SpecRequest, image_claims, namespaces, request, sysctl, ulimit,
 };
 use isopod_sys::root::Root;
-use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
 use super::exec::ExecOptions;
@@ -62,6 +62,16 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
         }
         _ => container.hostname(),
     };
+    let own = &record.settings.namespaces;
+    for (asked, namespace, kind) in [
+        (&own.pid, &mut request.namespaces.pid, "pid"),
+        (&own.ipc, &mut request.namespaces.ipc, "ipc"),
+        (&own.uts, &mut request.namespaces.uts, "uts"),
+    ] {
+        if let Namespace::Container(id) = asked {
+            *namespace = namespaces::Namespace::Path(container.joined_namespace(id, kind)?);
+        }
+    }
     request.cgroups_path = Some(PathBuf::from(container.cgroup()));
     if record.settings.profile == Profile::Docker {
         let folder = match places {
@@ -77,14 +87,41 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
         let place = |path: &str| (PathBuf::from(path), PathBuf::from(path));
         request.files = ["/etc/hosts", "/etc/resolv.conf"].map(place).to_vec();
     }
+    let mut parts = 0;
     for volume in &record.volumes {
-        request.mounts.push(container.runtime.volumes().mount(volume)?);
+        let shown = container.state().join(isopod_monitor_protocol::state::PARTS);
+        let part = (!volume.subpath.is_empty()).then(|| shown.join(parts.to_string()));
+        parts += usize::from(part.is_some());
+        request.mounts.push(container.runtime.volumes().mount(volume, part)?);
+    }
+    if record.settings.init {
+        let source = container.runtime.init_program()?;
+        let kind = MountKind::Bind { source, recursive: false };
+        request.mounts.push(mount(kind, INIT, &["ro".to_owned()])?);
     }
     let mut spec = isopod_spec::build(&request)?;
     if !matches!(places, Places::None) {
         join_network(&mut spec, container.state().join(state::NETWORK_NAMESPACE));
     }
+    if record.settings.init {
+        run_by_init(&mut spec);
+    }
     Ok(spec)
+}
+
+/// Stands for a namespace that is looked up when it is needed.
+const NOBODYS: &str = "/proc/self/ns/of-another-container";
+
+/// Where docker has it.
+const INIT: &str = "/sbin/docker-init";
+
+/// Has the init start what would have been the first process.
+fn run_by_init(spec: &mut Spec) {
+    let Some(mut process) = spec.process().clone() else { return };
+    let mut args = vec![INIT.to_owned(), "--".to_owned()];
+    args.extend(process.args().clone().unwrap_or_default());
+    process.set_args(Some(args));
+    spec.set_process(Some(process));
 }
 
 /// Has the container join the network namespace that the monitor is handed, rather than make one.
@@ -261,15 +298,14 @@ fn security(settings: &Settings) -> Security {
 }
 
 fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
-    let unsupported =
-        |what: &str| Error::Unsupported(format!("{what} is not part of this release"));
     let one = |namespace: &Namespace| {
-        Ok(match namespace {
+        match namespace {
             Namespace::Private => namespaces::Namespace::New,
             Namespace::Host => namespaces::Namespace::Host,
             Namespace::Path(path) => namespaces::Namespace::Path(path.clone()),
-            Namespace::Container(_) => return Err(unsupported("another container's namespace")),
-        })
+            // Replaced by the container's own at each start.
+            Namespace::Container(_) => namespaces::Namespace::Path(PathBuf::from(NOBODYS)),
+        }
     };
     Ok(namespaces::Namespaces {
         network: match &settings.network {
@@ -282,10 +318,10 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
                 namespaces::Namespace::Path(Path::new("/containers").join(id))
             }
         },
-        ipc: one(&settings.namespaces.ipc)?,
-        pid: one(&settings.namespaces.pid)?,
-        uts: one(&settings.namespaces.uts)?,
-        cgroup: one(&settings.namespaces.cgroup)?,
+        ipc: one(&settings.namespaces.ipc),
+        pid: one(&settings.namespaces.pid),
+        uts: one(&settings.namespaces.uts),
+        cgroup: one(&settings.namespaces.cgroup),
         ..namespaces::Namespaces::default()
     })
 }
@@ -361,6 +397,12 @@ fn override_option(options: &mut Vec<String>, word: &str) {
     };
     options.retain(|option| *option != opposite && option != word);
     options.push(word.to_owned());
+}
+
+/// The limits in the specification's form, without rules for devices.
+pub(super) fn limits(of: &Resources) -> Result<LinuxResources> {
+    let host = host()?;
+    resources(of)?.to_oci(Vec::new(), &host).map_err(invalid)
 }
 
 fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources> {

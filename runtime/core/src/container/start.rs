@@ -124,7 +124,7 @@ impl Container<'_> {
     }
 
     /// Writes the specification, and its filter as the monitor loads it.
-    fn write_spec(&self, spec: &Spec) -> Result<()> {
+    pub(super) fn write_spec(&self, spec: &Spec) -> Result<()> {
         let write = |name: &str, bytes: &[u8]| {
             let path = self.data().join(name);
             atomic::write(&path, bytes, 0o600, Durability::Process)

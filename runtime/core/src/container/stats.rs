@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use isopod_sys::cgroup::Hierarchies;
 
-use super::Container;
+use super::{Container, Network};
 use crate::{Error, Result};
 
 /// A look at a running container's use.
@@ -28,6 +28,19 @@ pub struct Stats {
     pub pids: u64,
     /// Their limit; `None`: none.
     pub pids_limit: Option<u64>,
+    /// Bytes read from block devices.
+    pub block_read_bytes: u64,
+    /// Bytes written to block devices.
+    pub block_written_bytes: u64,
+}
+
+/// Traffic of a network namespace, without its loopback device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
 }
 
 impl Container<'_> {
@@ -43,6 +56,19 @@ impl Container<'_> {
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)
+    }
+
+    /// What went through its network devices; nothing where it shares the host's, as in docker, and for
+    /// one that does not run.
+    ///
+    /// # Errors
+    /// Its state or its devices can't be read.
+    pub fn traffic(&self) -> Result<Traffic> {
+        let pid = self.status()?.pid;
+        if pid == 0 || self.settings().network == Network::Host {
+            return Ok(Traffic::default());
+        }
+        Ok(traffic(&text(Path::new(&format!("/proc/{pid}/net/dev")))?.unwrap_or_default()))
     }
 
     /// What it uses now.
@@ -76,6 +102,18 @@ impl Container<'_> {
             stats.pids = number(&folder.join("pids.current"))?.unwrap_or(0);
             stats.pids_limit = number(&folder.join("pids.max"))?;
         }
+        if let Some(folder) = hierarchies.folder("blkio", &cgroup) {
+            // The one that counts under every scheduler comes last.
+            for file in ["blkio.bfq.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"]
+            {
+                let text = text(&folder.join(file))?.unwrap_or_default();
+                stats.block_read_bytes = operations(&text, "Read");
+                stats.block_written_bytes = operations(&text, "Write");
+                if stats.block_read_bytes + stats.block_written_bytes > 0 {
+                    break;
+                }
+            }
+        }
         Ok(stats)
     }
 }
@@ -92,8 +130,41 @@ impl Stats {
         self.memory_limit_bytes = number(&folder.join("memory.max"))?;
         self.pids = number(&folder.join("pids.current"))?.unwrap_or(0);
         self.pids_limit = number(&folder.join("pids.max"))?;
+        let io = text(&folder.join("io.stat"))?.unwrap_or_default();
+        self.block_read_bytes = counters(&io, "rbytes=");
+        self.block_written_bytes = counters(&io, "wbytes=");
         Ok(())
     }
+}
+
+/// v1: `major:minor Operation bytes`, of all devices; partitions' bytes count for their disk alone.
+fn operations(text: &str, operation: &str) -> u64 {
+    let bytes = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        (words.next()? == operation).then(|| words.next()?.parse::<u64>().ok())?
+    };
+    text.lines().filter_map(bytes).sum()
+}
+
+/// v2: `major:minor key=bytes …`, of all devices.
+fn counters(text: &str, key: &str) -> u64 {
+    text.split_whitespace().filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok()).sum()
+}
+
+/// proc_pid_net(5), `dev`: after two lines of heads `name: received … sent …`.
+fn traffic(text: &str) -> Traffic {
+    let mut all = Traffic::default();
+    for (name, counts) in text.lines().skip(2).filter_map(|line| line.split_once(':')) {
+        let counts: Vec<u64> =
+            counts.split_whitespace().map_while(|count| count.parse().ok()).collect();
+        if let (true, [received, _, _, _, _, _, _, _, sent, ..]) =
+            (name.trim() != "lo", &counts[..])
+        {
+            all.received_bytes += received;
+            all.sent_bytes += sent;
+        }
+    }
+    all
 }
 
 fn hierarchies() -> Result<Hierarchies> {
@@ -125,4 +196,28 @@ fn field(path: &Path, name: &str) -> Result<Option<u64>> {
     let text = text(path)?.unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     Ok(value.and_then(|value| value.trim().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts are those of the kernel's documentation (cgroup-v2.rst, blkio-controller.rst).
+    #[test]
+    fn bytes_of_all_devices_are_added_up() {
+        let v2 = "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0\n\
+            8:0 rbytes=90430464 wbytes=299008000 rios=8950 wios=1252 dbytes=50331648 dios=3021\n";
+        assert_eq!(counters(v2, "rbytes="), 1_459_200 + 90_430_464);
+        assert_eq!(counters(v2, "wbytes="), 314_773_504 + 299_008_000);
+        let v1 = "8:0 Read 4096\n8:0 Write 10\n8:0 Sync 0\n8:16 Read 1\nTotal 4107\n";
+        assert_eq!((operations(v1, "Read"), operations(v1, "Write")), (4097, 10));
+    }
+
+    #[test]
+    fn the_loopback_device_is_no_traffic() {
+        let text = "Inter-|   Receive   |  Transmit\n face |bytes packets\n\
+            \x20   lo:  500 5 0 0 0 0 0 0 500 5 0 0 0 0 0 0\n\
+            \x20 eth0: 1200 9 0 0 0 0 0 0  700 8 0 0 0 0 0 0\n  eth1:3 1 0 0 0 0 0 0 4 1 0 0 0 0 0 0\n";
+        assert_eq!(traffic(text), Traffic { received_bytes: 1203, sent_bytes: 704 });
+    }
 }

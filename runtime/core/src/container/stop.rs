@@ -68,7 +68,8 @@ impl Container<'_> {
             return Ok(status.exit);
         }
         let patience = timeout.unwrap_or_else(|| match self.record.settings.stop_timeout {
-            Some(seconds) => Patience::For(Duration::from_secs(seconds)),
+            Some(seconds) => u64::try_from(seconds)
+                .map_or(Patience::Endless, |seconds| Patience::For(Duration::from_secs(seconds))),
             None => Patience::For(DEFAULT_TIMEOUT),
         });
         let signal = match signal {

@@ -54,6 +54,21 @@ impl Images<'_> {
         details_of(self.runtime, &descriptor, &image.name)
     }
 
+    /// Bytes of each layer, bottom first: unpacked, or as transferred where it is not unpacked.
+    ///
+    /// # Errors
+    /// What is known of an unpacked layer can't be read.
+    pub fn layer_sizes(&self, details: &ImageDetails) -> Result<Vec<u64>> {
+        let layers = self.runtime.layers();
+        let ids = details.config.rootfs.diff_ids.iter().zip(&details.chain_ids);
+        ids.zip(&details.manifest.layers)
+            .map(|((diff_id, chain_id), descriptor)| match layers.find(diff_id, chain_id) {
+                Some(name) => Ok(layers.describe(&name)?.size),
+                None => Ok(descriptor.size),
+            })
+            .collect()
+    }
+
     /// Bytes of its unpacked layers on `platform`; `None` where they are not all unpacked.
     ///
     /// # Errors

@@ -43,7 +43,10 @@ impl Images<'_> {
             };
             ids.push(self.shown_id(&image));
             let (descriptor, entries) = export.plan(&image)?;
-            index.push(named(&descriptor, &image.name));
+            index.push(match image.is_nameless() {
+                true => descriptor,
+                false => named(&descriptor, &image.name),
+            });
             docker.extend(entries);
         }
         export.check_all_present()?;
@@ -87,6 +90,7 @@ impl Export<'_> {
             let here = Platform::host();
             if parsed.is_image()
                 && (self.options.platform.is_some()
+                    || manifest.digest == top.digest
                     || here
                         .matches(&details_of(runtime, &manifest, &image.name)?.config.platform()))
             {
@@ -94,7 +98,7 @@ impl Export<'_> {
                     image.name.parse::<Reference>().map_or(image.name.clone(), |r| r.familiar());
                 entries.push(json!({
                     "Config": blob_path(&parsed.config.digest),
-                    "RepoTags": [familiar],
+                    "RepoTags": (!image.is_nameless()).then_some([familiar]),
                     "Layers": parsed.layers.iter().map(|l| blob_path(&l.digest)).collect::<Vec<_>>(),
                 }));
             }

@@ -9,6 +9,7 @@ use isopod_image::{Algorithm, Descriptor, Digest, Digester, Index, Manifest, Pla
 use isopod_layer::Compression;
 use serde::Deserialize;
 
+use super::compose::nameless;
 use super::progress::NoProgress;
 use super::{Image, Images};
 use crate::state::{Durability, ImageRow, Labels};
@@ -21,6 +22,8 @@ pub struct ImportOptions {
     pub base_name: Option<String>,
     /// A name for the archive's index itself.
     pub index_name: Option<String>,
+    /// Take in images that nothing gives a name to; otherwise they are left out.
+    pub keep_nameless: bool,
     /// Name every manifest `<base_name>@<digest>` too.
     pub digests: bool,
     /// The platform to unpack.
@@ -225,8 +228,14 @@ impl Archive {
                 let reference = Reference::parse(tag).map_err(invalid)?;
                 named.push((reference.to_string(), descriptor.clone()));
             }
-            if let (true, Some(base)) = (options.digests || tags.is_empty(), &options.base_name) {
-                named.push((format!("{base}@{}", descriptor.digest), descriptor));
+            match &options.base_name {
+                Some(base) if options.digests || tags.is_empty() => {
+                    named.push((format!("{base}@{}", descriptor.digest), descriptor));
+                }
+                None if tags.is_empty() && options.keep_nameless => {
+                    named.push((nameless(&descriptor.digest), descriptor));
+                }
+                _ => {}
             }
         }
         Ok(named)
@@ -256,8 +265,12 @@ fn oci_images(
         }
         let plain =
             Descriptor::new(&descriptor.media_type, descriptor.digest.clone(), descriptor.size);
-        if let Some(name) = name_of(descriptor, options)? {
-            named.push((name, plain.clone()));
+        match name_of(descriptor, options)? {
+            Some(name) => named.push((name, plain.clone())),
+            None if options.keep_nameless => {
+                named.push((nameless(&plain.digest), plain.clone()));
+            }
+            None => {}
         }
         if let (true, Some(base)) = (options.digests, &options.base_name) {
             named.push((format!("{base}@{}", plain.digest), plain));

@@ -48,6 +48,8 @@ pub struct Removed {
     pub untagged: Vec<String>,
     /// Blobs that are gone, since nothing else needs them.
     pub deleted: Vec<Digest>,
+    /// Bytes of blobs and unpacked layers that are gone.
+    pub reclaimed: u64,
 }
 
 impl Images<'_> {
@@ -149,6 +151,9 @@ impl Images<'_> {
                     by: row.target.digest.to_string(),
                 });
             }
+            if image.is_nameless() {
+                ImageRow::delete(transaction, &image.name).map_err(&wrap)?;
+            }
             ImageRow::put(transaction, &name, &image.target, &image.labels).map_err(&wrap)
         })?;
         self.write_index()?;
@@ -184,6 +189,12 @@ impl Images<'_> {
     /// [`Error::NotFound`] for the first name that is not there, before anything is removed;
     /// [`Error::InUse`].
     pub fn remove(&self, names: &[String], force: bool) -> Result<Removed> {
+        self.forget(names, force)?;
+        self.collected(names.to_vec())
+    }
+
+    /// Takes names away, and nothing else.
+    pub(super) fn forget(&self, names: &[String], force: bool) -> Result<()> {
         let state = self.runtime.state();
         let ids: Vec<_> = self
             .list()?
@@ -214,12 +225,16 @@ impl Images<'_> {
             Ok(())
         })?;
         self.write_index()?;
-        let Collected { blobs, .. } = self.runtime.collect_garbage()?;
-        self.record_removal(ids)?;
-        Ok(Removed {
-            untagged: names.to_vec(),
-            deleted: blobs.into_iter().map(|(digest, _)| digest).collect(),
-        })
+        self.record_removal(ids)
+    }
+
+    /// Collects what nothing needs, now that these names are gone.
+    pub(super) fn collected(&self, untagged: Vec<String>) -> Result<Removed> {
+        let Collected { blobs, layers } = self.runtime.collect_garbage()?;
+        let reclaimed = blobs.iter().map(|(_, size)| size).sum::<u64>()
+            + layers.iter().map(|(_, size)| size).sum::<u64>();
+        let deleted = blobs.into_iter().map(|(digest, _)| digest).collect();
+        Ok(Removed { untagged, deleted, reclaimed })
     }
 
     /// In docker's words: each name is taken off, and what has none left is deleted.

@@ -1,4 +1,4 @@
-//! What a pull tells whoever watches it.
+//! What a pull or push tells whoever watches it.
 
 use isopod_image::Digest;
 
@@ -30,7 +30,7 @@ pub enum PullEvent<'a> {
         /// To what.
         state: LayerState,
     },
-    /// Bytes arrived.
+    /// Bytes arrived, or were sent.
     Bytes {
         /// Of which layer.
         digest: &'a Digest,
@@ -39,7 +39,7 @@ pub enum PullEvent<'a> {
     },
 }
 
-/// The states of a layer in a pull.
+/// The states of a layer in a pull or push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerState {
     /// Its turn has not come.
@@ -59,6 +59,16 @@ pub enum LayerState {
     Unpacking,
     /// It is there.
     Done,
+    /// It will be sent, if the registry lacks it.
+    Preparing,
+    /// It is sent.
+    Uploading,
+    /// The registry had it already.
+    ExistsThere,
+    /// The registry took it over from another of its repositories.
+    Mounted,
+    /// The registry has it now.
+    Uploaded,
 }
 
 /// For callers that don't watch.

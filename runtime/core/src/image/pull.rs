@@ -53,12 +53,7 @@ impl Images<'_> {
         options: &PullOptions,
         progress: &dyn PullProgress,
     ) -> Result<Image> {
-        let network = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("network")
-            .enable_all()
-            .build()
-            .map_err(|source| Error::System { action: "cannot start a thread", source })?;
+        let network = network()?;
         let client = Client::new(options.registry.clone());
         let pull = Pull { images: *self, reference, options, progress, client, network };
         let image = pull.run()?;
@@ -66,6 +61,16 @@ impl Images<'_> {
         pull.network.shutdown_background();
         Ok(image)
     }
+}
+
+/// What drives the network for one command.
+pub(super) fn network() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .map_err(|source| Error::System { action: "cannot start a thread", source })
 }
 
 struct Pull<'a> {
@@ -94,14 +99,22 @@ impl Pull<'_> {
         let manifests =
             self.manifests(&resolved.descriptor, &resolved.bytes, &resolved.document)?;
         let mut wanted = Vec::new();
+        let mut attached = Vec::new();
         for (descriptor, bytes) in manifests {
-            if let Some(one) = self.read_manifest(descriptor, bytes)? {
+            if let Some(one) = self.read_manifest(descriptor.clone(), bytes.clone())? {
                 wanted.push(one);
+            } else {
+                attached.extend(Attached::read(descriptor, bytes)?);
             }
         }
-        let lease = Lease::take(self.images.runtime, &digests(&resolved.descriptor, &wanted))?;
+        let mut digests = digests(&resolved.descriptor, &wanted);
+        digests.extend(attached.iter().flat_map(Attached::digests));
+        let lease = Lease::take(self.images.runtime, &digests)?;
         for one in &wanted {
             self.fetch(one)?;
+        }
+        for one in &attached {
+            self.fetch_attached(one)?;
         }
         let image = self.commit(&name, &resolved.descriptor, &resolved.bytes, &wanted)?;
         lease.release()?;
@@ -147,7 +160,7 @@ impl Pull<'_> {
     }
 
     /// A manifest with its config. An artifact beside the images of an index (an attestation)
-    /// has no config that we understand, and is left out unless it is all there is.
+    /// has no config that we understand, and is none of them.
     fn read_manifest(&self, descriptor: Descriptor, bytes: Vec<u8>) -> Result<Option<Wanted>> {
         let Document::Manifest(manifest) = parse_document(&bytes, &descriptor)? else {
             return Err(Error::Invalid(format!(
@@ -210,6 +223,19 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// All of a statement about an image.
+    fn fetch_attached(&self, attached: &Attached) -> Result<()> {
+        let content = self.images.runtime.content();
+        for blob in &attached.blobs {
+            if self.stored(blob, MAX_ATTACHED).is_some() {
+                continue;
+            }
+            let bytes = self.client.blob_bytes(self.reference, blob, MAX_ATTACHED);
+            content.store(&blob.digest, &self.network.block_on(bytes)?)?;
+        }
+        content.store(&attached.descriptor.digest, &attached.bytes)
+    }
+
     /// Stores the documents and moves the name.
     fn commit(
         &self,
@@ -231,6 +257,35 @@ impl Pull<'_> {
         })?;
         self.images.write_index()?;
         Ok(row.into())
+    }
+}
+
+/// What an index carries beside images: statements about them (in-toto), which are kept as they are, so
+/// that the index can be pushed whole.
+struct Attached {
+    descriptor: Descriptor,
+    bytes: Vec<u8>,
+    blobs: Vec<Descriptor>,
+}
+
+/// A statement is a document; what is larger is left where it is.
+const MAX_ATTACHED: u64 = 32 << 20;
+
+impl Attached {
+    fn read(descriptor: Descriptor, bytes: Vec<u8>) -> Result<Option<Self>> {
+        let Document::Manifest(manifest) = parse_document(&bytes, &descriptor)? else {
+            return Ok(None);
+        };
+        let blobs: Vec<_> = std::iter::once(manifest.config).chain(manifest.layers).collect();
+        if let Some(large) = blobs.iter().find(|blob| blob.size > MAX_ATTACHED) {
+            tracing::info!(digest = %large.digest, size = large.size, "an artifact is left out");
+            return Ok(None);
+        }
+        Ok(Some(Self { descriptor, bytes, blobs }))
+    }
+
+    fn digests(&self) -> impl Iterator<Item = Digest> {
+        std::iter::once(&self.descriptor).chain(&self.blobs).map(|one| one.digest.clone())
     }
 }
 

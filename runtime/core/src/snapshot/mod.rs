@@ -1,6 +1,7 @@
 //! What lies between blobs and containers: [`layers`], unpacked once and shared, and [`writable`]
 //! folders over them. The encoding is overlayfs'.
 
+pub(crate) mod changes;
 pub mod layers;
 pub mod usage;
 pub mod view;

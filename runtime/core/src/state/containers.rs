@@ -141,6 +141,19 @@ impl ContainerRow {
         Ok(changed > 0)
     }
 
+    /// Gives it another name. The caller has checked that it is free, in the same transaction.
+    pub fn set_name(
+        connection: &Connection,
+        namespace: &str,
+        id: &str,
+        name: &str,
+    ) -> rusqlite::Result<bool> {
+        let changed = connection
+            .prepare_cached("UPDATE containers SET name = ?3 WHERE namespace = ?1 AND id = ?2")?
+            .execute([namespace, id, name])?;
+        Ok(changed > 0)
+    }
+
     /// Replaces the record; whether it was there.
     pub fn set_record(
         connection: &Connection,

@@ -16,6 +16,7 @@ pub use remove::RemovedVolume;
 
 use std::path::PathBuf;
 
+use isopod_monitor_protocol::launch::Part;
 use isopod_spec::mounts::Mount;
 use isopod_sys::lock::Lock;
 
@@ -98,17 +99,30 @@ impl<'a> Volumes<'a> {
         self.runtime.layout().volumes().join(name)
     }
 
-    /// The mount that shows it in a container.
-    pub(crate) fn mount(&self, volume: &VolumeUse) -> Result<Mount> {
-        if !volume.subpath.is_empty() {
-            return Err(Error::Unsupported(format!(
-                "a part of a volume can't be mounted in this release: {}",
-                volume.subpath
-            )));
+    /// The mount that shows it in a container; `part` is where the launcher shows its subpath.
+    pub(crate) fn mount(&self, volume: &VolumeUse, part: Option<PathBuf>) -> Result<Mount> {
+        let mut source = Source::parse(&self.get(&volume.name)?.options)?;
+        if let (Source::Bind { device, .. }, Some(part)) = (&mut source, &part) {
+            device.clone_from(part);
         }
-        let row = self.get(&volume.name)?;
-        let folder = self.data_folder(&volume.name);
-        Source::parse(&row.options)?.mount(&folder, &volume.destination, &volume.options)
+        let folder = part.unwrap_or_else(|| self.data_folder(&volume.name));
+        source.mount(&folder, &volume.destination, &volume.options)
+    }
+
+    /// The subpath of a volume, for the launcher to look up.
+    pub(crate) fn part(&self, volume: &VolumeUse) -> Result<Part> {
+        let folder = match Source::parse(&self.get(&volume.name)?.options)? {
+            Source::Folder => self.data_folder(&volume.name),
+            Source::Bind { device, .. } => device,
+            Source::Tmpfs { .. } | Source::Content { .. } => {
+                return Err(Error::Unsupported(format!(
+                    "volume {} is mounted anew for each container, so that a part of it can't be: \
+                     leave volume-subpath out",
+                    volume.name
+                )));
+            }
+        };
+        Ok(Part { folder, path: PathBuf::from(&volume.subpath) })
     }
 
     /// As [`Self::lock`] for the volumes of a container that is being created; nobody else can use

@@ -1,6 +1,6 @@
-//! A tar reader for foreign archives: ustar, pax, GNU and v7 headers.
+//! A tar reader for foreign archives (ustar, pax, GNU and v7 headers), and a writer.
 //!
-//! It differs from general readers in what it refuses. Where two well-known readers
+//! The reader differs from general ones in what it refuses. Where two well-known readers
 //! disagree about where the next header lies (a size on an entry that has no content,
 //! an extended size on a hard link), an archive could show one content to a scanner
 //! and another to us (CVE-2025-62518, RUSTSEC-2026-0113); such archives are errors.
@@ -13,8 +13,10 @@ mod archive;
 mod header;
 mod pax;
 mod sparse;
+mod write;
 
 pub use archive::Archive;
+pub use write::Writer;
 
 use std::io;
 

@@ -63,8 +63,8 @@ impl Monitor {
             self.record("exec_die", &known);
         }
         if is_container {
-            self.record_end(&exit);
             let phase = self.phase_after(&exit);
+            self.record_end(&exit);
             self.status.exit = Some(exit);
             self.status.pid = 0;
             self.end_checks();

@@ -96,6 +96,7 @@ impl Container {
             forwards: Vec::new(),
             resolver: None,
             journal: None,
+            parts: Vec::new(),
         };
         let spec = spec(&path("state/rootfs"), &cgroup, args);
         let binary = tree::readonly_clone(Path::new(MONITOR)).unwrap();

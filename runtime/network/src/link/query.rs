@@ -19,6 +19,8 @@ const IFA_LOCAL: u16 = 2;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_TABLE: u16 = 15;
+/// `RTPROT_RA`.
+const PROTOCOL_RA: u8 = 9;
 const TABLE_MAIN: u32 = 254;
 const TABLE_LOCAL: u32 = 255;
 /// How often a dump is begun anew when the host changes under it.
@@ -162,6 +164,22 @@ impl Links {
         }
         found.sort_by_key(|(family, _)| *family);
         Ok(found.into_iter().map(|(_, index)| index).collect())
+    }
+
+    /// The devices that default routes lead through which routers advertised.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn advertised_routes(&mut self) -> Result<Vec<u32>, Refused> {
+        let mut found = Vec::new();
+        for reply in self.dump(GETROUTE, &[0; 12])? {
+            let Some((head, rest)) = reply.body.split_at_checked(12) else { continue };
+            if head[1] == 0 && head[5] == PROTOCOL_RA {
+                found.extend(find(rest, RTA_OIF).and_then(native32));
+            }
+        }
+        Ok(found)
     }
 
     fn dump(&mut self, kind: u16, body: &[u8]) -> Result<Vec<Reply>, Refused> {

@@ -79,7 +79,7 @@ pub(super) fn chains() -> [ChainOfOurs; 5] {
 fn guard() -> ChainOfOurs {
     ChainOfOurs {
         chain: BaseChain { name: "guard", kind: "filter", hook: PREROUTING, priority: -300 },
-        rules: vec![Steps::default().from_any_of(BRIDGES).to_loopback().verdict(Verdict::Drop)],
+        rules: vec![Steps::default().to_loopback().from_any_of(BRIDGES).verdict(Verdict::Drop)],
     }
 }
 

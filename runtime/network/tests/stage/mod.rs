@@ -286,3 +286,15 @@ pub fn udp_socket(netns: &OwnedFd, address: &str) -> UdpSocket {
     let address: SocketAddr = address.parse().unwrap();
     inside(netns, || UdpSocket::bind(address)).unwrap()
 }
+
+/// An error and all that is behind it, as people are told.
+pub fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

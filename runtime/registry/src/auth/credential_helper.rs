@@ -1,8 +1,8 @@
-//! `docker-credential-<name> get` (the docker-credential-helpers project's protocol): the
-//! server on its standard input, JSON on its standard output.
+//! `docker-credential-<name> get|store|erase` (the docker-credential-helpers project's protocol): the
+//! server or JSON on its standard input, JSON on its standard output.
 
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -25,23 +25,86 @@ pub(super) fn get(
     server: &str,
     limit: Duration,
 ) -> Result<Option<Credential>, CredentialError> {
+    ask(&program(name)?, server, limit)
+}
+
+/// Hands the helper a credential to keep. Blocks.
+pub(super) fn store(
+    name: &str,
+    server: &str,
+    user: &str,
+    password: &str,
+    limit: Duration,
+) -> Result<(), CredentialError> {
+    let input = serde_json::json!({"ServerURL": server, "Username": user, "Secret": password});
+    run(&program(name)?, "store", &input.to_string(), limit)?.success().map(drop)
+}
+
+/// Has the helper forget the credential of `server`. Blocks.
+pub(super) fn erase(name: &str, server: &str, limit: Duration) -> Result<(), CredentialError> {
+    run(&program(name)?, "erase", server, limit)?.success().map(drop)
+}
+
+/// A helper's name is only a name: it is looked for on the path.
+fn program(name: &str) -> Result<String, CredentialError> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     if name.is_empty() || !plain {
         return Err(CredentialError::HelperName(name.to_owned()));
     }
-    run(&format!("docker-credential-{name}"), server, limit)
+    Ok(format!("docker-credential-{name}"))
 }
 
-fn run(
+fn ask(
     program: &str,
     server: &str,
     limit: Duration,
 ) -> Result<Option<Credential>, CredentialError> {
+    let ended = run(program, "get", server, limit)?;
+    if !ended.status.success() && ended.message().contains("credentials not found") {
+        return Ok(None);
+    }
+    let output = ended.success()?;
+    let answer: Answer = serde_json::from_slice(&output).map_err(|_| {
+        let message = "its answer is not the expected JSON".to_owned();
+        CredentialError::HelperFailed { program: program.to_owned(), message }
+    })?;
+    Ok(match (answer.username.as_str(), answer.secret) {
+        (_, secret) if secret.is_empty() => None,
+        ("<token>", secret) => Some(Credential::IdentityToken(secret)),
+        (_, password) => Some(Credential::Password { user: answer.username, password }),
+    })
+}
+
+/// How a helper ended, and what it said.
+struct Ended {
+    program: String,
+    status: ExitStatus,
+    output: Vec<u8>,
+}
+
+impl Ended {
+    fn message(&self) -> String {
+        let text = String::from_utf8_lossy(&self.output);
+        let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+        text.trim().to_owned()
+    }
+
+    fn success(self) -> Result<Vec<u8>, CredentialError> {
+        if self.status.success() {
+            return Ok(self.output);
+        }
+        let message = match self.message() {
+            message if message.is_empty() => self.status.to_string(),
+            message => message,
+        };
+        Err(CredentialError::HelperFailed { program: self.program, message })
+    }
+}
+
+fn run(program: &str, verb: &str, input: &str, limit: Duration) -> Result<Ended, CredentialError> {
     let start = |source| CredentialError::HelperStart { program: program.to_owned(), source };
-    let failed =
-        |message: String| CredentialError::HelperFailed { program: program.to_owned(), message };
     let mut child = Command::new(program)
-        .arg("get")
+        .arg(verb)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -50,7 +113,7 @@ fn run(
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let stdout = child.stdout.take().expect("stdout is piped");
     // A helper that closes its input early has its reasons; its exit status tells.
-    stdin.write_all(server.as_bytes()).ok();
+    stdin.write_all(input.as_bytes()).ok();
     drop(stdin);
     let reader = std::thread::spawn(move || {
         let mut answer = Vec::new();
@@ -67,33 +130,16 @@ fn run(
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    let answer =
-        reader.join().map_err(|_| failed("its reader panicked".to_owned()))?.map_err(start)?;
-    if !status.success() {
-        let message = String::from_utf8_lossy(&answer);
-        let message: String = message
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(200)
-            .collect::<String>()
-            .trim()
-            .to_owned();
-        if message.contains("credentials not found") {
-            return Ok(None);
-        }
-        return Err(failed(if message.is_empty() { status.to_string() } else { message }));
-    }
-    let answer: Answer = serde_json::from_slice(&answer)
-        .map_err(|_| failed("its answer is not the expected JSON".to_owned()))?;
-    Ok(match (answer.username.as_str(), answer.secret) {
-        (_, secret) if secret.is_empty() => None,
-        ("<token>", secret) => Some(Credential::IdentityToken(secret)),
-        (_, password) => Some(Credential::Password { user: answer.username, password }),
-    })
+    let panicked = |_| CredentialError::HelperFailed {
+        program: program.to_owned(),
+        message: "its reader panicked".to_owned(),
+    };
+    let output = reader.join().map_err(panicked)?.map_err(start)?;
+    Ok(Ended { program: program.to_owned(), status, output })
 }
 
 /// Waits for the end within `limit`; kills what takes longer and returns `None`.
-fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -118,7 +164,7 @@ mod tests {
         let path = folder.path().join("docker-credential-test");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        run(path.to_str().unwrap(), "https://index.docker.io/v1/", limit)
+        ask(path.to_str().unwrap(), "https://index.docker.io/v1/", limit)
     }
 
     const ENOUGH: Duration = Duration::from_secs(20);

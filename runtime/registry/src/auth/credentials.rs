@@ -59,6 +59,20 @@ pub enum CredentialError {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// A file is JSON of another shape than its readers expect.
+    #[error("{} holds no object of auths", .path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Write {
+        /// The file, its folder or its lock.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// An `auth` is not the base64 of `user:password`.
     #[error("{} has an unusable auth for {key}", .path.display())]
     Auth {
@@ -178,12 +192,12 @@ impl Credentials {
 }
 
 /// The key under which docker stores docker.io, and the host for every other registry.
-fn server_key(registry: &str) -> &str {
+pub(super) fn server_key(registry: &str) -> &str {
     if registry == DEFAULT_REGISTRY { "https://index.docker.io/v1/" } else { registry }
 }
 
 /// The names under which files have a registry.
-fn names_of(registry: &str) -> Vec<&str> {
+pub(super) fn names_of(registry: &str) -> Vec<&str> {
     if registry == DEFAULT_REGISTRY {
         vec!["https://index.docker.io/v1/", DEFAULT_REGISTRY, "index.docker.io"]
     } else {

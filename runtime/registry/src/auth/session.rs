@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
 use super::challenge::{self, Challenge};
 use super::credentials::Credential;
+use crate::client::Ask;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, RegistryMessage};
-use crate::transport::{Answer, Request, Transport, check_target};
+use crate::transport::{Answer, Payload, Request, Transport, check_target};
 
 /// A token server's answer is read up to here.
 const MAX_TOKEN: u64 = 1 << 20;
@@ -75,8 +77,9 @@ impl Sessions {
         answer: Answer,
         url: &Url,
         used: Option<&HeaderValue>,
-        what: &str,
+        ask: &Ask<'_>,
     ) -> Result<HeaderValue, Error> {
+        let what = ask.what;
         let slot = self.slot(endpoint);
         let mut accepted = slot.lock().await;
         if let Some(newer) = accepted.as_ref().filter(|a| a.is_valid() && Some(&a.header) != used) {
@@ -92,9 +95,11 @@ impl Sessions {
         }
         let met = match challenges.first() {
             Some(Challenge::Bearer { realm, service, scope, .. }) => {
-                let scope = scope
-                    .clone()
-                    .unwrap_or_else(|| format!("repository:{}:pull", endpoint.repository));
+                let scope = scope.clone().unwrap_or_else(|| match endpoint.repository.as_str() {
+                    // A login is about no repository.
+                    "" => String::new(),
+                    repository => format!("repository:{repository}:{}", ask.actions()),
+                });
                 asked.token(realm, service.as_deref(), &scope, credential).await?
             }
             Some(Challenge::Basic) => match credential {
@@ -194,8 +199,10 @@ impl Asked<'_> {
             accept: "application/json",
             authorization,
             range_from: None,
-            form,
+            method: if form.is_some() { Method::POST } else { Method::GET },
+            payload: form.as_deref().map_or(Payload::None, Payload::Form),
             sent_by: Some(self.from),
+            is_own: true,
         };
         let timeouts = self.transport.config().timeouts;
         let exchange = async {

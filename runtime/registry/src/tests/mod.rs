@@ -4,6 +4,7 @@ mod auth;
 mod bait;
 mod blobs;
 mod documents;
+mod push;
 mod server;
 mod tls;
 

@@ -46,6 +46,7 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let options = ImportOptions {
+            keep_nameless: false,
             base_name: self.base_name,
             index_name: self.index_name,
             digests: self.digests,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use isopod_runtime::container::{Condition, Container, Containers, Port};
+use regex::Regex;
 
 use super::ports;
 use crate::context::Context;
@@ -11,8 +12,8 @@ use crate::output::views::containers::Row;
 /// One condition.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// Part of the name.
-    Name(String),
+    /// A regular expression that the name fits somewhere, with a slash before it or not.
+    Name(Pattern),
     /// Beginning of the id.
     Id(String),
     /// A label, with a value or any.
@@ -41,6 +42,29 @@ pub enum Filter {
     Health(String),
 }
 
+/// A regular expression over names.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    fn parse(text: &str) -> Option<Self> {
+        Regex::new(text).ok().map(Self)
+    }
+
+    /// docker's names begin with a slash inside, and a filter may mean either.
+    fn fits(&self, name: &str) -> bool {
+        self.0.is_match(name) || self.0.is_match(&format!("/{name}"))
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
 const STATUSES: [&str; 7] =
     ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
 
@@ -60,7 +84,9 @@ impl Filter {
         let (key, value) = text.split_once('=').ok_or_else(|| error("it has no ="))?;
         let owned = value.to_owned();
         Ok(match key {
-            "name" => Self::Name(owned.trim_start_matches('/').to_owned()),
+            "name" => Self::Name(
+                Pattern::parse(value).ok_or_else(|| error("it is no regular expression"))?,
+            ),
             "id" => Self::Id(owned),
             "label" => match value.split_once('=') {
                 Some((key, value)) => Self::Label(key.to_owned(), Some(value.to_owned())),
@@ -131,7 +157,7 @@ impl Filter {
     fn matches(&self, container: &Container<'_>, row: &Row) -> bool {
         let record = container.record();
         match self {
-            Self::Name(part) => row.name.contains(part.as_str()),
+            Self::Name(pattern) => pattern.fits(&row.name),
             Self::Id(prefix) => row.id.starts_with(prefix.as_str()),
             Self::Label(key, value) => row
                 .labels
@@ -178,8 +204,10 @@ mod tests {
     fn filters_that_are_not_known_are_refused_by_name() {
         assert_eq!(Filter::parse("status=exited").unwrap(), Filter::Status("exited".into()));
         assert_eq!(Filter::parse("exited=137").unwrap(), Filter::Exited(137));
-        assert_eq!(Filter::parse("name=/redis").unwrap(), Filter::Name("redis".into()));
-        for wrong in ["status=asleep", "exited=x", "colour=red", "name", "health=fine"] {
+        let name = |pattern: &str, name: &str| Pattern::parse(pattern).unwrap().fits(name);
+        assert!(name("redis", "my-redis-1") && name("/redis", "redis") && name("^/red", "redis"));
+        assert!(name("^redis$", "redis") && !name("^redis$", "redis2") && name("a|s$", "redis"));
+        for wrong in ["status=asleep", "exited=x", "colour=red", "name", "health=fine", "name=("] {
             assert!(Filter::parse(wrong).unwrap_err().to_string().contains(wrong), "{wrong}");
         }
     }

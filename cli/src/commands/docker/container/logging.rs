@@ -19,12 +19,12 @@ pub fn parse(driver: Option<&str>, options: &[String]) -> Result<LogConfig, Erro
                 Some((key, _)) => Err(error(key, "the log driver none has no options")),
             };
         }
-        None | Some("json-file") => {}
+        None | Some("json-file" | "local") => {}
         Some(other) => {
             return Err(Error::Value {
                 what: "--log-driver",
                 value: other.to_owned(),
-                reason: "log drivers are json-file and none".to_owned(),
+                reason: "log drivers are json-file, local and none".to_owned(),
             });
         }
     }
@@ -38,8 +38,20 @@ pub fn parse(driver: Option<&str>, options: &[String]) -> Result<LogConfig, Erro
                 let number = value.parse().ok().filter(|n| *n >= 1);
                 max_files = Some(number.ok_or_else(|| error(option, "it is no number above 0"))?);
             }
-            _ => return Err(error(option, "options of json-file are max-size and max-file")),
+            // Nothing is lost and nothing is packed: the one way of each that there is.
+            "mode" if value == "blocking" => {}
+            "compress" if value == "false" => {}
+            "mode" => return Err(error(option, "the mode is blocking")),
+            "compress" => {
+                return Err(error(option, "rotated logs are not compressed here: say false"));
+            }
+            _ => return Err(error(option, "options are max-size, max-file, mode and compress")),
         }
+    }
+    if driver == Some("local") {
+        // docker's defaults for it.
+        let (max_size, max_files) = (max_size.unwrap_or(20_000_000), max_files.unwrap_or(5));
+        return Ok(LogConfig::Local { max_size, max_files });
     }
     if max_size.is_none() && max_files.is_some_and(|n: u32| n > 1) {
         return Err(error("max-file", "without max-size there is only one file"));
@@ -88,11 +100,24 @@ mod tests {
         }
     }
 
+    /// docker's documentation of the `local` driver: 20m, and 5 files.
+    #[test]
+    fn the_local_driver_rotates_by_itself() {
+        let log = parsed(Some("local"), &[]).unwrap();
+        assert_eq!(log, LogConfig::Local { max_size: 20_000_000, max_files: 5 });
+        let log = parsed(Some("local"), &["max-size=1k", "max-file=2"]).unwrap();
+        assert_eq!(log, LogConfig::Local { max_size: 1000, max_files: 2 });
+    }
+
     #[test]
     fn drivers_and_options_that_are_not_known_are_refused() {
         assert_eq!(parsed(Some("none"), &[]).unwrap(), LogConfig::None);
         assert!(parsed(Some("none"), &["max-size=1m"]).is_err());
         assert!(parsed(Some("journald"), &[]).unwrap_err().to_string().contains("journald"));
+        assert!(parsed(None, &["mode=blocking", "compress=false"]).is_ok());
+        for wrong in ["mode=non-blocking", "compress=true", "labels=a", "env=b"] {
+            assert!(parsed(None, &[wrong]).unwrap_err().to_string().contains(wrong));
+        }
         assert!(parsed(None, &["tag=x"]).unwrap_err().to_string().contains("tag=x"));
         assert!(parsed(None, &["max-file=3"]).is_err());
         assert!(parsed(None, &["max-size=1m", "max-file=0"]).is_err());

@@ -87,10 +87,13 @@ pub struct Options {
     /// The container's host name
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
+    /// Run a small init as the first process, which reaps and passes signals on
+    #[arg(long)]
+    pub init: bool,
     /// Keep standard input open even if nobody is attached
     #[arg(short, long)]
     pub interactive: bool,
-    /// IPC namespace: private or host
+    /// IPC namespace: private, host, or container:NAME
     #[arg(long, value_name = "MODE")]
     pub ipc: Option<String>,
     /// Set a label (KEY=VALUE)
@@ -99,7 +102,7 @@ pub struct Options {
     /// Read labels from a file, one a line
     #[arg(long, value_name = "FILE")]
     pub label_file: Vec<std::path::PathBuf>,
-    /// Log driver: json-file or none
+    /// Log driver: json-file, local or none
     #[arg(long, value_name = "DRIVER")]
     pub log_driver: Option<String>,
     /// Option of the log driver (max-size=10m, max-file=3)
@@ -134,7 +137,7 @@ pub struct Options {
     /// Preference of the kernel's out-of-memory killer (-1000 to 1000)
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     pub oom_score_adj: Option<i32>,
-    /// Process id namespace: private or host
+    /// Process id namespace: private, host, or container:NAME
     #[arg(long, value_name = "MODE")]
     pub pid: Option<String>,
     /// Most processes; -1 for any number
@@ -170,9 +173,9 @@ pub struct Options {
     /// Signal that `stop` sends
     #[arg(long, value_name = "SIGNAL")]
     pub stop_signal: Option<String>,
-    /// Seconds that `stop` waits before it kills
-    #[arg(long, value_name = "SECONDS")]
-    pub stop_timeout: Option<u64>,
+    /// Seconds that `stop` waits before it kills; -1 for ever
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub stop_timeout: Option<i64>,
     /// Set a namespaced kernel parameter (NAME=VALUE)
     #[arg(long, value_name = "NAME=VALUE")]
     pub sysctl: Vec<String>,
@@ -188,12 +191,18 @@ pub struct Options {
     /// User, and group, by name or number (USER[:GROUP])
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
+    /// User namespace: host, which is what every container has
+    #[arg(long, value_name = "MODE")]
+    pub userns: Option<String>,
     /// UTS namespace: private or host
     #[arg(long, value_name = "MODE")]
     pub uts: Option<String>,
     /// Mount a folder or volume (SOURCE:TARGET[:OPTIONS])
     #[arg(short, long, value_name = "VOLUME")]
     pub volume: Vec<String>,
+    /// Mount what another container mounts (CONTAINER[:ro|rw])
+    #[arg(long, value_name = "CONTAINER")]
+    pub volumes_from: Vec<String>,
     /// Working directory
     #[arg(short, long, value_name = "PATH")]
     pub workdir: Option<String>,

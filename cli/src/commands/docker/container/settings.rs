@@ -45,8 +45,10 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         oom_score_adj: options.oom_score_adj,
         annotations: environment::pairs("--annotation", &options.annotation)?,
         stop_signal: options.stop_signal.clone(),
-        stop_timeout: options.stop_timeout,
+        stop_timeout: stop_timeout(options.stop_timeout)?,
+        volumes_from: options.volumes_from.clone(),
         cgroup_parent: options.cgroup_parent.clone(),
+        init: options.init,
         ..Settings::default()
     };
     if options.rm && settings.restart != Restart::No {
@@ -119,13 +121,46 @@ fn resources(options: &Options) -> Result<Resources, Error> {
     })
 }
 
+/// docker's -1 means for ever; nothing else is below 0.
+fn stop_timeout(seconds: Option<i64>) -> Result<Option<i64>, Error> {
+    match seconds {
+        Some(seconds) if seconds < -1 => Err(Error::Value {
+            what: "--stop-timeout",
+            value: seconds.to_string(),
+            reason: "give seconds, or -1 for ever".to_owned(),
+        }),
+        seconds => Ok(seconds),
+    }
+}
+
 fn namespaces(options: &Options) -> Result<Namespaces, Error> {
+    if let Some(other) = options.userns.as_deref().filter(|mode| !matches!(*mode, "" | "host")) {
+        return Err(Error::Value {
+            what: "--userns",
+            value: other.to_owned(),
+            reason: "every container has the host's user namespace in this release: say host"
+                .to_owned(),
+        });
+    }
     Ok(Namespaces {
-        pid: namespace("--pid", options.pid.as_deref())?,
-        ipc: namespace("--ipc", options.ipc.as_deref())?,
+        pid: joinable("--pid", options.pid.as_deref())?,
+        ipc: joinable("--ipc", options.ipc.as_deref())?,
         uts: namespace("--uts", options.uts.as_deref())?,
         cgroup: namespace("--cgroupns", options.cgroupns.as_deref())?,
     })
+}
+
+/// One that docker lets containers share.
+fn joinable(what: &'static str, mode: Option<&str>) -> Result<Namespace, Error> {
+    match mode.and_then(|mode| mode.strip_prefix("container:")) {
+        Some("") => Err(Error::Value {
+            what,
+            value: "container:".to_owned(),
+            reason: "name the container".to_owned(),
+        }),
+        Some(name) => Ok(Namespace::Container(name.to_owned())),
+        None => namespace(what, mode),
+    }
 }
 
 fn namespace(what: &'static str, mode: Option<&str>) -> Result<Namespace, Error> {
@@ -135,8 +170,11 @@ fn namespace(what: &'static str, mode: Option<&str>) -> Result<Namespace, Error>
         Some(other) => Err(Error::Value {
             what,
             value: other.to_owned(),
-            reason: "modes are private and host; sharing another container's is not supported yet"
-                .to_owned(),
+            reason: match what {
+                "--pid" | "--ipc" => "modes are private, host and container:NAME",
+                _ => "modes are private and host",
+            }
+            .to_owned(),
         }),
     }
 }
@@ -145,12 +183,17 @@ fn bytes(what: &'static str, text: Option<&str>) -> Result<Option<u64>, Error> {
     text.map(|text| quantity::bytes(text).map_err(value(what, text))).transpose()
 }
 
-fn signed(what: &'static str, text: Option<&str>) -> Result<Option<i64>, Error> {
+/// A size that fits 63 bits, as its flag spells it.
+///
+/// # Errors
+/// It is no size.
+pub fn signed(what: &'static str, text: Option<&str>) -> Result<Option<i64>, Error> {
     // The parser's own bound: sizes fit 63 bits.
     Ok(bytes(what, text)?.and_then(|bytes| i64::try_from(bytes).ok()))
 }
 
-fn value<E: std::error::Error>(what: &'static str, text: &str) -> impl FnOnce(E) -> Error {
+/// For `map_err` on what a flag's value is parsed by.
+pub fn value<E: std::error::Error>(what: &'static str, text: &str) -> impl FnOnce(E) -> Error {
     let value = text.to_owned();
     move |error| Error::Value { what, value, reason: error.to_string() }
 }
@@ -187,7 +230,7 @@ mod tests {
         let options = Options { memory: Some("lots".into()), ..Options::default() };
         let error = settings(&options, &[]).unwrap_err().to_string();
         assert!(error.contains("--memory") && error.contains("lots"), "{error}");
-        let options = Options { ipc: Some("container:x".into()), ..Options::default() };
+        let options = Options { ipc: Some("shared".into()), ..Options::default() };
         assert!(settings(&options, &[]).unwrap_err().to_string().contains("--ipc"));
         assert!(streams(&["stdfoo".into()], false).is_err());
     }

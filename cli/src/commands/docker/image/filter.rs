@@ -1,10 +1,12 @@
 //! `--filter` of `images`.
 
+use chrono::{DateTime, Utc};
 use isopod_image::Platform;
-use isopod_runtime::image::Images;
+use isopod_runtime::image::{ImageDetails, Images};
 
 use super::list::Item;
 use crate::error::Error;
+use crate::output::time;
 
 /// One condition.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,12 +15,14 @@ pub enum Filter {
     Reference(String),
     /// A label of the config, with a value or any.
     Label(String, Option<String>),
-    /// Whether it has no name: none of ours lacks one.
+    /// Whether it has no name.
     Dangling(bool),
     /// Built before this image.
     Before(String),
     /// Built after it.
     Since(String),
+    /// Built before this time.
+    Until(DateTime<Utc>),
 }
 
 impl Filter {
@@ -26,7 +30,7 @@ impl Filter {
     ///
     /// # Errors
     /// No such filter.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Self, Error> {
         let error = |reason: &str| Error::Value {
             what: "--filter",
             value: text.to_owned(),
@@ -47,8 +51,14 @@ impl Filter {
             }),
             "before" => Self::Before(value),
             "since" => Self::Since(value),
+            "until" => Self::Until(
+                time::parse_point(&value, now)
+                    .ok_or_else(|| error("it is neither a time nor a duration"))?,
+            ),
             _ => {
-                return Err(error("filters are reference, label, before, since and dangling"));
+                return Err(error(
+                    "filters are reference, label, before, since, until and dangling",
+                ));
             }
         })
     }
@@ -74,17 +84,25 @@ impl Filter {
         };
         Ok(match self {
             Self::Reference(pattern) => is_named(item, pattern),
-            Self::Label(key, value) => {
-                let labels = item.details.as_ref().map(|details| &details.config.config.labels);
-                labels
-                    .and_then(|labels| labels.get(key))
-                    .is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
-            }
-            Self::Dangling(wanted) => !wanted,
+            Self::Label(key, value) => has_label(item.details.as_ref(), key, value.as_deref()),
+            Self::Dangling(wanted) => item.image.is_nameless() == *wanted,
+            Self::Until(time) => is_older(item.details.as_ref(), *time),
             Self::Before(name) => item.row.created < built(name)?,
             Self::Since(name) => item.row.created > built(name)?,
         })
     }
+}
+
+fn has_label(details: Option<&ImageDetails>, key: &str, value: Option<&str>) -> bool {
+    let labels = details.map(|details| &details.config.config.labels);
+    let found = labels.and_then(|labels| labels.get(key));
+    found.is_some_and(|found| value.is_none_or(|value| value == found))
+}
+
+/// Whether it was built before `time`; what does not say when was not.
+fn is_older(details: Option<&ImageDetails>, time: DateTime<Utc>) -> bool {
+    let created = details.and_then(|details| details.config.created.as_ref());
+    created.is_some_and(|created| created.utc() < time)
 }
 
 /// A pattern without a tag fits every tag; familiar and canonical names both fit.
@@ -113,6 +131,10 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Filter, Error> {
+        Filter::parse(text, Utc::now())
+    }
+
     #[test]
     fn patterns_are_gos() {
         assert!(fits(b"redis*", b"redis:alpine"));
@@ -124,13 +146,10 @@ mod tests {
 
     #[test]
     fn an_unknown_filter_is_refused_by_name() {
-        assert_eq!(
-            Filter::parse("label=a=b").unwrap(),
-            Filter::Label("a".into(), Some("b".into()))
-        );
-        let error = Filter::parse("colour=red").unwrap_err();
+        assert_eq!(parse("label=a=b").unwrap(), Filter::Label("a".into(), Some("b".into())));
+        let error = parse("colour=red").unwrap_err();
         assert!(error.to_string().contains("colour=red"), "{error}");
-        assert!(Filter::parse("dangling=perhaps").is_err());
-        assert!(Filter::parse("reference").is_err());
+        assert!(parse("dangling=perhaps").is_err());
+        assert!(parse("reference").is_err());
     }
 }

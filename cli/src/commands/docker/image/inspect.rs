@@ -59,7 +59,7 @@ pub fn json(
         details: &details,
         target: &image.target,
         tags: same.iter().filter(has_tag).map(|other| names::familiar(&other.name)).collect(),
-        digests: same.iter().map(names::with_digest).collect(),
+        digests: same.iter().filter(|other| !other.is_nameless()).map(names::with_digest).collect(),
         size,
         tagged: image.updated,
     }))

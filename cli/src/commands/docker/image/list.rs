@@ -15,13 +15,13 @@ use crate::output::views::images::{self as view, Row};
 /// List images
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show all images (none are hidden: no image is built here)
+    /// Show all images (none are hidden)
     #[arg(short, long)]
     all: bool,
     /// Show digests
     #[arg(long)]
     digests: bool,
-    /// Show only those that fit (reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE, dangling=BOOL)
+    /// Show only those that fit (reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE, until=TIME, dangling=BOOL)
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
     /// Print by a Go template, "table TEMPLATE" or "json"
@@ -63,8 +63,11 @@ impl Verb for Args {
 
 impl Args {
     fn filters(&self) -> Result<Vec<Filter>, Error> {
-        let mut filters =
-            self.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let mut filters = self
+            .filter
+            .iter()
+            .map(|text| Filter::parse(text, Utc::now()))
+            .collect::<Result<Vec<_>, _>>()?;
         filters.extend(self.repository.clone().map(Filter::Reference));
         Ok(filters)
     }
@@ -107,7 +110,6 @@ impl Item {
             digest: image.target.digest.to_string(),
             created: details.as_ref().and_then(|d| Some(d.config.created.as_ref()?.utc())),
             size,
-            containers: 0,
         };
         Ok(Self { image: image.clone(), details, row })
     }

@@ -42,6 +42,7 @@ impl Verb for Args {
             None => Box::new(io::stdin()),
         };
         let options = ImportOptions {
+            keep_nameless: true,
             base_name: None,
             index_name: None,
             digests: false,
@@ -49,11 +50,20 @@ impl Verb for Args {
             unpack: true,
             labels: std::collections::BTreeMap::new(),
         };
-        for image in context.runtime()?.images().import(reader.as_mut(), &options)? {
-            if !self.quiet {
-                context
-                    .printer
-                    .line(format_args!("Loaded image: {}", names::familiar(&image.name)))?;
+        let images = context.runtime()?.images();
+        for image in images.import(reader.as_mut(), &options)? {
+            if self.quiet {
+                continue;
+            }
+            match image.is_nameless() {
+                true => {
+                    let id = names::id(&images, &image)?;
+                    context.printer.line(format_args!("Loaded image ID: {id}"))?;
+                }
+                false => {
+                    let name = names::familiar(&image.name);
+                    context.printer.line(format_args!("Loaded image: {name}"))?;
+                }
             }
         }
         Ok(0)

@@ -1,9 +1,12 @@
 //! Names of images as docker's users type and read them.
 
-use isopod_image::Reference;
-use isopod_runtime::image::Image;
+use isopod_image::{Digest, Platform, Reference};
+use isopod_runtime::image::{Image, Images};
 
 use crate::error::Error;
+
+/// What an image without a name is called.
+const NONE: &str = "<none>";
 
 /// Parses what a user typed: `redis` is `docker.io/library/redis:latest`.
 ///
@@ -11,6 +14,32 @@ use crate::error::Error;
 /// It breaks the grammar.
 pub fn parse(text: &str) -> Result<Reference, Error> {
     Reference::parse(text).map_err(Error::argument)
+}
+
+/// Parses a name for a new image, which has no digest yet.
+///
+/// # Errors
+/// It breaks the grammar, or has a digest.
+pub fn to_be_given(text: &str) -> Result<Reference, Error> {
+    let reference = parse(text)?;
+    if reference.digest().is_some() {
+        return Err(Error::Argument(format!("{text}: a digest can't be given to a new image")));
+    }
+    Ok(reference)
+}
+
+/// An image's id on this machine.
+///
+/// # Errors
+/// Its documents are missing or damaged.
+pub fn id(images: &Images<'_>, image: &Image) -> Result<Digest, Error> {
+    Ok(images.details(image, &Platform::host())?.id().clone())
+}
+
+/// Whether a stored name is none that anybody gave.
+#[must_use]
+pub fn is_nameless(name: &str) -> bool {
+    name.starts_with(NONE)
 }
 
 /// A stored name in docker's short form; as it is where it follows no grammar.
@@ -24,6 +53,7 @@ pub fn familiar(name: &str) -> String {
 pub fn split(name: &str) -> (String, Option<String>) {
     match Reference::parse(name) {
         Ok(reference) => (reference.familiar_name(), reference.tag().map(ToOwned::to_owned)),
+        Err(_) if is_nameless(name) => (NONE.to_owned(), None),
         Err(_) => (name.to_owned(), None),
     }
 }

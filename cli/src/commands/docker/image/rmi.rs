@@ -26,7 +26,7 @@ impl Verb for Args {
         context.each(&self.images, |text| {
             let names = self.names(&images, text)?;
             let removed = images.remove(&names, self.force)?;
-            for name in &removed.untagged {
+            for name in removed.untagged.iter().filter(|name| !names::is_nameless(name)) {
                 context.printer.line(format_args!("Untagged: {}", names::familiar(name)))?;
             }
             for digest in &removed.deleted {
@@ -49,6 +49,7 @@ impl Args {
         let names: Vec<String> =
             images.list()?.into_iter().filter(same).map(|other| other.name).collect();
         let mut repositories: Vec<_> = names.iter().map(|name| names::split(name).0).collect();
+        repositories.sort();
         repositories.dedup();
         if repositories.len() > 1 && !self.force {
             return Err(Error::Argument(format!(

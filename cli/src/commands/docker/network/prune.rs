@@ -35,6 +35,7 @@ pub fn prune(context: &Context, filters: &Filters) -> Result<Pruned, Error> {
     let fits =
         |network: &isopod_runtime::network::Network| filters.fit(network.created, &network.labels);
     let removed = context.runtime()?.networks().prune(fits)?;
+    context.runtime()?.record_prune("network", 0);
     pruned.removed.extend(removed.into_iter().map(|network| network.name));
     Ok(pruned)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use isopod_image::Platform;
+use chrono::Utc;
 use isopod_runtime::container::Phase;
 
 use crate::commands::{Status, Verb};
@@ -49,8 +49,13 @@ fn gather(context: &Context) -> Result<Info, Error> {
         cgroup_parent: context.cgroup_parent().to_owned(),
         security: security(),
         kernel: text(system.release()),
-        system: operating_system(),
-        architecture: Platform::host().architecture,
+        system: os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
+        architecture: text(system.machine()),
+        system_version: os_release("VERSION_ID").unwrap_or_default(),
+        controllers: controllers(),
+        forwards_ipv4: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
+            .is_ok_and(|text| text.trim() == "1"),
+        time: Utc::now(),
         cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         memory: memory(),
         name: text(system.nodename()),
@@ -100,13 +105,22 @@ fn security() -> Vec<String> {
     options
 }
 
-/// os-release(5)'s name for people.
-fn operating_system() -> String {
+/// A value of os-release(5).
+fn os_release(name: &str) -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release")
         .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
-        .unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.map(|name| name.trim_matches('"').to_owned()).unwrap_or_else(|| "Linux".to_owned())
+        .ok()?;
+    let mut lines = text.lines().filter_map(|line| line.split_once('='));
+    let (_, value) = lines.find(|(key, _)| *key == name)?;
+    Some(value.trim_matches('"').to_owned())
+}
+
+/// cgroups(7): each line is a name, a hierarchy, a number of groups, and whether it is enabled.
+fn controllers() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/cgroups").unwrap_or_default();
+    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let enabled = words.filter(|words| words.last() == Some(&"1") && !words[0].starts_with('#'));
+    enabled.map(|words| words[0].to_owned()).collect()
 }
 
 fn memory() -> u64 {

@@ -1,15 +1,15 @@
-//! `inspect`: containers, images and networks by name, in this order.
+//! `inspect`: containers, images, networks and volumes by name, in this order.
 
 use isopod_image::Platform;
 use isopod_runtime::ErrorKind;
 use serde_json::Value as Json;
 
-use crate::commands::docker::{container, image, inspect, network};
+use crate::commands::docker::{container, image, inspect, network, volume};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
 
-/// Show everything about containers, images and networks
+/// Show everything about containers, images, networks and volumes
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print by a Go template, or "json"
@@ -18,7 +18,7 @@ pub struct Args {
     /// Show what containers take of the disk
     #[arg(short, long)]
     size: bool,
-    /// Only objects of this type: container, image or network
+    /// Only objects of this type: container, image, network or volume
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Names or ids
@@ -45,6 +45,7 @@ impl Verb for Args {
                 let found = match *known {
                     "container" => container::inspect::find(context, &all, name, self.size),
                     "image" => image(context, name),
+                    "volume" => volume::find(context, name),
                     _ => network::inspect::find(context, context.runtime()?.networks(), name),
                 };
                 match found {
@@ -58,7 +59,7 @@ impl Verb for Args {
 }
 
 /// What is looked for, in this order.
-const KINDS: [&str; 3] = ["container", "image", "network"];
+const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 
 fn image(context: &Context, name: &str) -> Result<Json, Error> {
     let store = context.runtime()?.images();

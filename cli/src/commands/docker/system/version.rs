@@ -35,13 +35,28 @@ impl Verb for Args {
 fn version() -> Json {
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     let architecture = isopod_image::Platform::host().architecture;
-    let part = json!({
-        "Version": crate::VERSION,
-        "Os": "linux",
-        "Arch": architecture,
-        "KernelVersion": kernel,
-    });
-    json!({ "Client": part, "Server": part })
+    let platform = json!({ "Name": "isopod" });
+    json!({
+        "Client": {
+            "Platform": platform,
+            "Version": crate::VERSION,
+            "Os": "linux",
+            "Arch": architecture,
+            "KernelVersion": kernel,
+        },
+        "Server": {
+            "Platform": platform,
+            "Components": [{
+                "Name": "isopod",
+                "Version": crate::VERSION,
+                "Details": { "Arch": architecture, "KernelVersion": kernel, "Os": "linux" },
+            }],
+            "Version": crate::VERSION,
+            "Os": "linux",
+            "Arch": architecture,
+            "KernelVersion": kernel,
+        },
+    })
 }
 
 fn text(version: &Json) -> String {

@@ -1,0 +1,71 @@
+//! `ctr images push`.
+
+use std::path::PathBuf;
+
+use isopod_runtime::image::PushedPlatforms;
+
+use super::reference;
+use crate::commands::{Status, Verb};
+use crate::context::Context;
+use crate::error::Error;
+use crate::progress::{Style, Watcher};
+use crate::registry::{self, Access, PushRequest};
+
+/// Push an image to a registry
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Push the content of this platform only
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// Blobs sent at once
+    #[arg(long, value_name = "NUMBER")]
+    max_concurrent_uploaded_layers: Option<usize>,
+    /// Do not check the registry's certificate
+    #[arg(short = 'k', long)]
+    skip_verify: bool,
+    /// Speak plain HTTP with the registry
+    #[arg(long)]
+    plain_http: bool,
+    /// Credentials for the registry
+    #[arg(short, long, value_name = "USER:PASSWORD")]
+    user: Option<String>,
+    /// Folder with a hosts.toml a registry
+    #[arg(long, value_name = "DIR")]
+    hosts_dir: Vec<PathBuf>,
+    /// The image's name at the registry, spelled out
+    #[arg(value_name = "REMOTE")]
+    remote: String,
+    /// Its name here, if that is another
+    #[arg(value_name = "LOCAL")]
+    local: Option<String>,
+}
+
+impl Verb for Args {
+    const USAGE: &'static str = "[flags] <remote> [<local>]";
+
+    fn run(self, context: &Context) -> Result<Status, Error> {
+        let remote = reference(&self.remote)?;
+        let local = self.local.as_deref().unwrap_or(&self.remote);
+        let image = context.runtime()?.images().get(local)?;
+        let platforms = match &self.platform {
+            Some(text) => PushedPlatforms::One(text.parse().map_err(Error::argument)?),
+            None => PushedPlatforms::Here,
+        };
+        let request = PushRequest {
+            platforms,
+            max_concurrent: self.max_concurrent_uploaded_layers.filter(|number| *number > 0),
+            access: Access {
+                user: self.user,
+                plain_http: self.plain_http,
+                skip_verify: self.skip_verify,
+                hosts_dirs: self.hosts_dir,
+            },
+        };
+        let watcher = Watcher::new(context.printer, Style::Ctr, false);
+        let pushed = registry::push(context, &image, &remote, &request, &watcher);
+        watcher.finish(context.printer);
+        let pushed = pushed?;
+        context.printer.note(format_args!("pushed {remote} {}", pushed.target.digest));
+        Ok(0)
+    }
+}

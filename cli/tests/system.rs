@@ -1,0 +1,96 @@
+//! `system …` of the built binary.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod harness;
+
+use std::fs;
+
+use harness::Instance;
+
+/// A container that wrote 1500 bytes into a volume of its own, and has ended.
+fn used() -> Instance {
+    let instance = Instance::with_image();
+    let script = "while [ ${#x} -lt 1500 ]; do x=$x..........; done; echo -n $x > /v/file";
+    let run = ["run", "--name", "user", "--network", "none", "-v", "/v", "box", "sh", "-c", script];
+    instance.ok(&run);
+    instance.ok(&["volume", "create", "idle"]);
+    instance
+}
+
+/// Counts and columns as docker's reference of `system df` has them; sizes of volumes are those of files.
+#[test]
+fn df_counts_what_is_there_and_in_use() {
+    let instance = used();
+    let lines = instance.ok(&["system", "df"]);
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines[0], "TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE");
+    let format = "{{.Type}} {{.TotalCount}} {{.Active}}";
+    assert_eq!(
+        instance.ok(&["system", "df", "--format", format]),
+        "Images 1 1\nContainers 1 0\nLocal Volumes 2 1\nBuild Cache 0 0"
+    );
+    let figures = instance.ok(&["system", "df", "--format", "{{.Size}} {{.Reclaimable}}"]);
+    let figures: Vec<&str> = figures.lines().collect();
+    assert!(figures[0].ends_with(" 0B (0%)"), "a used image stays: {figures:?}");
+    assert!(figures[1].ends_with("(100%)"), "a container that has ended may go: {figures:?}");
+    assert_eq!(figures[2], "1.5kB 0B (0%)");
+    let verbose = instance.ok(&["system", "df", "-v"]);
+    assert!(verbose.contains("\nidle  "), "{verbose}");
+    instance.ok(&["rm", "user"]);
+    let figures = instance.ok(&["system", "df", "--format", "{{.Reclaimable}}"]);
+    let figures: Vec<&str> = figures.lines().collect();
+    assert!(figures[0].ends_with("(100%)"), "nobody needs the image now: {figures:?}");
+    assert_eq!(figures[2], "1.5kB (100%)");
+}
+
+/// What an image takes is what is in the store: its blobs and its layers.
+#[test]
+fn an_image_s_size_is_that_of_its_files() {
+    let instance = Instance::with_image();
+    let blobs = fs::read_dir(instance.path("root/content/blobs/sha256")).unwrap();
+    let blobs: u64 = blobs.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    let rootfs = instance.path("rootfs");
+    let files =
+        ["bin/busybox", "etc/passwd"].map(|name| rootfs.join(name).metadata().unwrap().len());
+    let usage = instance.ok(&["system", "df", "-v", "--format", "{{(index .Images 0).Size}}"]);
+    let all = blobs + files.iter().sum::<u64>();
+    // Three digits, as docker writes sizes of images.
+    #[expect(clippy::cast_precision_loss, reason = "rounded to three digits")]
+    let megabytes = all as f64 / 1e6;
+    assert_eq!(usage, format!("{megabytes:.2}MB"));
+}
+
+#[test]
+fn prune_takes_what_nothing_uses_and_no_more() {
+    let instance = used();
+    let id = instance.ok(&["inspect", "-f", "{{.Id}}", "user"]);
+    let text = instance.ok(&["system", "prune", "--force"]);
+    assert!(text.starts_with(&format!("Deleted Containers:\n{id}\n\n")), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("Total reclaimed space: "), "{text}");
+    assert_eq!(instance.ok(&["volume", "ls", "-q"]).lines().count(), 2, "not without --volumes");
+    assert_eq!(instance.ok(&["images", "-q"]).lines().count(), 1, "it has a name");
+    let text = instance.ok(&["system", "prune", "--force", "--all", "--volumes"]);
+    assert!(text.starts_with("Deleted Volumes:\n"), "{text}");
+    assert!(text.contains("\nDeleted Images:\nuntagged: box:latest\n"), "{text}");
+    assert_eq!(instance.ok(&["volume", "ls", "-q"]), "idle", "what has a name stays");
+    assert_eq!(instance.ok(&["images", "-q"]), "");
+}
+
+/// docker's reference of `system prune` asks the same.
+#[test]
+fn prune_says_what_will_go_before_it_goes() {
+    let instance = Instance::new();
+    let done = instance.run(&["system", "prune", "--volumes", "--filter", "label=a"]);
+    assert_eq!((done.status, done.out.as_str()), (0, ""), "no answer is no");
+    assert_eq!(
+        done.err,
+        "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least \
+         one container\n  - all anonymous volumes not used by at least one container\n  - all \
+         dangling images\n\n  Items to be pruned will be filtered with:\n  - label=a\n\nAre you sure \
+         you want to continue? [y/N] "
+    );
+    let done = instance.run(&["system", "prune", "--volumes", "--filter", "until=1h"]);
+    assert_ne!(done.status, 0);
+    assert!(done.err.contains("until"), "{}", done.err);
+}

@@ -1,0 +1,223 @@
+//! `rename`, `top`, `stats`, `update`, `container prune`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use isopod_tests::{TestContext, until};
+
+fn running(options: &[&str], script: &str) -> TestContext {
+    let context = TestContext::with(["busybox"]);
+    let words = [
+        &["run", "-d", "--network", "none", "--name", "c"],
+        options,
+        &["busybox", "sh", "-c", script],
+    ]
+    .concat();
+    context.isopod(words).succeeds();
+    context
+}
+
+#[test]
+fn a_new_name_is_known_everywhere_and_the_old_one_nowhere() {
+    let context = running(&[], "sleep 1000");
+    context.isopod(["create", "--network", "none", "--name", "other", "busybox"]).succeeds();
+    context.isopod(["rename", "c", "d"]).succeeds().prints_nothing();
+    context.isopod(["exec", "d", "echo", "hi"]).prints("hi\n");
+    context.isopod(["ps", "--format", "{{.Names}}"]).prints("d\n");
+    context.isopod(["inspect", "-f", "{{.Name}}", "d"]).prints("/d\n");
+    context.isopod(["inspect", "c"]).fails_with(1);
+    context.isopod(["rename", "d", "d"]).fails_with(1).complains_of("already");
+    context.isopod(["rename", "d", "other"]).fails_with(1).complains_of("other");
+    context.isopod(["rename", "d", "not/a/name"]).fails_with(1).complains_of("not/a/name");
+    context.isopod(["rename", "none", "e"]).fails_with(1).complains_of("none");
+    // As with docker, a slash before it says nothing; and the name that was left is free.
+    context.isopod(["container", "rename", "other", "/c"]).succeeds();
+    context.isopod(["inspect", "-f", "{{.Name}}", "c"]).prints("/c\n");
+    context.isopod(["stop", "-t", "0", "d"]).prints("d\n");
+}
+
+/// ps(1) on the host is the peer: it sees the same processes.
+#[test]
+fn top_shows_what_the_hosts_ps_shows() {
+    let context = running(&["-u", "12:34"], "sleep 1000 & sleep 2000 & wait");
+    let pids = || context.isopod(["top", "c", "-o", "pid"]);
+    until("both sleep", || pids().lines().len() == 4);
+    let listed = pids();
+    let listed: Vec<&str> = listed.lines()[1..].iter().map(|pid| pid.trim()).collect();
+    for (options, peers) in [
+        (
+            &["-o", "pid,ppid,uid,gid,comm,stat,ni,nlwp,vsz,rss,sid,pgid,tty,args"][..],
+            "pid,ppid,uid,gid,comm,stat,ni,nlwp,vsz,rss,sid,pgid,tty,args",
+        ),
+        (
+            &["-o", "pid,user,euser,ruser,group,pri,time,lstart,cmd"],
+            "pid,user,euser,ruser,group,pri,time,lstart,cmd",
+        ),
+        (&[], "user:8=UID,pid,ppid,c,stime,tty,time,cmd"),
+        (&["aux"], "user,pid,%cpu,%mem,vsz,rss,tty,stat,start,time,command"),
+    ] {
+        let outcome = context.isopod([&["top", "c"], options].concat());
+        let peer = match options {
+            ["aux"] => Command::new("ps")
+                .args(["ww", "up", &listed.join(",")])
+                .env("COLUMNS", "1000")
+                .output(),
+            [] => Command::new("ps")
+                .args(["-ww", "-fp", &listed.join(",")])
+                .env("COLUMNS", "1000")
+                .output(),
+            _ => Command::new("ps")
+                .args(["-ww", "-o", peers, "-p", &listed.join(",")])
+                .env("COLUMNS", "1000")
+                .output(),
+        };
+        let words = |text: &str| -> Vec<Vec<String>> {
+            text.lines().map(|l| l.split_whitespace().map(str::to_owned).collect()).collect()
+        };
+        let peer = String::from_utf8(peer.unwrap().stdout).unwrap();
+        assert_eq!(words(&outcome.succeeds().stdout), words(&peer), "{options:?}");
+    }
+    context.isopod(["top", "c", "--forest"]).fails_with(125).complains_of("--forest");
+    context.isopod(["top", "c", "-o", "colour"]).fails_with(125).complains_of("colour");
+    context.isopod(["stop", "-t", "0", "c"]).succeeds();
+    context.isopod(["top", "c"]).fails_with(1).complains_of("not running");
+}
+
+#[test]
+fn stats_shows_what_the_cgroups_count() {
+    let context =
+        running(&["-m", "64m"], "head -c 20m /dev/zero > /dev/shm/x; while :; do :; done");
+    context.isopod(["create", "--network", "none", "--name", "idle", "busybox"]).succeeds();
+    let format = "{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.MemPerc}} {{.NetIO}} {{.PIDs}}";
+    let shown = || {
+        let outcome = context.isopod(["stats", "--no-stream", "--format", format, "c"]);
+        let line = outcome.line().to_owned();
+        line.split(' ').map(str::to_owned).collect::<Vec<_>>()
+    };
+    // A loop takes most of one processor, on however busy a machine.
+    until("it is busy", || shown()[1].trim_end_matches('%').parse::<f64>().unwrap() > 10.0);
+    until("its memory is counted", || {
+        let words = shown();
+        let share: f64 = words[5].trim_end_matches('%').parse().unwrap();
+        assert_eq!((words[0].as_str(), words[4].as_str()), ("c", "64MiB"), "{words:?}");
+        assert_eq!(words[6..], ["0B", "/", "0B", "1"], "{words:?}");
+        (30.0..50.0).contains(&share)
+    });
+    let table = context.isopod(["stats", "--no-stream", "--all"]);
+    table.succeeds().mentions("CONTAINER ID   NAME").mentions("idle").mentions("0.00%");
+    context.isopod(["stats", "--no-stream"]).succeeds().never_mentions("idle");
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c"]);
+    context
+        .isopod(["stats", "--no-stream", "--no-trunc", "--format", "{{.ID}}", "c"])
+        .prints(&format!("{}\n", id.line()));
+    context.isopod(["stats", "--no-stream", "none"]).fails_with(1).complains_of("none");
+    context.isopod(["stats", "--format", "{{.Colour}}"]).fails_with(1);
+}
+
+/// The value of a file of the container's cgroup.
+fn limit(context: &TestContext, controller: &str, file: &str) -> String {
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c"]).line().to_owned();
+    let group = format!("{}/default/{id}", context.cgroup());
+    let roots = [format!("/sys/fs/cgroup/{controller}"), "/sys/fs/cgroup".to_owned()];
+    let path = roots.iter().map(|root| PathBuf::from(root).join(&group).join(file));
+    let path = path.into_iter().find(|path| path.exists()).expect("a cgroup");
+    fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+#[test]
+fn limits_change_at_once_and_stay() {
+    if !PathBuf::from("/sys/fs/cgroup/memory").exists() {
+        return unified_limits();
+    }
+    let context = running(&["-m", "64m"], "sleep 1000");
+    let words = [
+        "update",
+        "-m",
+        "128m",
+        "--cpus",
+        "0.5",
+        "--pids-limit",
+        "77",
+        "-c",
+        "512",
+        "--cpuset-cpus",
+        "0",
+        "c",
+    ];
+    context.isopod(words).prints("c\n");
+    let check = || {
+        assert_eq!(limit(&context, "memory", "memory.limit_in_bytes"), "134217728");
+        assert_eq!(limit(&context, "cpu", "cpu.cfs_quota_us"), "50000");
+        assert_eq!(limit(&context, "cpu", "cpu.shares"), "512");
+        assert_eq!(limit(&context, "pids", "pids.max"), "77");
+        assert_eq!(limit(&context, "cpuset", "cpuset.cpus"), "0");
+    };
+    check();
+    let inspect = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}";
+    context.isopod(["inspect", "-f", inspect, "c"]).prints("134217728 500000000 77\n");
+    // Both limits of memory go down, which is the other order.
+    context.isopod(["update", "-m", "32m", "--memory-swap", "48m", "c"]).succeeds();
+    assert_eq!(limit(&context, "memory", "memory.limit_in_bytes"), "33554432");
+    context.isopod(["update", "-m", "128m", "--memory-swap", "256m", "c"]).succeeds();
+    // What can't be changes nothing.
+    context
+        .isopod(["update", "--pids-limit", "5", "-m", "1m", "c"])
+        .fails_with(1)
+        .complains_of("memory");
+    context.isopod(["update", "--cpu-quota", "10000", "c"]).fails_with(1).complains_of("quota");
+    context
+        .isopod(["update", "--pids-limit", "5", "--cpuset-cpus", "4000", "c"])
+        .fails_with(1)
+        .complains_of("cpuset.cpus");
+    check();
+    context.isopod(["restart", "-t", "0", "c"]).succeeds();
+    check();
+    context.isopod(["update", "c"]).fails_with(125).complains_of("what to update");
+    context
+        .isopod(["update", "-m", "64m", "c", "none"])
+        .fails_with(1)
+        .prints("c\n")
+        .complains_of("none");
+}
+
+fn unified_limits() {
+    let context = running(&["-m", "64m"], "sleep 1000");
+    context
+        .isopod(["update", "-m", "128m", "--cpus", "0.5", "--pids-limit", "77", "c"])
+        .prints("c\n");
+    assert_eq!(limit(&context, "", "memory.max"), "134217728");
+    assert_eq!(limit(&context, "", "cpu.max"), "50000 100000");
+    assert_eq!(limit(&context, "", "pids.max"), "77");
+}
+
+#[test]
+fn prune_removes_what_does_not_run_and_fits() {
+    let context = running(&[], "sleep 1000");
+    let create = |name: &str, label: &str| {
+        let words = ["create", "--network", "none", "--name", name, "-l", label, "busybox"];
+        context.isopod(words).line().to_owned()
+    };
+    let names = || context.isopod(["ps", "-a", "--format", "{{.Names}}"]).stdout;
+    let kept = create("kept", "keep=1");
+    let gone = create("gone", "a=1");
+    // A no, and the end of standard input, are a no.
+    for answer in ["n\n", ""] {
+        let outcome = context.command(["container", "prune"]).stdin(answer).run();
+        outcome.succeeds().prints_nothing().complains_of("This will remove all stopped containers");
+    }
+    context
+        .isopod(["container", "prune", "-f", "--filter", "until=1h"])
+        .prints("Total reclaimed space: 0B\n");
+    let outcome = context.isopod(["container", "prune", "-f", "--filter", "label!=keep"]);
+    outcome.succeeds().mentions(&format!("Deleted Containers:\n{gone}\n\nTotal reclaimed space: "));
+    assert_eq!(names(), "kept\nc\n");
+    context.isopod(["container", "prune", "-f", "--filter", "colour=red"]).fails_with(125);
+    let outcome = context.command(["container", "prune"]).stdin("y\n").run();
+    outcome.succeeds().mentions(&kept);
+    assert_eq!(names(), "c\n");
+}

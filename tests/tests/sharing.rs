@@ -1,0 +1,129 @@
+//! What containers share: volumes, namespaces; and the init that runs before a program.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; clippy only knows functions marked as tests"
+)]
+
+use isopod_tests::{TestContext, until};
+
+const SLEEP: [&str; 3] = ["busybox", "sleep", "1000"];
+
+fn run(context: &TestContext, name: &str, options: &[&str], command: &[&str]) {
+    let words = [&["run", "-d", "--network", "none", "--name", name], options, command].concat();
+    context.isopod(words).succeeds();
+}
+
+#[test]
+fn an_init_reaps_orphans_and_passes_signals_and_statuses_on() {
+    let context = TestContext::with(["busybox"]);
+    let once = |options: &[&str], script: &str| {
+        let words =
+            [&["run", "--rm", "--network", "none"], options, &["busybox", "sh", "-c", script]];
+        context.isopod(words.concat())
+    };
+    once(&["--init"], "exit 7").fails_with(7);
+    once(&["--init"], "kill -9 $$").fails_with(137);
+    once(&["--init", "-u", "1000"], "id -u").prints("1000\n");
+    once(&["--init"], "tr '\\0' ' ' < /proc/1/cmdline; echo; [ $$ != 1 ] && cat").prints(
+        "/sbin/docker-init -- sh -c tr '\\0' ' ' < /proc/1/cmdline; echo; [ $$ != 1 ] && cat \n",
+    );
+    let words = ["run", "--rm", "--network", "none", "--init", "busybox", "no-such-program"];
+    context.isopod(words).fails_with(127).complains_of("no-such-program");
+    once(&["--init", "--read-only"], "echo x > /sbin/docker-init").fails_with(1);
+    once(&["--init"], "echo x > /sbin/docker-init").fails_with(1);
+    // Orphans that ended stay zombies where nobody reaps them, and go where there is an init.
+    let orphans = "for i in 1 2 3; do sh -c 'sleep 0.1 & exit' ; done; sleep 0.2; \
+        trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    run(&context, "with", &["--init"], &["busybox", "sh", "-c", orphans]);
+    until("it is ready", || context.isopod(["logs", "with"]).stdout.contains("ready"));
+    let states = context.isopod(["top", "with", "-o", "pid,stat,comm"]);
+    states.succeeds().never_mentions("Z");
+    context.isopod(["stop", "with"]).succeeds();
+    context.isopod(["logs", "with"]).prints("ready\ntold\n");
+    context
+        .isopod(["inspect", "-f", "{{.State.ExitCode}} {{.HostConfig.Init}} {{.Path}}", "with"])
+        .prints("3 true sh\n");
+    context.isopod(["diff", "with"]).prints_nothing();
+}
+
+#[test]
+fn volumes_of_another_container_are_there_with_its_rights_or_fewer() {
+    let context = TestContext::with(["busybox"]);
+    let host = tempfile::tempdir().unwrap();
+    let bind = format!("{}:/bound", host.path().display());
+    run(
+        &context,
+        "a",
+        &["-v", "named:/data", "-v", "/own", "-v", &bind, "-v", "shut:/shut:ro"],
+        &SLEEP,
+    );
+    context
+        .isopod(["exec", "a", "sh", "-c", "echo d > /data/f; echo o > /own/f; echo b > /bound/f"])
+        .succeeds();
+    run(&context, "b", &["--volumes-from", "a"], &SLEEP);
+    context.isopod(["exec", "b", "cat", "/data/f", "/own/f", "/bound/f"]).prints("d\no\nb\n");
+    context.isopod(["exec", "b", "touch", "/data/x", "/own/x", "/bound/x"]).succeeds();
+    context.isopod(["exec", "b", "touch", "/shut/x"]).fails_with(1);
+    run(&context, "c", &["--volumes-from", "b:ro", "-v", "other:/own"], &SLEEP);
+    for path in ["/data/y", "/bound/y"] {
+        context.isopod(["exec", "c", "touch", path]).fails_with(1).complains_of("Read-only");
+    }
+    context.isopod(["exec", "c", "ls", "/own"]).prints_nothing();
+    context
+        .isopod(["inspect", "-f", "{{json .HostConfig.VolumesFrom}}", "c"])
+        .prints("[\"b:ro\"]\n");
+    // They stay for as long as one of the two is there.
+    context.isopod(["rm", "-fv", "a"]).succeeds();
+    context.isopod(["exec", "b", "cat", "/data/f", "/own/f"]).prints("d\no\n");
+    let wrong = |value: &str| {
+        context.isopod(["create", "--network", "none", "--volumes-from", value, "busybox"])
+    };
+    wrong("none").fails_with(1).complains_of("none");
+    wrong("b:rx").fails_with(1).complains_of("b:rx");
+}
+
+#[test]
+fn namespaces_of_another_container_are_shared_while_it_runs() {
+    let context = TestContext::with(["busybox"]);
+    run(&context, "a", &[], &["busybox", "sleep", "1234"]);
+    run(&context, "b", &["--pid", "container:a", "--ipc", "container:a"], &SLEEP);
+    context
+        .isopod(["exec", "b", "sh", "-c", "tr '\\0' ' ' < /proc/1/cmdline"])
+        .prints("sleep 1234 ");
+    let link = |name: &str, kind: &str| {
+        context.isopod(["exec", name, "readlink", &format!("/proc/self/ns/{kind}")]).stdout
+    };
+    assert_eq!(link("a", "ipc"), link("b", "ipc"));
+    assert_eq!(link("a", "pid"), link("b", "pid"));
+    assert_ne!(link("a", "uts"), link("b", "uts"));
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "a"]);
+    context
+        .isopod(["inspect", "-f", "{{.HostConfig.PidMode}}", "b"])
+        .prints(&format!("container:{}\n", id.line()));
+    context.isopod(["rm", "-f", "b"]).succeeds();
+    context.isopod(["exec", "a", "true"]).succeeds();
+    context
+        .isopod(["create", "--network", "none", "--name", "c", "--pid", "container:a", "busybox"])
+        .succeeds();
+    context.isopod(["stop", "-t", "0", "a"]).succeeds();
+    context.isopod(["start", "c"]).fails_with(1).complains_of("container a is not running");
+    let words = ["create", "--network", "none", "--pid", "container:none", "busybox"];
+    context.isopod(words).fails_with(1).complains_of("none");
+    let words = ["create", "--network", "none", "--userns", "keep-id", "busybox"];
+    context.isopod(words).fails_with(125).complains_of("--userns");
+    context
+        .isopod(["run", "--rm", "--network", "none", "--userns", "host", "busybox", "true"])
+        .succeeds();
+}
+
+#[test]
+fn the_local_log_driver_rotates_and_is_read_back() {
+    let context = TestContext::with(["busybox"]);
+    let options = ["--log-driver", "local", "--log-opt", "max-size=20k", "--log-opt", "max-file=2"];
+    run(&context, "c", &options, &["busybox", "seq", "2000"]);
+    context.isopod(["wait", "c"]).prints("0\n");
+    let lines = context.isopod(["logs", "c"]);
+    assert!(lines.stdout.ends_with("1999\n2000\n") && !lines.stdout.starts_with("1\n"), "{lines}");
+    context.isopod(["logs", "-n", "1", "c"]).prints("2000\n");
+    context.isopod(["inspect", "-f", "{{.HostConfig.LogConfig.Type}}", "c"]).prints("local\n");
+}
