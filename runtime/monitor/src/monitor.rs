@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io::{self, PipeWriter};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::status::{Exit, Phase, Status};
@@ -54,6 +54,9 @@ pub struct MonitorError(pub &'static str, pub io::Error);
 fn failed(what: &'static str) -> impl FnOnce(io::Error) -> MonitorError {
     move |error| MonitorError(what, error)
 }
+
+/// How long a lock that somebody has is waited for: longer than a look takes, or the end of a clean-up.
+const LOOKERS: Duration = Duration::from_secs(2);
 
 /// The number of the container's own process among this monitor's processes; execs count up from it.
 const CONTAINER: u32 = 0;
@@ -229,7 +232,14 @@ impl Monitor {
     /// The first thing `Run` does: nobody else may monitor this container, and it needs to
     /// be one that we can run.
     fn claim(&mut self) -> Result<(), String> {
-        match start::take_state(&self.launch.state) {
+        let end = Instant::now() + LOOKERS;
+        let mut taken = start::take_state(&self.launch.state);
+        // A command that looks whether there is a monitor, or cleans up after one, holds it for a moment.
+        while matches!(taken, Ok(None)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+            taken = start::take_state(&self.launch.state);
+        }
+        match taken {
             Ok(Some(lock)) => self.lock = Some(lock),
             Ok(None) => return Err(format!("container {} is monitored already", self.launch.id)),
             Err(error) => {

@@ -219,7 +219,10 @@ fn every_run_begins_as_starting() {
         status.restarts == 1 && status.phase == Phase::Running
     });
     container.wait_for(Condition::Unhealthy);
-    assert_eq!(container.events(), ["health_status: healthy", "start", "health_status: unhealthy"]);
+    assert_eq!(
+        container.events(),
+        ["start", "health_status: healthy", "start", "health_status: unhealthy"]
+    );
     let stop = Request::Kill { exec_id: None, signal: libc::SIGKILL, all: false, stop: true };
     assert_eq!(container.ask(stop), Reply::Ok);
     container.wait_until_gone();

@@ -34,8 +34,8 @@ mod task;
 mod top;
 mod update;
 
-pub use boot::Outcome;
 pub use archive::{Copied, CopyOptions};
+pub use boot::Outcome;
 pub use create::{CreateOptions, ImageSource};
 pub use diff::{Change, ChangeKind};
 pub use exec::ExecOptions;

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use isopod_monitor_protocol::message::Request;
 use isopod_sys::cgroup::Hierarchies;
 use oci_spec::runtime::{LinuxResources, Spec};
 
@@ -91,11 +90,7 @@ impl Container<'_> {
     /// A restart by policy uses what the monitor was started with.
     fn tell_monitor(&self, update: &Update, limits: &LinuxResources) -> Result<()> {
         if let Some(restart) = update.restart {
-            match self.ask(Request::SetRestart { restart }) {
-                // It ended meanwhile.
-                Err(Error::State { .. }) => {}
-                other => drop(other?),
-            }
+            self.tell_restart(restart)?;
         }
         let Some(mut spec) = self.spec()? else { return Ok(()) };
         replace_limits(&mut spec, limits);
