@@ -71,6 +71,9 @@ def tree(text):
     types = {}
 
     def look(value, path):
+        # A health check may run at that moment, or not.
+        if path.endswith(".ExecIDs"):
+            value = None
         kinds = {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}
         types.setdefault(path, set()).add(kinds.get(type(value), "number"))
         if isinstance(value, dict):
