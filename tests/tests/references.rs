@@ -219,7 +219,6 @@ fn run(context: &TestContext, file: &str, layout: &Path) -> PathBuf {
     let path = format!("{}:{}", context.path("bin").display(), std::env::var("PATH").unwrap());
     let run = context.command_of("unshare", words).deadline(DEADLINE);
     let run = run.env("PATH", path).env("IMAGES", &images).env("WORK", &work).run();
-    println!("{run}");
     run.succeeds();
     out
 }

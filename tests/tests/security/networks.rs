@@ -26,8 +26,9 @@ fn nc(namespace: &NetworkNamespace, address: &str, port: &str) -> Outcome {
 }
 
 fn run(context: &TestContext, name: &str, options: &[&str], script: &str) {
-    let words = ["run", "-d", "--name", name].iter().chain(options);
-    context.isopod(words.chain(&[IMAGE, "sh", "-c", script])).succeeds();
+    let words = ["run", "-d", "--name", name];
+    let command = [IMAGE, "sh", "-c", script];
+    context.isopod(words.iter().chain(options).chain(&command)).succeeds();
 }
 
 fn address(context: &TestContext, name: &str) -> String {

@@ -54,7 +54,7 @@ pub fn parse(template: &str) -> Result<Vec<Node>, String> {
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Template => Ok(nodes),
-        End::End => Err("unexpected {{end}}".into()),
+        End::Action => Err("unexpected {{end}}".into()),
         End::Else(_) => Err("unexpected {{else}}".into()),
     }
 }
@@ -66,7 +66,8 @@ struct Parser {
 /// What ended a list of nodes; an `else` may have an `if` or `with` behind it.
 enum End {
     Template,
-    End,
+    /// `{{end}}`.
+    Action,
     Else(Tokens),
 }
 
@@ -86,7 +87,7 @@ impl Parser {
                 Some("end") => {
                     tokens.next();
                     tokens.end()?;
-                    return Ok((nodes, End::End));
+                    return Ok((nodes, End::Action));
                 }
                 Some("else") => {
                     tokens.next();
@@ -107,7 +108,7 @@ impl Parser {
         let (then, end) = self.nodes()?;
         let otherwise = match end {
             End::Template => return Err(unended(&keyword)),
-            End::End => Vec::new(),
+            End::Action => Vec::new(),
             End::Else(rest) => self.otherwise(&keyword, rest)?,
         };
         Ok(match keyword.as_str() {
@@ -124,7 +125,7 @@ impl Parser {
         }
         rest.end()?;
         match self.nodes()? {
-            (nodes, End::End) => Ok(nodes),
+            (nodes, End::Action) => Ok(nodes),
             _ => Err(unended(keyword)),
         }
     }

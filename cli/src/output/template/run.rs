@@ -159,14 +159,15 @@ impl Run {
             return self.operand(&command.head, dot);
         }
         // The one method with an argument that docker's values have.
-        if let (Term::Dot, [method]) = (&command.head.term, &command.head.fields[..]) {
-            if let (true, Some(labels)) = (method == "Label", dot.get("_labels")) {
-                let arguments = self.arguments(&command.arguments, piped, dot)?;
-                let [Json::String(key)] = &arguments[..] else {
-                    return Err(".Label takes the name of a label".into());
-                };
-                return Ok(Some(labels.get(key).cloned().unwrap_or_else(|| "".into())));
-            }
+        if let (Term::Dot, [method]) = (&command.head.term, &command.head.fields[..])
+            && method == "Label"
+            && let Some(labels) = dot.get("_labels")
+        {
+            let arguments = self.arguments(&command.arguments, piped, dot)?;
+            let [Json::String(key)] = &arguments[..] else {
+                return Err(".Label takes the name of a label".into());
+            };
+            return Ok(Some(labels.get(key).cloned().unwrap_or_else(|| "".into())));
         }
         Err(format!("{} can't be called with arguments", described(&command.head)))
     }

@@ -168,7 +168,7 @@ impl Group<'_> {
     }
 
     fn memory(&self, after: &LinuxResources) -> Applied {
-        let memory = after.memory().clone().unwrap_or_default();
+        let memory = (*after.memory()).unwrap_or_default();
         let limit = memory.limit().unwrap_or(-1);
         let swap = memory.swap();
         if self.hierarchies.is_unified() {
