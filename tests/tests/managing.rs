@@ -46,7 +46,10 @@ fn a_new_name_is_known_everywhere_and_the_old_one_nowhere() {
 fn top_shows_what_the_hosts_ps_shows() {
     let context = running(&["-u", "12:34"], "sleep 1000 & sleep 2000 & wait");
     let pids = || context.isopod(["top", "c", "-o", "pid"]);
-    until("both sleep", || pids().lines().len() == 4);
+    // Not only forked, but the programs that they are to be, and waiting.
+    let states = || context.isopod(["top", "c", "-o", "comm,stat"]).stdout;
+    let asleep = |line: &str| line.starts_with("sleep") && line.ends_with('S');
+    until("both sleep", || states().lines().filter(|line| asleep(line)).count() == 2);
     let listed = pids();
     let listed: Vec<&str> = listed.lines()[1..].iter().map(|pid| pid.trim()).collect();
     for (options, peers) in [
