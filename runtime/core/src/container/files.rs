@@ -133,11 +133,6 @@ impl Container<'_> {
         Ok(text)
     }
 
-    /// Whether its resolv.conf names a server of its own.
-    pub(super) fn needs_server(&self, connections: &Connections) -> Result<bool> {
-        Ok(resolv_conf::asks_internal(&self.resolv_conf(connections)?))
-    }
-
     fn resolv_conf(&self, connections: &Connections) -> Result<String> {
         let settings = &self.record.settings;
         let overrides = Overrides {
