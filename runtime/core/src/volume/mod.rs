@@ -122,7 +122,7 @@ impl<'a> Volumes<'a> {
                 )));
             }
         };
-        Ok(Part { folder, path: PathBuf::from(&volume.subpath) })
+        Ok(Part::Inside { folder, path: PathBuf::from(&volume.subpath) })
     }
 
     /// As [`Self::lock`] for the volumes of a container that is being created; nobody else can use

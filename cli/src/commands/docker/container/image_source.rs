@@ -2,9 +2,10 @@
 
 use isopod_image::Platform;
 use isopod_runtime::ErrorKind;
-use isopod_runtime::container::ImageSource;
+use isopod_runtime::container::{ImageSource, Mount, Settings};
 use isopod_runtime::image::Image;
 
+use super::options::Options;
 use crate::commands::docker::image::platform;
 use crate::context::Context;
 use crate::error::Error;
@@ -58,6 +59,27 @@ pub fn obtain(
         },
     };
     Ok(ImageSource::Image(Box::new(image), platform))
+}
+
+/// Finds or pulls the images that are to be mounted, and calls them by their full names.
+///
+/// # Errors
+/// As [`obtain`].
+pub fn obtain_mounted(
+    context: &Context,
+    options: &Options,
+    mut settings: Settings,
+) -> Result<Settings, Error> {
+    for mount in &mut settings.mounts {
+        if let Mount::Image { source, .. } = mount {
+            let platform = options.platform.as_deref();
+            let found = obtain(context, source, platform, &options.pull, options.quiet)?;
+            if let ImageSource::Image(image, _) = found {
+                *source = image.name;
+            }
+        }
+    }
+    Ok(settings)
 }
 
 /// The image if it is there, on the platform that was asked for by name.
