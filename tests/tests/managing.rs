@@ -42,6 +42,18 @@ fn a_new_name_is_known_everywhere_and_the_old_one_nowhere() {
     context.isopod(["stop", "-t", "0", "d"]).prints("d\n");
 }
 
+/// docker's answer to a start of what runs is 304, «not modified», and its client is content with that.
+#[test]
+fn a_start_of_what_runs_already_does_nothing() {
+    let context = running(&[], "sleep 1000");
+    let pid = || context.isopod(["inspect", "-f", "{{.State.Pid}}", "c"]).line().to_owned();
+    let before = pid();
+    context.isopod(["start", "c"]).succeeds().prints("c\n");
+    assert_eq!(pid(), before);
+    context.isopod(["pause", "c"]).succeeds();
+    context.isopod(["start", "c"]).fails_with(1).complains_of("paused");
+}
+
 /// ps(1) on the host is the peer: it sees the same processes.
 #[test]
 fn top_shows_what_the_hosts_ps_shows() {
