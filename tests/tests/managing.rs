@@ -54,6 +54,14 @@ fn sizes_are_told_of_the_writable_layer_and_of_all() {
     assert!(size("SizeRootFs") > size("SizeRw") + 1_000_000);
 }
 
+/// docker waits for what runs; what was never started does not.
+#[test]
+fn a_wait_for_what_was_never_started_is_over() {
+    let context = TestContext::with(["busybox"]);
+    context.isopod(["create", "--network", "none", "--name", "c", "busybox"]).succeeds();
+    context.isopod(["wait", "c"]).succeeds().prints("0\n");
+}
+
 /// docker's answer to a start of what runs is 304, «not modified», and its client is content with that.
 #[test]
 fn a_start_of_what_runs_already_does_nothing() {
