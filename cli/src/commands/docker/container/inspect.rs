@@ -101,6 +101,6 @@ fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json
         exposed: container.exposed_ports().into_iter().collect(),
         data: container.data(),
         log_path: container.log_path(),
-        size: if size { Some(container.disk_usage()?.size) } else { None },
+        size: if size { Some(container.written_bytes()?) } else { None },
     }))
 }
