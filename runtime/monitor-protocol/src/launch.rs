@@ -99,6 +99,8 @@ pub enum Part {
     SharedMemory {
         /// Its mount namespace, as in `/proc/1/ns/mnt`.
         namespace: PathBuf,
+        /// What tells it from that of a process which has that id later, when a restart policy starts it again.
+        inode: u64,
     },
 }
 

@@ -1,6 +1,8 @@
 //! What a container's launcher looks up and mounts itself before the specification's binds can show it: parts of
 //! volumes, images, the shared memory of another container.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use isopod_monitor_protocol::launch::Part;
@@ -24,7 +26,10 @@ impl Container<'_> {
             .collect::<Result<Vec<_>>>()?;
         parts.extend(self.record.images.iter().map(|image| self.image_part(image)));
         if let Namespace::Container(id) = &self.record.settings.namespaces.ipc {
-            parts.push(Part::SharedMemory { namespace: self.joined_namespace(id, "mnt")? });
+            let namespace = self.joined_namespace(id, "mnt")?;
+            let metadata = fs::metadata(&namespace)
+                .map_err(Error::io("cannot look at the mount namespace", &namespace))?;
+            parts.push(Part::SharedMemory { inode: metadata.ino(), namespace });
         }
         Ok(parts)
     }

@@ -6,7 +6,7 @@
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use isopod_monitor_protocol::launch::{Launch, Part, Rootfs};
@@ -74,8 +74,11 @@ fn show(part: &Part, target: &Path) -> io::Result<()> {
             let kind = kind_of(tree.as_fd())?;
             (tree, kind)
         }
-        Part::SharedMemory { namespace } => {
+        Part::SharedMemory { namespace, inode } => {
             let namespace = File::open(namespace)?;
+            if namespace.metadata()?.ino() != *inode {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "that one has ended"));
+            }
             (tree::bind_in(namespace.as_fd(), Path::new("/dev/shm"))?, FileType::Directory)
         }
     };

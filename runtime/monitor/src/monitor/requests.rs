@@ -78,6 +78,10 @@ impl Monitor {
                 self.set_restart(restart, after_exit);
                 Ok(Some(Reply::Ok))
             }
+            Request::SetForwards { forwards } => {
+                self.network.lead(&forwards);
+                Ok(Some(Reply::Ok))
+            }
             Request::Run { .. } | Request::Resize { .. } => {
                 Err((ErrorKind::Invalid, "not allowed on this connection".into()))
             }
@@ -195,7 +199,13 @@ impl Monitor {
     fn resize(&mut self, exec_id: Option<&str>, size: Size) -> Result<Option<Reply>, Refusal> {
         let process = self.find(exec_id)?;
         match self.with_streams(process, |streams| streams.resize(size)) {
-            Some(Ok(true)) => Ok(Some(Reply::Ok)),
+            Some(Ok(true)) => {
+                if exec_id.is_none() {
+                    let (width, height) = (size.columns.to_string(), size.rows.to_string());
+                    self.record("resize", &[("height", &height), ("width", &width)]);
+                }
+                Ok(Some(Reply::Ok))
+            }
             Some(Err(error)) => Err((ErrorKind::Failed, format!("cannot resize: {error}"))),
             _ => Err((ErrorKind::Invalid, "there is no terminal".into())),
         }
