@@ -2,10 +2,11 @@
 //! Debian's `ip` and `nft`, and goes with it.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command};
 use std::thread;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
@@ -45,6 +46,23 @@ impl NetworkNamespace {
         namespace
     }
 
+    /// The one that a process is in, a container's for example.
+    pub fn of(pid: i32) -> Self {
+        let file = File::open(format!("/proc/{pid}/ns/net")).expect("the process runs");
+        Self { descriptor: file.into() }
+    }
+
+    /// What `work` returns, done in it: sockets that it opens stay there.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let working = scope.spawn(|| {
+                setns(self.descriptor.as_fd(), CloneFlags::CLONE_NEWNET).expect("it can be joined");
+                work()
+            });
+            working.join().expect("the thread does not panic")
+        })
+    }
+
     /// Moves a device to another namespace.
     pub fn give(&self, device: &str, other: &Self) {
         let number = other.descriptor.as_raw_fd();
@@ -60,13 +78,14 @@ impl NetworkNamespace {
 
     /// A socket that listens in it.
     pub fn listener(&self, address: &str) -> TcpListener {
-        thread::scope(|scope| {
-            let listening = scope.spawn(|| {
-                setns(self.descriptor.as_fd(), CloneFlags::CLONE_NEWNET).expect("it can be joined");
-                TcpListener::bind(address).expect("the address is free")
-            });
-            listening.join().expect("the thread does not panic")
-        })
+        self.within(|| TcpListener::bind(address).expect("the address is free"))
+    }
+
+    /// A datagram socket bound in it, which waits for ten seconds at most.
+    pub fn datagrams(&self, address: &str) -> UdpSocket {
+        let socket = self.within(|| UdpSocket::bind(address).expect("the address is free"));
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("it can be bounded");
+        socket
     }
 
     /// Devices in it but for its own two.

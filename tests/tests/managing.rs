@@ -30,7 +30,8 @@ fn a_new_name_is_known_everywhere_and_the_old_one_nowhere() {
     context.isopod(["exec", "d", "echo", "hi"]).prints("hi\n");
     context.isopod(["ps", "--format", "{{.Names}}"]).prints("d\n");
     context.isopod(["inspect", "-f", "{{.Name}}", "d"]).prints("/d\n");
-    context.isopod(["inspect", "c"]).fails_with(1);
+    // `inspect c` could mean an id that begins with it.
+    context.isopod(["ps", "-aq", "--filter", "name=^c$"]).prints("");
     context.isopod(["rename", "d", "d"]).fails_with(1).complains_of("already");
     context.isopod(["rename", "d", "other"]).fails_with(1).complains_of("other");
     context.isopod(["rename", "d", "not/a/name"]).fails_with(1).complains_of("not/a/name");
@@ -41,12 +42,27 @@ fn a_new_name_is_known_everywhere_and_the_old_one_nowhere() {
     context.isopod(["stop", "-t", "0", "d"]).prints("d\n");
 }
 
+/// docker's answer to a start of what runs is 304, «not modified», and its client is content with that.
+#[test]
+fn a_start_of_what_runs_already_does_nothing() {
+    let context = running(&[], "sleep 1000");
+    let pid = || context.isopod(["inspect", "-f", "{{.State.Pid}}", "c"]).line().to_owned();
+    let before = pid();
+    context.isopod(["start", "c"]).succeeds().prints("c\n");
+    assert_eq!(pid(), before);
+    context.isopod(["pause", "c"]).succeeds();
+    context.isopod(["start", "c"]).fails_with(1).complains_of("paused");
+}
+
 /// ps(1) on the host is the peer: it sees the same processes.
 #[test]
 fn top_shows_what_the_hosts_ps_shows() {
     let context = running(&["-u", "12:34"], "sleep 1000 & sleep 2000 & wait");
     let pids = || context.isopod(["top", "c", "-o", "pid"]);
-    until("both sleep", || pids().lines().len() == 4);
+    // Not only forked, but the programs that they are to be, and waiting.
+    let states = || context.isopod(["top", "c", "-o", "comm,stat"]).stdout;
+    let asleep = |line: &str| line.starts_with("sleep") && line.ends_with('S');
+    until("both sleep", || states().lines().filter(|line| asleep(line)).count() == 2);
     let listed = pids();
     let listed: Vec<&str> = listed.lines()[1..].iter().map(|pid| pid.trim()).collect();
     for (options, peers) in [

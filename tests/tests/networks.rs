@@ -126,6 +126,10 @@ fn hosts_and_resolv_conf_are_dockers() {
         ),
         "{text}"
     );
+    // A full name is known by its first part too, wherever its domain was said.
+    let full = ["run", "--rm", "--network", "app", "--ip", "10.77.0.9", "-h", "inner.corp.example"];
+    let text = context.isopod(full.iter().chain(&["busybox", "cat", "/etc/hosts"]));
+    assert!(text.stdout.ends_with("10.77.0.9\tinner.corp.example inner\n"), "{text}");
     let asked =
         ["run", "--rm", "--dns", "192.0.2.53", "--dns-search", "corp", "--dns-opt", "rotate"];
     let text = context.isopod(asked.iter().chain(&["busybox", "cat", "/etc/resolv.conf"]));

@@ -112,6 +112,24 @@ fn an_index_gives_this_machines_platform_and_never_an_attestation() {
 }
 
 #[test]
+fn a_run_on_another_platform_takes_its_content_or_says_what_the_image_is_for() {
+    let (context, _) = TestContext::new();
+    context.pull("test/platforms:latest");
+    let create = |options: &[&str], image: &str| {
+        let words = ["create", "-q", "--network", "none", "--platform", "linux/arm64"];
+        context.isopod(words.iter().chain(options).chain(&[image]))
+    };
+    create(&["--name", "other"], "test/platforms:latest").succeeds();
+    context.pull("busybox");
+    for pull in ["never", "missing"] {
+        let refused = create(&["--pull", pull], "busybox");
+        assert_ne!(refused.code, 0, "{refused}");
+        refused.complains_of("linux/arm64").complains_of("linux/amd64");
+    }
+    assert_eq!(context.containers().len(), 1);
+}
+
+#[test]
 fn only_the_chosen_platform_is_fetched() {
     let (context, served) = with_own_registry();
     context.pull("test/platforms:latest");

@@ -1,17 +1,18 @@
 //! Sockets that hold ports: «in use» is what the kernel says, not what a table of ours says.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
+use crate::driver::refused;
 use crate::error::{Error, Result};
 use crate::model::Protocol;
-use crate::namespace;
+use crate::{namespace, nft};
 
-/// Where a container's name server listens, as docker's does.
-pub const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11)), 53);
+/// Where a container asks for names, as with docker.
+pub const RESOLVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 11), 53);
 
 /// Connections that wait for the holder to take them.
 const BACKLOG: i32 = 512;
@@ -35,15 +36,21 @@ pub fn hold(protocol: Protocol, address: SocketAddr) -> Result<(OwnedFd, SocketA
     })
 }
 
-/// The sockets of a container's name server, UDP and TCP, bound to [`RESOLVER`] inside `netns`.
+/// The sockets of a container's name server, UDP and TCP, which get what is sent to [`RESOLVER`] inside `netns`.
+/// They have ports of their own: port 53 stays free for the container. Once a namespace.
 ///
 /// # Errors
 ///
-/// [`Error::PortInUse`] if something in there is listening; what the kernel refuses.
+/// What the kernel refuses.
 pub fn resolver(netns: BorrowedFd<'_>) -> Result<(OwnedFd, OwnedFd)> {
     namespace::within(netns, || {
-        let (udp, _) = hold(Protocol::Udp, RESOLVER)?;
-        let (tcp, _) = hold(Protocol::Tcp, RESOLVER)?;
+        let any_port = SocketAddr::new((*RESOLVER.ip()).into(), 0);
+        let (udp, datagrams) = hold(Protocol::Udp, any_port)?;
+        let (tcp, streams) = hold(Protocol::Tcp, any_port)?;
+        nft::lead_questions(RESOLVER, datagrams.port(), streams.port()).map_err(refused(
+            "make the name server's rules in",
+            "the container's network namespace",
+        ))?;
         Ok((udp, tcp))
     })?
 }

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use isopod_monitor_protocol::data;
-use isopod_monitor_protocol::launch::{Forward, Launch, Resolver};
+use isopod_monitor_protocol::launch::{Forward, Resolver};
 use isopod_monitor_protocol::message::{Handed, Reply, Request};
 use isopod_monitor_protocol::state;
 
@@ -31,8 +30,6 @@ pub(super) enum Places<'a> {
     Own {
         /// Addresses and ports.
         reserved: Box<Reserved<'a>>,
-        /// Whether it asks a name server of its own, which then has port 53 of 127.0.0.11.
-        has_server: bool,
     },
 }
 
@@ -66,8 +63,7 @@ impl<'a> Container<'a> {
 
     fn reserve(&self, attachments: &[Attachment]) -> Result<Places<'a>> {
         let reserved = Reserved::new(self.runtime.networks(), self, attachments)?;
-        let has_server = self.needs_server(&reserved.connections())?;
-        Ok(Places::Own { reserved: Box::new(reserved), has_server })
+        Ok(Places::Own { reserved: Box::new(reserved) })
     }
 
     fn share(&self, id: &str) -> Result<Places<'a>> {
@@ -96,13 +92,6 @@ impl<'a> Container<'a> {
             }),
             other => Err(self.unexpected(&other)),
         }
-    }
-
-    /// Whether the monitor that runs has a name server for it.
-    pub(crate) fn has_server(&self) -> bool {
-        let launch = std::fs::read(self.data().join(data::LAUNCH)).ok();
-        let launch = launch.and_then(|bytes| serde_json::from_slice::<Launch>(&bytes).ok());
-        launch.is_some_and(|launch| launch.resolver.is_some())
     }
 
     /// `resolver.json`.
@@ -136,9 +125,8 @@ impl Places<'_> {
     pub(super) fn describe(&self, container: &Container<'_>) -> (Vec<Forward>, Option<Resolver>) {
         match self {
             Self::None | Self::Shared { .. } => (Vec::new(), None),
-            Self::Own { reserved, has_server } => {
-                let resolver = Resolver { names: container.resolver_path() };
-                (reserved.forwards(), has_server.then_some(resolver))
+            Self::Own { reserved } => {
+                (reserved.forwards(), Some(Resolver { names: container.resolver_path() }))
             }
         }
     }
@@ -153,16 +141,15 @@ impl Places<'_> {
         match self {
             Self::None => {}
             Self::Shared { netns, .. } => parcel.add(Handed::NetworkNamespace, copy(netns)?),
-            Self::Own { reserved, has_server } => {
-                let wired = reserved.wire(*has_server)?;
+            Self::Own { reserved } => {
+                let wired = reserved.wire()?;
                 for warning in &wired.warnings {
                     tracing::warn!(%warning, "a network may not work");
                 }
                 parcel.add(Handed::NetworkNamespace, wired.netns);
-                if let Some((datagram, stream)) = wired.resolver {
-                    parcel.add(Handed::ResolverDatagram, datagram);
-                    parcel.add(Handed::ResolverStream, stream);
-                }
+                let (datagram, stream) = wired.resolver;
+                parcel.add(Handed::ResolverDatagram, datagram);
+                parcel.add(Handed::ResolverStream, stream);
                 for socket in reserved.sockets() {
                     parcel.add(Handed::Forward, copy(socket)?);
                 }
@@ -173,7 +160,7 @@ impl Places<'_> {
 
     /// The container runs.
     pub(super) fn keep(self) {
-        if let Self::Own { reserved, .. } = self {
+        if let Self::Own { reserved } = self {
             reserved.keep();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Where the name server inside a container's network namespace listens.
+/// Where the name server inside a container's network namespace is asked.
 pub(super) const INTERNAL: &str = "127.0.0.11";
 
 /// What was asked for; what is empty is the host's.
@@ -59,11 +59,6 @@ pub(super) fn of_host(host: &str, overrides: Overrides<'_>) -> String {
     let mut config = Config::parse(host);
     config.apply(overrides);
     config.to_text()
-}
-
-/// Whether this text asks a container's own name server.
-pub(super) fn asks_internal(text: &str) -> bool {
-    Config::parse(text).servers.iter().any(|server| server == INTERNAL)
 }
 
 fn is_reachable(server: &str, has_ipv6: bool) -> bool {

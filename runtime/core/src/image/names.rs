@@ -269,7 +269,7 @@ enum Refusal {
 fn refuse_if_used(connection: &rusqlite::Connection, row: &ImageRow) -> Result<(), Refusal> {
     for container in ContainerRow::list_all(connection).map_err(Refusal::Database)? {
         let record = Record::parse(&container).map_err(|error| Refusal::Used(Box::new(error)))?;
-        if record.image.is_some_and(|image| image.target == row.target.digest) {
+        if record.targets().any(|target| *target == row.target.digest) {
             let name = container.name.as_deref().unwrap_or(&container.id);
             return Err(Refusal::Used(Box::new(Error::InUse {
                 what: "image",

@@ -16,13 +16,12 @@ use crate::state::{Durability, NetworkRow};
 use crate::{Error, Result};
 
 impl Networks<'_> {
-    /// Connects a container to another network. Returns whether it can use the network's names at once: one that
-    /// was started on networks without names has no name server before its next start.
+    /// Connects a container to another network; its names are there at once.
     ///
     /// # Errors
     /// It is on that network; its own network can't have others beside it; an address is taken; the kernel
     /// refuses. Nothing has changed then.
-    pub fn connect(&self, container: &Container<'_>, attachment: &Attachment) -> Result<bool> {
+    pub fn connect(&self, container: &Container<'_>, attachment: &Attachment) -> Result<()> {
         let _operation = container.lock_operation()?;
         let network = self.find(&attachment.network)?;
         plan::check_place(&network, attachment)?;
@@ -44,7 +43,7 @@ impl Networks<'_> {
         if kept.is_err() && is_alive {
             self.unplug(container, &network).ok();
         }
-        kept.map(|()| !is_alive || !network.has_names() || container.has_server())
+        kept
     }
 
     /// Disconnects a container from a network.
@@ -212,10 +211,7 @@ impl Networks<'_> {
         let all: Vec<&Network> = networks.iter().collect();
         self.write_resolver(&container.resolver_path(), &all, &container.settings().dns)?;
         let places: Vec<_> = networks.iter().zip(&endpoints).collect();
-        let mut connections = connections(&places);
-        // Only a start can give it a name server.
-        connections.has_names &= container.has_server();
-        container.rewrite_files(&connections)
+        container.rewrite_files(&connections(&places))
     }
 
     pub(super) fn by_id(&self, id: &str) -> Result<Option<Network>> {

@@ -36,8 +36,8 @@ pub(crate) struct Reserved<'a> {
 pub(crate) struct Wired {
     /// The container's network namespace.
     pub netns: OwnedFd,
-    /// Its name server's sockets, UDP and TCP, if it is to have one.
-    pub resolver: Option<(OwnedFd, OwnedFd)>,
+    /// Its name server's sockets, UDP and TCP.
+    pub resolver: (OwnedFd, OwnedFd),
     /// What may stop the networks' traffic.
     pub warnings: Vec<Warning>,
 }
@@ -103,7 +103,7 @@ impl<'a> Reserved<'a> {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub(crate) fn wire(&self, has_server: bool) -> Result<Wired> {
+    pub(crate) fn wire(&self) -> Result<Wired> {
         let host = self.networks.host()?;
         let netns = namespace::create()?;
         let mut warnings = Vec::new();
@@ -113,10 +113,8 @@ impl<'a> Reserved<'a> {
             warnings.extend(host.ensure_network(&model)?);
             host.connect(&model, netns.as_fd(), &endpoint.to_model())?;
         }
-        let resolver = match has_server {
-            true => Some(sockets::resolver(netns.as_fd())?),
-            false => None,
-        };
+        // On networks without names too: others may be connected while it runs.
+        let resolver = sockets::resolver(netns.as_fd())?;
         for endpoint in self.endpoints.iter().filter(|endpoint| !endpoint.record.ports.is_empty()) {
             host.publish(&ports::to_maps(&endpoint.record.ports))?;
         }

@@ -85,8 +85,8 @@ pub(super) fn message(kind: u16, flags: u16, family: u8) -> Message {
 }
 
 /// Makes a table, unless it is there.
-pub(super) fn add_table(name: &str, userdata: &[u8]) -> Message {
-    let mut message = message(NEWTABLE, ACK | CREATE, INET);
+pub(super) fn add_table(family: u8, name: &str, userdata: &[u8]) -> Message {
+    let mut message = message(NEWTABLE, ACK | CREATE, family);
     message.text(TABLE_NAME, name).bytes(TABLE_USERDATA, userdata);
     message
 }
@@ -108,8 +108,8 @@ pub(super) struct BaseChain {
 }
 
 /// Makes a chain, unless it is there.
-pub(super) fn add_chain(table: &str, chain: BaseChain) -> Message {
-    let mut message = message(NEWCHAIN, ACK | CREATE, INET);
+pub(super) fn add_chain(family: u8, table: &str, chain: BaseChain) -> Message {
+    let mut message = message(NEWCHAIN, ACK | CREATE, family);
     message.text(CHAIN_TABLE, table).text(CHAIN_NAME, chain.name);
     message.nest(CHAIN_HOOK, |hook| {
         hook.be32(HOOK_NUMBER, chain.hook);
@@ -127,8 +127,8 @@ pub(super) fn flush_chain(table: &str, chain: &str) -> Message {
 }
 
 /// Adds a rule behind the others.
-pub(super) fn append_rule(table: &str, chain: &str, rule: &[Expression]) -> Message {
-    add_rule(INET, APPEND, (table, chain), rule, None)
+pub(super) fn append_rule(family: u8, table: &str, chain: &str, rule: &[Expression]) -> Message {
+    add_rule(family, APPEND, (table, chain), rule, None)
 }
 
 /// Adds a rule before the others, with a comment.

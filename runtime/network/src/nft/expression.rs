@@ -1,6 +1,8 @@
 //! What a rule is made of: expressions that load into registers, compare, look up and decide
 //! (`linux/netfilter/nf_tables.h`). A rule ends where an expression does not match.
 
+use std::net::Ipv4Addr;
+
 use crate::netlink::Message;
 
 const NAME: u16 = 1;
@@ -27,6 +29,8 @@ const FIB_DADDR: u32 = 2;
 const TYPE_LOCAL: u32 = 2;
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
+/// `NFT_PAYLOAD_CSUM_INET`: the sum of RFC 1071.
+const CHECKSUM_INET: u32 = 1;
 
 /// Connections of `NF_CT_STATE_BIT`s.
 pub const ESTABLISHED: u32 = 2;
@@ -68,6 +72,51 @@ impl Ip {
     }
 }
 
+/// An end of a packet's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Where it comes from.
+    Source,
+    /// Where it goes.
+    Destination,
+}
+
+impl End {
+    /// Where its port is in a header of UDP's or TCP's.
+    const fn port(self) -> u32 {
+        match self {
+            Self::Source => 0,
+            Self::Destination => 2,
+        }
+    }
+}
+
+/// What a name server is asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Streams.
+    Tcp,
+}
+
+impl Transport {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Udp => 17,
+            Self::Tcp => 6,
+        }
+    }
+
+    /// Where the checksum is in its header.
+    const fn checksum(self) -> u32 {
+        match self {
+            Self::Udp => 6,
+            Self::Tcp => 16,
+        }
+    }
+}
+
 /// What happens to a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -89,6 +138,10 @@ pub enum Expression {
     Meta(u32, Register),
     /// Loads bytes of a header: base, offset, size.
     Payload(u32, u32, u32, Register),
+    /// Loads bytes that are written here.
+    Immediate(Register, Vec<u8>),
+    /// Writes a register to a header and puts the checksum right: base, offset, size, offset of the checksum.
+    Rewrite(u32, u32, u32, u32, Register),
     /// Loads something of the connection.
     Connection(u32, Register),
     /// Loads what kind of address the destination is.
@@ -119,7 +172,7 @@ impl Expression {
     fn name(&self) -> &'static str {
         match self {
             Self::Meta(..) => "meta",
-            Self::Payload(..) => "payload",
+            Self::Payload(..) | Self::Rewrite(..) => "payload",
             Self::Connection(..) => "ct",
             Self::DestinationType(..) => "fib",
             Self::Equal(..) | Self::Differs(..) => "cmp",
@@ -128,7 +181,7 @@ impl Expression {
             Self::Dnat(..) => "nat",
             Self::Masquerade => "masq",
             Self::Counter => "counter",
-            Self::Verdict(..) => "immediate",
+            Self::Verdict(..) | Self::Immediate(..) => "immediate",
         }
     }
 
@@ -147,6 +200,16 @@ impl Expression {
             }
             Self::Payload(base, offset, size, register) => {
                 data.be32(1, REG32 + register).be32(2, *base).be32(3, *offset).be32(4, *size);
+            }
+            Self::Rewrite(base, offset, size, checksum, register) => {
+                data.be32(5, REG32 + register).be32(2, *base).be32(3, *offset).be32(4, *size);
+                data.be32(6, CHECKSUM_INET).be32(7, *checksum);
+            }
+            Self::Immediate(register, value) => {
+                data.be32(1, REG32 + register);
+                data.nest(2, |m| {
+                    m.bytes(VALUE, value);
+                });
             }
             Self::DestinationType(register) => {
                 data.be32(1, REG32 + register).be32(2, FIB_ADDRTYPE).be32(3, FIB_DADDR);
@@ -258,6 +321,31 @@ impl Steps {
             Expression::Meta(META_OIFNAME, size / 4),
             Expression::Member(set.to_owned(), 0),
         ])
+    }
+
+    /// `ip saddr …` or `ip daddr …`, and `udp sport …` or `tcp dport …` of the same end. For rules that see IPv4 alone.
+    pub fn end_is(self, end: End, address: Ipv4Addr, transport: Transport, port: u16) -> Self {
+        let offset = match end {
+            End::Source => Ip::V4.source(),
+            End::Destination => Ip::V4.destination(),
+        };
+        self.and([
+            Expression::Payload(NETWORK_HEADER, offset, 4, 0),
+            Expression::Equal(0, address.octets().to_vec()),
+            Expression::Meta(META_L4PROTO, 0),
+            Expression::Equal(0, vec![transport.number()]),
+            Expression::Payload(TRANSPORT_HEADER, end.port(), 2, 0),
+            Expression::Equal(0, port.to_be_bytes().to_vec()),
+        ])
+    }
+
+    /// `udp sport set …`, `tcp dport set …`
+    pub fn set_port(self, end: End, transport: Transport, port: u16) -> Vec<Expression> {
+        self.and([
+            Expression::Immediate(0, port.to_be_bytes().to_vec()),
+            Expression::Rewrite(TRANSPORT_HEADER, end.port(), 2, transport.checksum(), 0),
+        ])
+        .0
     }
 
     /// `ip saddr 127.0.0.0/8`

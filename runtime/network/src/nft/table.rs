@@ -158,21 +158,21 @@ fn forward() -> ChainOfOurs {
 
 /// The messages that make the table with its sets, chains and rules, whatever of it is there.
 pub(super) fn install(table: &str) -> Vec<Message> {
-    let mut messages = vec![add_table(table, &comment(VERSION))];
+    let mut messages = vec![add_table(INET, table, &comment(VERSION))];
     for (id, set) in (1..).zip(&SETS) {
         messages.push(add_set(table, set, id));
     }
     for ChainOfOurs { chain, rules } in chains() {
-        messages.push(add_chain(table, chain));
+        messages.push(add_chain(INET, table, chain));
         messages.push(flush_chain(table, chain.name));
-        messages.extend(rules.iter().map(|rule| append_rule(table, chain.name, rule)));
+        messages.extend(rules.iter().map(|rule| append_rule(INET, table, chain.name, rule)));
     }
     messages
 }
 
 /// The same, from nothing.
 pub(super) fn replace(table: &str) -> Vec<Message> {
-    let mut messages = vec![add_table(table, &comment(VERSION)), batch::delete_table(table)];
+    let mut messages = vec![add_table(INET, table, &comment(VERSION)), batch::delete_table(table)];
     messages.extend(install(table));
     messages
 }

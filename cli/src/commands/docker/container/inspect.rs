@@ -1,5 +1,8 @@
 //! `container inspect`: everything about containers, as docker's JSON.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use isopod_runtime::container::{Attachment, Container, Containers, Network};
 use isopod_runtime::network::Endpoint;
 use serde_json::Value as Json;
@@ -73,6 +76,15 @@ fn places(context: &Context, container: &Container<'_>) -> Result<Vec<Place>, Er
     Ok(attachments.iter().map(place).collect())
 }
 
+fn volume_folders(
+    context: &Context,
+    container: &Container<'_>,
+) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let volumes = context.runtime()?.volumes();
+    let used = container.record().volumes.iter();
+    Ok(used.map(|volume| (volume.name.clone(), volumes.data_folder(&volume.name))).collect())
+}
+
 fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json, Error> {
     let status = container.status()?;
     Ok(container_inspect::json(&Subject {
@@ -83,6 +95,7 @@ fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json
         state: state::of(&status),
         status: &status,
         record: container.record(),
+        volumes: volume_folders(context, container)?,
         labels: container.labels(),
         places: places(context, container)?,
         exposed: container.exposed_ports().into_iter().collect(),

@@ -81,6 +81,7 @@ struct Fields {
     target: Option<String>,
     options: Vec<String>,
     no_copy: bool,
+    create_source: bool,
     subpath: String,
     labels: BTreeMap<String, String>,
     driver_options: BTreeMap<String, String>,
@@ -145,9 +146,19 @@ impl Fields {
                 "disabled" => self.add("bind", key, "bind".to_owned()),
                 _ => return Err("bind-recursive is enabled or disabled".to_owned()),
             },
-            "consistency" | "image-subpath" | "bind-create-src" => {
-                return Err(format!("{key} is not supported yet"));
+            "image-subpath" => {
+                self.subpath = needed()?;
+                self.special.push(("image", key.to_owned()));
             }
+            "bind-create-src" => {
+                self.create_source = switch()?;
+                self.special.push(("bind", key.to_owned()));
+            }
+            // Hints for Docker Desktop, without a meaning on Linux.
+            "consistency" => match needed()?.as_str() {
+                "default" | "consistent" | "cached" | "delegated" => {}
+                other => return Err(format!("{other:?} is no consistency")),
+            },
             _ => return Err(format!("{key:?} is no field of it")),
         }
         Ok(())
@@ -171,8 +182,12 @@ impl Fields {
                 source: PathBuf::from(source),
                 destination,
                 options,
-                create_source: false,
+                create_source: self.create_source,
             }),
+            ("image", Some(source)) => {
+                Ok(Mount::Image { source, subpath: self.subpath, destination, options })
+            }
+            ("image", None) => Err("it has no source: the name of an image".to_owned()),
             ("bind", _) => Err("the source of a bind is an absolute path".to_owned()),
             ("volume", name) => {
                 if name.is_none() && !self.subpath.is_empty() {
@@ -190,7 +205,7 @@ impl Fields {
             }
             ("tmpfs", None) => Ok(Mount::Tmpfs { destination, options }),
             ("tmpfs", Some(_)) => Err("a tmpfs has no source".to_owned()),
-            _ => Err(format!("type {kind} is not supported: give bind, volume or tmpfs")),
+            _ => Err(format!("type {kind} is not supported: give bind, volume, tmpfs or image")),
         }
     }
 }

@@ -34,8 +34,9 @@ impl Verb for Args {
         if !self.attach && !self.interactive {
             return context.each(&self.containers, |name| {
                 let container = containers.find(name)?;
-                // For docker one that is about to be started again runs.
-                if container.status()?.phase != Phase::Restarting {
+                // There is nothing to do for one that runs, and for docker one that is about to be
+                // started again does.
+                if !matches!(container.status()?.phase, Phase::Running | Phase::Restarting) {
                     container.start(None, None)?;
                 }
                 Ok(context.printer.line(name)?)

@@ -52,13 +52,7 @@ impl Verb for Args {
             gateway_priority: self.gw_priority,
         };
         let container = context.containers()?.find(&self.container)?;
-        let has_names = context.runtime()?.networks().connect(&container, &attachment)?;
-        if !has_names {
-            context.printer.warn(format_args!(
-                "container {} finds others by name after its next start",
-                container.name()
-            ));
-        }
+        context.runtime()?.networks().connect(&container, &attachment)?;
         Ok(0)
     }
 }
