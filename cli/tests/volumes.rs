@@ -51,6 +51,10 @@ fn volumes_are_made_listed_shown_and_removed() {
         instance.ok(&["volume", "inspect", "-f", "{{.Labels.a}} {{.Scope}}", "one"]),
         "b local"
     );
+    // As docker's older scripts say it; one name is enough.
+    assert_eq!(instance.ok(&["volume", "create", "--name", "older"]), "older");
+    instance.ok(&["volume", "rm", "older"]);
+    assert_eq!(instance.run(&["volume", "create", "--name", "a", "b"]).status, 125);
     let done = instance.run(&["volume", "rm", "one", "none-such", &unnamed]);
     assert_eq!((done.status, done.out), (1, format!("one\n{unnamed}\n")));
     assert!(done.err.contains("no such volume: none-such"), "{}", done.err);
