@@ -242,6 +242,11 @@ impl App {
         let message = match error.kind() {
             ErrorKind::UnknownArgument if flag.starts_with('-') => format!("unknown flag: {flag}"),
             ErrorKind::UnknownArgument => format!("unexpected argument: {argument}"),
+            ErrorKind::MissingRequiredArgument
+            | ErrorKind::TooFewValues
+            | ErrorKind::WrongNumberOfValues => {
+                format!("arguments are missing: {}", usage(command))
+            }
             _ => first_line(&error.render().to_string()),
         };
         Error::Usage { message, command: self.full_path(path) }.into()
@@ -272,6 +277,12 @@ pub fn full(program: &str, table: &'static [Entry]) -> Command {
 /// clap's help, where a switch looks like one although it may be given a value too.
 fn help_text(command: &mut Command) -> String {
     command.render_help().to_string().replace("[=<BOOL>]", "         ")
+}
+
+/// The command's line of usage without its heading.
+fn usage(command: &mut Command) -> String {
+    let text = command.render_usage().to_string();
+    text.trim().strip_prefix("Usage:").unwrap_or(&text).trim().to_owned()
 }
 
 fn switch(name: &'static str, short: char, help: &'static str) -> clap::Arg {

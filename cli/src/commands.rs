@@ -149,7 +149,7 @@ impl Entry {
                     .no_binary_name(true)
                     .args_override_self(true)
                     .override_usage(format!("{path} {}", leaf.usage).trim().to_owned());
-                help_flag(go_booleans((leaf.augment)(command)))
+                help_flag(dashed_values(go_booleans((leaf.augment)(command))))
             }
             Kind::Noun { about, children } => command
                 .no_binary_name(true)
@@ -202,6 +202,18 @@ pub fn go_booleans(command: Command) -> Command {
             .hide_possible_values(true)
             .value_parser(go_bool)
             .value_name("BOOL")
+    })
+}
+
+/// A flag that needs a value takes the next word whatever it begins with, as Go's flag packages do:
+/// `--memory-swap -1`, `--tail -1`.
+fn dashed_values(command: Command) -> Command {
+    command.mut_args(|arg| {
+        let needs_value = !arg.is_positional()
+            && arg.get_action().takes_values()
+            && !arg.is_require_equals_set()
+            && arg.get_num_args().is_none_or(|range| range.min_values() > 0);
+        if needs_value { arg.allow_hyphen_values(true) } else { arg }
     })
 }
 

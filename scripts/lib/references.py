@@ -30,6 +30,8 @@ VARYING = [
     (rf"\bUp {AGO}", "Up <time>"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d| [+-]\d{4} [A-Z]+)?", "<date>"),
     (r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", "<hardware-address>"),
+    # Later dockers write it so.
+    (r"(?<![0-9a-f:]):::(?=\d)", "[::]:"),
     (r"(?<=:)(?:3[2-9]\d{3}|[45]\d{4}|6[0-5]\d{3})\b", "<port>"),
     (SIZE, "<size>"),
     (r"\b\d+(?:\.\d+)?%", "<part>"),
@@ -59,6 +61,8 @@ def rows(text, hidden):
         if number:
             cells = ["<varies>" if heading in hidden else cell for cell, (_, heading) in zip(cells, columns)]
         table.append(" | ".join(cells).rstrip())
+    if "ORDER" in hidden:
+        table[1:] = sorted(table[1:])
     return "\n".join(table) + "\n"
 
 
@@ -67,6 +71,9 @@ def tree(text):
     types = {}
 
     def look(value, path):
+        # A health check may run at that moment, or not.
+        if path.endswith(".ExecIDs"):
+            value = None
         kinds = {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}
         types.setdefault(path, set()).add(kinds.get(type(value), "number"))
         if isinstance(value, dict):
@@ -102,7 +109,7 @@ def record(step, folders):
         except json.JSONDecodeError as error:
             out = f"no JSON: {error}\n{out}"
     told = "".join(f"stderr: {line}\n" for line in errors.splitlines())
-    out += "" if out.endswith("\n") or not out else "\n"
+    out = "".join(line.rstrip() + "\n" for line in out.splitlines())
     return f"$ {step['command']}\n" + steady(out, folders) + steady(told, folders) + f"exit {code}\n"
 
 

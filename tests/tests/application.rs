@@ -210,7 +210,10 @@ fn an_application_comes_up_finds_its_parts_by_name_and_goes_down_without_a_trace
     until("it in the database", || {
         shop.orders().is_some_and(|all| all == ["tea; drop table \"orders\""])
     });
-    shop.context.isopod(["logs", "worker"]).mentions("wrote tea;");
+    // The worker says so after it has written.
+    until("the worker's word", || {
+        shop.context.isopod(["logs", "worker"]).stdout.contains("wrote tea;")
+    });
     let ports = shop.context.isopod(["port", "web"]);
     ports.prints("80/tcp -> 127.0.0.1:8080\n");
     let elsewhere = shop.context.command_of("curl", ["-s", "-m", "5", "http://198.51.100.2:8080/"]);

@@ -280,3 +280,41 @@ fn a_new_container_differs_in_nothing() {
     let context = container(true, &[]);
     context.isopod(["diff", "c"]).succeeds().prints_nothing();
 }
+
+/// docker's `cp` writes to what a symbolic link at the destination leads to, in the container's root.
+#[test]
+fn what_a_link_at_the_destination_leads_to_is_written() {
+    let context = TestContext::with(["busybox"]);
+    let home = context.path("home");
+    fs::write(home.join("f"), "new").unwrap();
+    fs::write(context.path("kept"), "host").unwrap();
+    let kept = context.path("kept");
+    let script = format!(
+        "mkdir -p /a/b; ln -s ../made /a/b/dangling; ln -s dangling /a/b/twice; \
+         echo old > /a/old; ln -s ../old /a/b/there; ln -s loop /a/b/loop; ln -s {} /a/b/out; \
+         ln -s ../../../../a/b/inside /a/b/up",
+        kept.display()
+    );
+    let words = ["run", "--name", "c", "--network", "none", "busybox", "sh", "-c", &script];
+    context.isopod(words).succeeds();
+    let cp = |to: &str| context.isopod(["cp", "f", to]);
+    cp("c:/a/b/twice").succeeds();
+    cp("c:/a/b/there").succeeds();
+    cp("c:/a/b/up").succeeds();
+    cp("c:/a/b/loop").fails_with(1).complains_of("/a/b/loop");
+    // Inside, where there is no such folder.
+    cp("c:/a/b/out").fails_with(1).complains_of("no such file or folder");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "host");
+    context.isopod(["cp", "c:/a", "out"]).succeeds();
+    for path in ["made", "old", "b/inside"] {
+        assert_eq!(fs::read_to_string(home.join("out").join(path)).unwrap(), "new", "{path}");
+    }
+    for (link, target) in [("twice", "dangling"), ("dangling", "../made"), ("there", "../old")] {
+        let path = home.join("out/b").join(link);
+        assert_eq!(fs::read_link(path).unwrap().to_str(), Some(target));
+    }
+    // The same on the host.
+    symlink("nothing-yet", home.join("host-link")).unwrap();
+    context.isopod(["cp", "c:/a/made", "host-link"]).succeeds();
+    assert_eq!(fs::read_to_string(home.join("nothing-yet")).unwrap(), "new");
+}

@@ -157,6 +157,10 @@ fn a_container_dies_with_its_monitor_and_the_next_command_says_so() {
     let error = context.isopod(["inspect", "-f", "{{.State.Error}}", "m"]);
     assert!(error.line().contains("monitor"), "{error}");
     context.isopod(["logs", "m"]).succeeds();
+    // Nobody was there to record the end but who cleaned up.
+    let deaths = ["events", "--since", "1h", "--until", "0s", "--filter", "event=die"];
+    let format = ["--format", "{{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}}"];
+    context.isopod(deaths.iter().chain(&format)).prints("m 255\n");
     // It can be started again, and removed.
     context.isopod(["start", "m"]).succeeds();
     context.isopod(["exec", "m", "true"]).succeeds();

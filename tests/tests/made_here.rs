@@ -260,6 +260,25 @@ fn images_without_a_name_are_listed_named_and_pruned() {
     context.isopod(["images", "--format", "{{.Repository}}"]).prints("busybox\n");
 }
 
+/// docker's commit keeps the check that the container had, and takes the instruction of a Dockerfile.
+#[test]
+fn a_committed_image_has_the_containers_health_check_or_the_one_that_is_asked_for() {
+    let context = TestContext::with(["busybox"]);
+    let health = ["--health-cmd", "test -e /ok", "--health-retries", "2"];
+    let create = ["create", "--name", "c", "--network", "none"].iter().chain(&health);
+    context.isopod(create.chain(&["busybox", "sleep", "600"])).succeeds();
+    let check = |change: &[&str]| {
+        context.isopod(["commit"].iter().chain(change).chain(&["c", "made"])).succeeds();
+        context.isopod(["inspect", "-f", "{{json .Config.Healthcheck}}", "made"])
+    };
+    check(&[]).prints("{\"Test\":[\"CMD-SHELL\",\"test -e /ok\"],\"Retries\":2}\n");
+    check(&["--change", "HEALTHCHECK --interval=2s CMD [\"true\"]"])
+        .prints("{\"Test\":[\"CMD\",\"true\"],\"Interval\":2000000000}\n");
+    check(&["--change", "HEALTHCHECK NONE"]).prints("{\"Test\":[\"NONE\"]}\n");
+    let wrong = ["commit", "--change", "HEALTHCHECK --retries=no CMD true", "c", "made"];
+    context.isopod(wrong).fails_with(1).complains_of("--retries=no");
+}
+
 #[test]
 fn a_commit_never_follows_a_link_out_of_the_container() {
     let context = TestContext::with(["busybox"]);

@@ -167,15 +167,20 @@ fn compare(step: &Step, theirs: &Told, ours: &Told) -> Vec<(String, String)> {
 
 /// The words of the command that its error names: what was wrong, or the object of it.
 fn named(told: &Told) -> Vec<&str> {
-    let words = told.command.split([' ', '=', '\'']).skip(1).filter(|word| word.len() > 2);
+    let mut words: Vec<&str> = told.command.split([' ', '\'']).skip(2).collect();
+    if ["docker network", "docker volume", "docker image", "docker system"]
+        .iter()
+        .any(|noun| told.command.starts_with(noun))
+    {
+        words.remove(0);
+    }
+    let words = words.into_iter().filter(|word| word.len() > 2 && !word.starts_with('-'));
+    let words = words.map(|word| word.rsplit('=').next().unwrap_or(word));
     let error = told.stderr.join("\n");
-    let whole = |word: &&str| {
-        let bounds = |text: char| !text.is_alphanumeric() && !"-_/".contains(text);
-        error.split(bounds).any(|part| part == *word) || word.contains('/') && error.contains(*word)
-    };
-    let usage =
-        |word: &&str| ["docker", "run", "exec", "container", "network", "volume"].contains(word);
-    words.filter(|word| !usage(word) && whole(word)).collect()
+    let within = |c: char| c.is_alphanumeric() || "-_/.".contains(c);
+    let whole =
+        |word: &&str| error.split(|c| !within(c)).any(|part| part.trim_matches('.') == *word);
+    words.filter(|word| whole(word) || word.contains('/') && error.contains(*word)).collect()
 }
 
 /// Images as both engines load them: written by skopeo from the layout that fills the registries.

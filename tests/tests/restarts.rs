@@ -98,7 +98,7 @@ fn a_failing_container_is_started_as_often_as_its_policy_says() {
     let template = "{{.RestartCount}} {{.State.ExitCode}} {{json .HostConfig.RestartPolicy}}";
     assert_eq!(
         shown(&context, "c", template),
-        "2 3 {\"MaximumRetryCount\":2,\"Name\":\"on-failure\"}"
+        "2 3 {\"Name\":\"on-failure\",\"MaximumRetryCount\":2}"
     );
     context.isopod(["logs", "c"]).prints("run\nrun\nrun\n");
     // By hand it begins to count anew.

@@ -85,7 +85,7 @@ fn volumes_of_another_container_are_there_with_its_rights_or_fewer() {
 #[test]
 fn namespaces_of_another_container_are_shared_while_it_runs() {
     let context = TestContext::with(["busybox"]);
-    run(&context, "a", &[], &["busybox", "sleep", "1234"]);
+    run(&context, "a", &["--ipc", "shareable"], &["busybox", "sleep", "1234"]);
     run(&context, "b", &["--pid", "container:a", "--ipc", "container:a"], &SLEEP);
     context
         .isopod(["exec", "b", "sh", "-c", "tr '\\0' ' ' < /proc/1/cmdline"])
@@ -126,4 +126,44 @@ fn the_local_log_driver_rotates_and_is_read_back() {
     assert!(lines.stdout.ends_with("1999\n2000\n") && !lines.stdout.starts_with("1\n"), "{lines}");
     context.isopod(["logs", "-n", "1", "c"]).prints("2000\n");
     context.isopod(["inspect", "-f", "{{.HostConfig.LogConfig.Type}}", "c"]).prints("local\n");
+}
+
+/// docker's reference of `run`, «IPC settings».
+#[test]
+fn shared_memory_is_shared_by_whoever_allows_it() {
+    let context = TestContext::with(["busybox"]);
+    run(&context, "own", &[], &SLEEP);
+    run(&context, "shared", &["--ipc", "shareable", "--shm-size", "1m"], &SLEEP);
+    let write = |name: &str, script: &str| context.isopod(["exec", name, "sh", "-c", script]);
+    write("shared", "echo a > /dev/shm/file").succeeds();
+    run(&context, "guest", &["--ipc", "container:shared"], &SLEEP);
+    write("guest", "cat /dev/shm/file; echo b > /dev/shm/other").prints("a\n");
+    write("shared", "cat /dev/shm/other").prints("b\n");
+    write("guest", "df -k /dev/shm | awk 'NR == 2 { print $2 }'").prints("1024\n");
+    // And on to whoever joins the guest.
+    run(&context, "next", &["--ipc", "container:guest"], &SLEEP);
+    write("next", "cat /dev/shm/other").prints("b\n");
+    write("own", "ls /dev/shm").prints_nothing();
+    run(&context, "bare", &["--ipc", "none"], &SLEEP);
+    write("bare", "ls -d /dev/shm").fails_with(1).complains_of("/dev/shm");
+    let words =
+        |other: &str| ["create", "--network", "none", "--ipc", other, "busybox"].map(str::to_owned);
+    for refused in ["own", "bare"] {
+        let outcome = context.isopod(words(&format!("container:{refused}")));
+        outcome.fails_with(1).complains_of("--ipc shareable");
+    }
+    for (name, mode) in [("own", "private"), ("shared", "shareable"), ("bare", "none")] {
+        let format = "{{.HostConfig.IpcMode}}";
+        context.isopod(["inspect", "-f", format, name]).prints(&format!("{mode}\n"));
+    }
+    // It stays for those who joined.
+    context.isopod(["rm", "-f", "shared"]).succeeds();
+    write("guest", "cat /dev/shm/file").prints("a\n");
+    // A symlink at its place leads to nothing of the host's.
+    let away =
+        ["--ipc", "shareable", "--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined"];
+    run(&context, "liar", &away, &SLEEP);
+    write("liar", "umount /dev/shm && rmdir /dev/shm && ln -s /proc/self/root /dev/shm").succeeds();
+    let words = ["run", "--rm", "--network", "none", "--ipc", "container:liar", "busybox", "true"];
+    context.isopod(words).fails_with(125).complains_of("/dev/shm");
 }

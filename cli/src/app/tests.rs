@@ -123,6 +123,30 @@ fn what_is_known_and_not_there_is_refused_by_name() {
     assert!(text.starts_with("`ctr images mount` is not supported:"), "{text}");
 }
 
+/// As with Go's flag packages: `--memory-swap -1` has a value, not a flag.
+#[test]
+fn a_flag_takes_the_next_word_whatever_it_begins_with() {
+    let line = "run --memory-swap -1 --pids-limit -1 --cpus -1 --name -x busybox -y";
+    let matches = matched(Personality::Docker, line);
+    assert_eq!(list(&matches, "memory_swap"), ["-1"]);
+    assert_eq!(list(&matches, "name"), ["-x"]);
+    let matches = matched(Personality::Docker, "logs --tail -1 -f c");
+    assert_eq!(list(&matches, "tail"), ["-1"]);
+    assert!(matches.get_flag("follow"));
+}
+
+#[test]
+fn what_is_missing_is_told_by_the_line_of_usage() {
+    for (line, usage) in [
+        ("exec c", "isopod exec [OPTIONS] CONTAINER COMMAND [ARG...]"),
+        ("rm", "isopod rm [OPTIONS] CONTAINER [CONTAINER...]"),
+        ("tag a", "isopod tag SOURCE"),
+    ] {
+        let told = stopped(Personality::Docker, line);
+        assert!(told.contains("arguments are missing") && told.contains(usage), "{told}");
+    }
+}
+
 #[test]
 fn what_nobody_knows_is_named_without_guessing() {
     assert_eq!(
@@ -140,7 +164,7 @@ fn what_nobody_knows_is_named_without_guessing() {
     );
     assert_eq!(stopped(Personality::Docker, "pull a b"), "unexpected argument: b");
     let text = stopped(Personality::Docker, "run");
-    assert!(text.contains("required"), "{text}");
+    assert!(text.contains("missing"), "{text}");
     assert!(!text.contains('\n'), "{text}");
 }
 

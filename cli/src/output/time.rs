@@ -1,6 +1,7 @@
 //! Times and durations as docker writes them.
 
 use chrono::{DateTime, FixedOffset, Local, SecondsFormat, TimeDelta, Utc};
+use isopod_spec::quantity;
 
 /// `2 minutes`, `About an hour`: go-units' `HumanDuration`.
 #[must_use]
@@ -100,24 +101,7 @@ fn parse_partial(text: &str) -> Option<DateTime<Utc>> {
 /// A Go duration: decimal numbers, each with a unit (`1h30m`, `1.5s`, `300ms`).
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<TimeDelta> {
-    const UNITS: [(&str, f64); 6] =
-        [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
-    let mut rest = text;
-    let mut total = 0.0;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let value: f64 = rest[..number].parse().ok()?;
-        rest = &rest[number..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let (_, scale) = UNITS.iter().find(|(unit, _)| *unit == &rest[..end])?;
-        total += value * scale;
-        rest = &rest[end..];
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "checked against the range just here")]
-    (total < i64::MAX as f64).then(|| TimeDelta::nanoseconds(total as i64))
+    quantity::duration(text).and_then(|duration| TimeDelta::from_std(duration).ok())
 }
 
 #[cfg(test)]

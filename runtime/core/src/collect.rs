@@ -255,6 +255,12 @@ pub(crate) fn mark_container(
         blobs.insert(image.manifest.digest.clone());
         mark_manifest(runtime, &image.manifest, id, blobs, layers)?;
     }
+    for image in &record.images {
+        layers.extend(image.layers.iter().cloned());
+        blobs.insert(image.target.clone());
+        blobs.insert(image.manifest.digest.clone());
+        mark_manifest(runtime, &image.manifest, id, blobs, layers)?;
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The version of the tree that this code reads and writes.
@@ -125,4 +125,24 @@ impl Layout {
 /// What `mkdir(2)` returned; an existing folder is none.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes `path` and its missing parents with mode 0755, whatever the caller's umask: for folders that containers
+/// are to see, which docker's daemon makes.
+///
+/// # Errors
+/// What `mkdir(2)` and `chmod(2)` returned; an existing folder is none.
+pub fn visible_folder(path: &Path) -> io::Result<()> {
+    match std::fs::create_dir(path) {
+        Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => {
+                visible_folder(parent)?;
+                visible_folder(path)
+            }
+            _ => Err(error),
+        },
+        Err(error) => Err(error),
+    }
 }

@@ -62,8 +62,8 @@ impl Images<'_> {
         for row in runtime.state().read(ContainerRow::list_all)? {
             let record = Record::parse(&row)?;
             mark_container(runtime, &row.id, &record, &mut used.blobs, &mut used.layers)?;
-            if let Some(image) = record.image {
-                *containers.entry(image.target).or_default() += 1;
+            for target in record.targets().collect::<BTreeSet<_>>() {
+                *containers.entry(target.clone()).or_default() += 1;
             }
         }
         for target in containers.keys() {

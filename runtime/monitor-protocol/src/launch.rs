@@ -76,14 +76,32 @@ pub struct Again {
     pub exit: Option<Exit>,
 }
 
-/// A file or folder inside a folder that containers write to. Where it lies is looked up by the launcher,
-/// inside the folder whatever symlinks say, and mounted by descriptor: nobody can move it in between.
+/// A file or folder that the launcher looks up, whatever symlinks say inside of where it belongs, and mounts by
+/// descriptor: nobody can move it in between.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Absolute.
-    pub folder: PathBuf,
-    /// Inside it.
-    pub path: PathBuf,
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Part {
+    /// Inside a folder that containers write to.
+    Inside {
+        /// Absolute.
+        folder: PathBuf,
+        /// Inside it.
+        path: PathBuf,
+    },
+    /// Inside the file system of an image, which can't be written.
+    Image {
+        /// The folders of its layers, topmost first; at least one.
+        layers: Vec<PathBuf>,
+        /// Inside it; empty: all.
+        path: PathBuf,
+    },
+    /// The `/dev/shm` of another container.
+    SharedMemory {
+        /// Its mount namespace, as in `/proc/1/ns/mnt`.
+        namespace: PathBuf,
+        /// What tells it from that of a process which has that id later, when a restart policy starts it again.
+        inode: u64,
+    },
 }
 
 /// docker's restart policies.

@@ -16,6 +16,7 @@ use libcontainer::container::Container;
 use rustix::process::{WaitOptions, waitpid};
 
 use crate::launcher::EXECS;
+use crate::monitor::record_end;
 use crate::spec;
 use crate::start::{self, StartError, system};
 
@@ -175,15 +176,22 @@ fn record(launch: &Launch) -> Result<(), CleanupError> {
     if let Some(health) = &mut status.health {
         health.condition = Condition::Unhealthy;
     }
+    let ran = matches!(status.phase, Phase::Running | Phase::Paused);
     status.phase = Phase::Exited;
     status.pid = 0;
-    status.exit = Some(Exit {
+    let exit = Exit {
         code: LOST,
         signal: None,
         oom_killed: false,
         error: Some(why.to_owned()),
         at: Timestamp::now(),
-    });
+    };
+    status.exit = Some(exit.clone());
     let bytes = serde_json::to_vec(&status).map_err(|error| named(error.into()))?;
-    atomic::write_even_if_full(&path, &bytes, 0o600).map_err(named)
+    atomic::write_even_if_full(&path, &bytes, 0o600).map_err(named)?;
+    // Of what ended in an earlier boot nobody knows when; and in the pause of a policy it had ended before.
+    if is_of_this_boot && ran {
+        record_end(launch, &exit);
+    }
+    Ok(())
 }

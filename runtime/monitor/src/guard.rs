@@ -19,7 +19,7 @@ use std::time::Duration;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
 use nix::sched::{CloneFlags, setns, unshare};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait, waitpid};
 
 /// A running guard; to be ended by [`Guard::dismiss`] once the container is gone.
 #[derive(Debug)]
@@ -66,11 +66,14 @@ impl Guard {
     /// Kills the guard, and with it whatever is left in its pid namespace; all children that have
     /// ended are reaped.
     pub fn dismiss(self) {
-        // It may have been killed and reaped already.
-        kill_process(self.pid, Signal::KILL).ok();
-        // Its own end waits for those in its namespace to be reaped, which are our children too.
-        while let Ok(Some((pid, _))) = wait(WaitOptions::empty()) {
-            if pid == self.pid {
+        // Killed by somebody else, it may have been reaped: its id is another's then, and what is left of
+        // our children (the keeper) has no reason to end.
+        while let Ok(None) = waitpid(Some(self.pid), WaitOptions::NOHANG) {
+            kill_process(self.pid, Signal::KILL).ok();
+            // Its own end waits for those in its namespace to be reaped, which are our children too.
+            if wait(WaitOptions::empty())
+                .is_ok_and(|ended| ended.is_some_and(|(pid, _)| pid == self.pid))
+            {
                 break;
             }
         }

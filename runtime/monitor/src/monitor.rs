@@ -43,6 +43,7 @@ use crate::start;
 use clients::Clients;
 pub use clients::unused;
 use health::Checks;
+pub(crate) use journal::record_end;
 use restarting::Restarting;
 use starting::Starting;
 

@@ -78,6 +78,9 @@ pub fn configure(
         if endpoint.ip6.is_some() {
             sysctl::enable_ipv6(&endpoint.device)?;
         }
+        if heeds_no_routers(network, endpoint) && sysctl::has_ipv6() {
+            sysctl::heed_no_routers(&endpoint.device)?;
+        }
         if endpoint.mac.is_some() {
             sysctl::announce(&endpoint.device)?;
         }
@@ -94,6 +97,12 @@ pub fn configure(
         }
         Ok(Connected { mac: device.mac.unwrap_or_default(), mtu: device.mtu })
     })?
+}
+
+/// Whether every router that a container could hear of is an impostor: its neighbours on a bridge, and
+/// anybody where it has no IPv6. On a wire of the world's it is a host like others there.
+fn heeds_no_routers(network: &Network, endpoint: &Endpoint) -> bool {
+    matches!(network.driver, Driver::Bridge { .. }) || endpoint.ip6.is_none()
 }
 
 /// Leads a container's default route through this endpoint, in place of another.

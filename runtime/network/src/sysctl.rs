@@ -42,8 +42,8 @@ pub fn forward_ipv6(led_by_routers: &[String]) -> Result<()> {
     set(&Path::new(NET).join("ipv6/conf/all/forwarding"), "1")
 }
 
-/// Keeps whoever is behind `device` from being the host's router: a container that advertises itself as
-/// one would get the host's traffic (CVE-2020-13401).
+/// Keeps whoever is behind `device` from being the router of whose device it is, the host or a container: a
+/// container that advertises itself as one would get their traffic (CVE-2020-13401).
 ///
 /// # Errors
 ///

@@ -360,6 +360,41 @@ fn a_container_is_no_router_of_the_hosts() {
     }
 }
 
+/// Row 24 of the security table: nor is it one of its neighbours'. What docker gives no IPv6 has none at all.
+#[test]
+fn a_container_is_no_router_of_its_neighbours() {
+    let stage = Stage::new();
+    for (nth, has_ipv6) in [(1, false), (2, true)] {
+        let mut network = bridge(nth);
+        if !has_ipv6 {
+            network.ipv6 = None;
+        }
+        stage.ensure(&network);
+        let (evil, neighbour) = (stage.container(&network, 2), stage.container(&network, 3));
+        inside(&evil, || run("ip addr add fe80::bad/64 dev eth0 nodad"));
+        let advertise = || {
+            inside(&evil, || {
+                let told =
+                    std::process::Command::new("python3").args(["-c", ADVERTISE]).output().unwrap();
+                assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+            });
+            inside(&neighbour, || run("ip -6 route show default"))
+        };
+        for _ in 0..3 {
+            assert!(!advertise().contains("fe80::bad"), "with IPv6: {has_ipv6}");
+            std::thread::sleep(SILENCE / 3);
+        }
+        // The advertisement is good: a device that heeds routers heeds it.
+        inside(&neighbour, || {
+            fs::write("/proc/sys/net/ipv6/conf/eth0/accept_ra", "2").unwrap();
+        });
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !advertise().contains("fe80::bad") {
+            assert!(std::time::Instant::now() < deadline, "the advertisement never came");
+        }
+    }
+}
+
 /// Lets a namespace send to 127.0.0.1 over its wire, as an attacker with privileges in there can.
 fn unbind_loopback(netns: &std::os::fd::OwnedFd, gateway: &str) {
     inside(netns, || {

@@ -144,6 +144,7 @@ pub fn build(request: &SpecRequest<'_>) -> Result<Spec, SpecError> {
             profile: request.profile,
             privileged: security.privileged,
             ipc: &request.namespaces.ipc,
+            shared_memory: &request.shared_memory,
             cgroups: &request.host.cgroups,
             shm_size: request.shm_size,
         }),

@@ -70,6 +70,10 @@ pub struct Host {
     pub oom_score_adj: i32,
     /// The runtime's own hard limits.
     pub limits: HardLimits,
+    /// The processors that are online, as in `0-3`; `None` where the kernel does not say.
+    pub processors: Option<String>,
+    /// The memory nodes that are online, likewise.
+    pub memory_nodes: Option<String>,
 }
 
 impl Host {
@@ -97,6 +101,8 @@ impl Host {
             kernel: kernel_version()?,
             oom_score_adj: number("/proc/self/oom_score_adj", "a number")?,
             limits: HardLimits::of_this_process(),
+            processors: online("/sys/devices/system/cpu/online"),
+            memory_nodes: online("/sys/devices/system/node/online"),
         })
     }
 
@@ -105,6 +111,12 @@ impl Host {
     pub fn can_raise_limits(&self) -> bool {
         self.capabilities.contains(Capability::SysResource)
     }
+}
+
+/// A list of the kernel's, which a kernel without such parts has not.
+fn online(path: &str) -> Option<String> {
+    let list = fs::read_to_string(path).ok()?;
+    Some(list.trim().to_owned()).filter(|list| !list.is_empty())
 }
 
 fn read(path: &'static str) -> Result<String, HostError> {

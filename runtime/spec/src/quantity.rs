@@ -1,5 +1,7 @@
 //! Sizes and processor counts as command lines write them: `64m`, `1.5g`, `0.5` CPUs.
 
+use std::time::Duration;
+
 /// Why a quantity is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum QuantityError {
@@ -76,6 +78,30 @@ fn scaled_fraction(digits: &str, scale: u128) -> u128 {
     let kept = &digits[..digits.len().min(18)];
     let value: u128 = kept.parse().unwrap_or(0);
     value * scale / 10u128.pow(kept.len() as u32)
+}
+
+/// A Go duration: decimal numbers, each with a unit (`1h30m`, `1.5s`, `300ms`); up to 292 years.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 6] =
+        [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+    let mut rest = text;
+    let mut total = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let value: f64 = rest[..number].parse().ok()?;
+        rest = &rest[number..];
+        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let (_, scale) = UNITS.iter().find(|(unit, _)| *unit == &rest[..end])?;
+        total += value * scale;
+        rest = &rest[end..];
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the range just here")]
+    #[expect(clippy::cast_sign_loss, reason = "no part of it has a sign")]
+    (total < i64::MAX as f64).then(|| Duration::from_nanos(total as u64))
 }
 
 #[cfg(test)]

@@ -104,6 +104,8 @@ pub struct SpecRequest<'a> {
     pub files: Vec<(PathBuf, PathBuf)>,
     /// Further mounts; volumes are binds by now.
     pub mounts: Vec<Mount>,
+    /// What lies at `/dev/shm`.
+    pub shared_memory: SharedMemory,
     /// The size of `/dev/shm`, bytes.
     pub shm_size: Option<u64>,
     /// Devices of the host.
@@ -122,6 +124,18 @@ pub struct SpecRequest<'a> {
     pub cgroups_path: Option<PathBuf>,
     /// Notes for hooks and inspectors.
     pub annotations: Vec<(String, String)>,
+}
+
+/// What lies at a container's `/dev/shm`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SharedMemory {
+    /// Memory of its own, or with the host's IPC namespace the host's.
+    #[default]
+    Usual,
+    /// Nothing.
+    Absent,
+    /// What this path shows.
+    Bound(PathBuf),
 }
 
 impl<'a> SpecRequest<'a> {
@@ -147,6 +161,7 @@ impl<'a> SpecRequest<'a> {
             domainname: None,
             files: Vec::new(),
             mounts: Vec::new(),
+            shared_memory: SharedMemory::Usual,
             shm_size: None,
             devices: Vec::new(),
             device_cgroup_rules: Vec::new(),

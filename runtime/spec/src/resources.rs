@@ -56,6 +56,16 @@ pub enum ResourceError {
     /// Not a list of numbers and ranges.
     #[error("{0:?} is not a list like 0-3,7")]
     List(String),
+    /// Not all of a list can be used.
+    #[error("{what} {asked} are not all there: this machine has {online}")]
+    Offline {
+        /// What is listed.
+        what: &'static str,
+        /// As asked for.
+        asked: String,
+        /// Those that are online.
+        online: String,
+    },
     /// Not a page size.
     #[error("{0:?} is no huge page size like 2MB")]
     PageSize(String),
@@ -123,7 +133,7 @@ impl Resources {
         if let Some(memory) = self.memory_to_oci(host)? {
             resources = resources.memory(memory);
         }
-        if let Some(cpu) = self.cpu_to_oci()? {
+        if let Some(cpu) = self.cpu_to_oci(host)? {
             resources = resources.cpu(cpu);
         }
         if let Some(limit) = self.pids_limit {
@@ -221,7 +231,10 @@ impl Resources {
         Ok(Some(total))
     }
 
-    fn cpu_to_oci(&self) -> Result<Option<oci_spec::runtime::LinuxCpu>, ResourceError> {
+    fn cpu_to_oci(
+        &self,
+        host: &Host,
+    ) -> Result<Option<oci_spec::runtime::LinuxCpu>, ResourceError> {
         let mut cpu = LinuxCpuBuilder::default();
         let mut any = false;
         let (quota, period) = match self.nano_cpus {
@@ -258,12 +271,12 @@ impl Resources {
             any = true;
         }
         if let Some(cpus) = self.cpuset_cpus.as_deref().filter(|list| !list.is_empty()) {
-            check_list(cpus)?;
+            check_list("processors", cpus, host.processors.as_deref())?;
             cpu = cpu.cpus(cpus);
             any = true;
         }
         if let Some(mems) = self.cpuset_mems.as_deref().filter(|list| !list.is_empty()) {
-            check_list(mems)?;
+            check_list("memory nodes", mems, host.memory_nodes.as_deref())?;
             cpu = cpu.mems(mems);
             any = true;
         }
@@ -289,17 +302,26 @@ fn check_range(
     Err(ResourceError::Range { what, value, range })
 }
 
-/// `0-3,7`: numbers up to 8191 and rising ranges of them.
-fn check_list(list: &str) -> Result<(), ResourceError> {
+/// `0-3,7`: numbers up to 8191 and rising ranges of them, all among those that are `online`.
+fn check_list(what: &'static str, list: &str, online: Option<&str>) -> Result<(), ResourceError> {
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse::<u32>().ok().filter(|n| digits && *n < 8192)
     };
     let item = |text: &str| match text.split_once('-') {
-        Some((low, high)) => number(low).zip(number(high)).is_some_and(|(l, h)| l <= h),
-        None => number(text).is_some(),
+        Some((low, high)) => number(low).zip(number(high)).filter(|(l, h)| l <= h),
+        None => number(text).map(|n| (n, n)),
     };
-    if list.split(',').all(item) { Ok(()) } else { Err(ResourceError::List(list.to_owned())) }
+    let ranges = |list: &str| list.split(',').map(item).collect::<Option<Vec<_>>>();
+    let asked = ranges(list).ok_or_else(|| ResourceError::List(list.to_owned()))?;
+    let Some((online, there)) = online.and_then(|online| Some((online, ranges(online)?))) else {
+        return Ok(());
+    };
+    let is_there = |n: u32| there.iter().any(|(low, high)| (*low..=*high).contains(&n));
+    if asked.iter().all(|(low, high)| (*low..=*high).all(is_there)) {
+        return Ok(());
+    }
+    Err(ResourceError::Offline { what, asked: list.to_owned(), online: online.to_owned() })
 }
 
 fn huge_pages(

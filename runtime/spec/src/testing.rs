@@ -20,5 +20,7 @@ pub(crate) fn host() -> Host {
         kernel: (6, 1),
         oom_score_adj: 0,
         limits: HardLimits::NONE,
+        processors: Some("0-7".to_owned()),
+        memory_nodes: None,
     }
 }

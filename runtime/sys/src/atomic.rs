@@ -1,8 +1,8 @@
 //! Files that are seen whole or not at all: written beside their place, then renamed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// How much of a write must survive a power cut.
@@ -72,6 +72,10 @@ fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn fill(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    // The caller's umask takes bits away from what `open` is told; a file for this user alone has none to lose.
+    if mode & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
     file.write_all(bytes)?;
     if durability == Durability::Power {
         file.sync_all()?;

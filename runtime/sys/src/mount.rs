@@ -17,8 +17,8 @@ use nix::sched::CloneFlags;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, open_tree, unmount,
 };
 
 /// What may differ between overlay mounts.
@@ -124,6 +124,27 @@ where
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// The file or folder at `path` in the file system that `lower` (the topmost first) makes, read-only and attached
+/// nowhere; an empty path is all of it. Symlinks stay inside that file system.
+///
+/// It is attached at `place`, an empty folder, for the time of the call: the caller has a mount namespace of its
+/// own, in which that folder's mount propagates nowhere.
+///
+/// # Errors
+/// Those of [`overlay`]; `NotFound`; what attaching returned.
+pub fn part_of_layers(lower: &[PathBuf], path: &Path, place: &Path) -> io::Result<OwnedFd> {
+    let whole = overlay(lower, None, None, OverlayOptions::default())?;
+    if path.as_os_str().is_empty() {
+        return Ok(whole);
+    }
+    crate::tree::attach(whole.as_fd(), place)?;
+    let part = Root::open(place)
+        .and_then(|root| root.open_path(path, OFlags::PATH, Mode::empty()))
+        .and_then(|part| crate::tree::bind_open(part.as_fd()));
+    unmount(place, UnmountFlags::DETACH)?;
+    part
 }
 
 fn read_only_clone(folder: &Path) -> io::Result<OwnedFd> {

@@ -7,7 +7,9 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, fchmod, fstat, mkdirat, openat, openat2,
+};
 
 /// A root file system seen from outside.
 #[derive(Debug)]
@@ -77,7 +79,11 @@ impl Root {
             match self.open_path(folder, flags, Mode::empty()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let parent = self.open_path(parent, flags, Mode::empty())?;
-                    mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
+                    let mode = Mode::from_raw_mode(0o755);
+                    mkdirat(&parent, name, mode)?;
+                    // Whatever the caller's umask takes away.
+                    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    fchmod(openat(&parent, name, flags, Mode::empty())?, mode)?;
                 }
                 other => drop(other?),
             }

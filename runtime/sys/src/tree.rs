@@ -4,12 +4,13 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::sched::CloneFlags;
 use rustix::fs::{
-    AtFlags, CWD, MemfdFlags, Mode, OFlags, SealFlags, StatxAttributes, StatxFlags,
-    fcntl_add_seals, memfd_create, openat, statx,
+    AtFlags, CWD, MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, StatxAttributes, StatxFlags,
+    fcntl_add_seals, memfd_create, openat, openat2, statx,
 };
 use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree,
@@ -93,6 +94,32 @@ pub fn bind_open(place: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_EMPTY_PATH;
     Ok(open_tree(place, "", flags)?)
+}
+
+/// As [`bind`] of the folder at `path` in the mount namespace `namespace`, which may be somebody else's: no symlink
+/// is followed there, and nothing of this process's own is reached through `/proc`.
+///
+/// A thread of its own goes there and ends.
+///
+/// # Errors
+/// What `setns(2)`, `openat2(2)` and `open_tree(2)` return; `ELOOP` where a symlink is on the way.
+pub fn bind_in(namespace: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
+    let work = move || {
+        // A thread that shares its root folder with others may not leave their mount namespace.
+        nix::sched::unshare(CloneFlags::CLONE_FS)?;
+        nix::sched::setns(namespace, CloneFlags::CLONE_NEWNS)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let folder = openat2(CWD, path, flags, Mode::empty(), resolve)?;
+        bind_open(folder.as_fd())
+    };
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("look-elsewhere".to_owned())
+            .spawn_scoped(scope, work)?
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// As [`bind`], read-only, and without the mounts below `path`.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use isopod_runtime::container::{
     ContainerStatus, Health, LogConfig, Mount, Namespace, Port, Record, Restart, Settings,
+    SharedMemory,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -32,6 +33,8 @@ pub struct Subject<'a> {
     pub status: &'a ContainerStatus,
     /// What it consists of.
     pub record: &'a Record,
+    /// Its volumes' folders on the host, by name.
+    pub volumes: BTreeMap<String, PathBuf>,
     /// Its labels.
     pub labels: &'a BTreeMap<String, String>,
     /// Its networks, in the order of its devices.
@@ -42,8 +45,8 @@ pub struct Subject<'a> {
     pub data: PathBuf,
     /// Its log.
     pub log_path: Option<PathBuf>,
-    /// Bytes of the writable layer; only where asked for.
-    pub size: Option<u64>,
+    /// Bytes of the writable layer, and of it with the image; only where asked for.
+    pub size: Option<(u64, u64)>,
 }
 
 /// The object.
@@ -82,12 +85,13 @@ pub fn json(subject: &Subject<'_>) -> Json {
             "Data": { "Snapshot": record.snapshot, "Layers": record.layers },
             "Name": "overlayfs",
         },
-        "Mounts": mounts(record),
+        "Mounts": mounts(subject),
         "Config": config(subject),
         "NetworkSettings": network_settings::json(&subject.places, &subject.exposed, &netns),
     });
-    if let (Some(size), Json::Object(fields)) = (subject.size, &mut object) {
-        fields.insert("SizeRw".to_owned(), size.into());
+    if let (Some((writable, all)), Json::Object(fields)) = (subject.size, &mut object) {
+        fields.insert("SizeRw".to_owned(), writable.into());
+        fields.insert("SizeRootFs".to_owned(), all.into());
     }
     object
 }
@@ -165,7 +169,7 @@ fn host_config(subject: &Subject<'_>) -> Json {
         "CapDrop": list(&settings.cap_drop),
         "CgroupnsMode": mode(&settings.namespaces.cgroup, "private"),
         "GroupAdd": list(&settings.group_add),
-        "IpcMode": mode(&settings.namespaces.ipc, "private"),
+        "IpcMode": mode(&settings.namespaces.ipc, ipc_mode(settings.shared_memory)),
         "PidMode": mode(&settings.namespaces.pid, ""),
         "UTSMode": mode(&settings.namespaces.uts, ""),
         "UsernsMode": "",
@@ -278,11 +282,13 @@ fn environment(record: &Record) -> Vec<String> {
     all
 }
 
-fn mounts(record: &Record) -> Vec<Json> {
+fn mounts(subject: &Subject<'_>) -> Vec<Json> {
+    let record = subject.record;
     let volumes = record.volumes.iter().map(|volume| {
         json!({
             "Type": "volume",
             "Name": volume.name,
+            "Source": subject.volumes.get(&volume.name),
             "Destination": volume.destination,
             "Driver": "local",
             "Mode": volume.options.join(","),
@@ -296,7 +302,8 @@ fn mounts(record: &Record) -> Vec<Json> {
             Some(mount_of("bind", &source.to_string_lossy(), destination, options))
         }
         Mount::Image { source, destination, options, .. } => {
-            Some(mount_of("image", source, destination, options))
+            let options = [&options[..], &["ro".to_owned()]].concat();
+            Some(mount_of("image", source, destination, &options))
         }
         Mount::Tmpfs { destination, options } => Some(mount_of("tmpfs", "", destination, options)),
         Mount::Other { fs_type, source, destination, options } => {
@@ -319,6 +326,15 @@ fn mount_of(kind: &str, source: &str, destination: &str, options: &[String]) -> 
         "RW": is_writable(options),
         "Propagation": propagation.map_or("rprivate", String::as_str),
     })
+}
+
+/// docker's words for an IPC namespace of the container's own.
+fn ipc_mode(shared_memory: SharedMemory) -> &'static str {
+    match shared_memory {
+        SharedMemory::Private => "private",
+        SharedMemory::Shareable => "shareable",
+        SharedMemory::None => "none",
+    }
 }
 
 fn is_writable(options: &[String]) -> bool {
@@ -455,6 +471,7 @@ mod tests {
             snapshot: None,
             settings,
             volumes: Vec::new(),
+            images: Vec::new(),
             log,
             auto_remove: false,
         };
@@ -475,6 +492,7 @@ mod tests {
             state: State::Created,
             status: &status,
             record: &record,
+            volumes: BTreeMap::new(),
             labels: &BTreeMap::new(),
             places: vec![Place {
                 name: "none".to_owned(),

@@ -82,7 +82,7 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
     };
     let mounts: Vec<String> = row.mounts.iter().map(|mount| shortened(mount, MOUNT)).collect();
     json!({
-        "Command": quoted(&shortened(&row.command.join(" "), COMMAND)),
+        "Command": quoted(&shortened(&words(&row.command), COMMAND)),
         "CreatedAt": time::go_default(row.created),
         "HealthStatus": row.health.map_or("", Condition::as_str),
         "ID": if truncate { short_id(&row.id) } else { &row.id },
@@ -153,6 +153,16 @@ pub(super) fn quoted(text: &str) -> String {
         }
     }
     out + "\""
+}
+
+/// A command line as docker lists it: arguments with a space in them stand in quotes.
+pub fn words(command: &[String]) -> String {
+    let (program, arguments) =
+        command.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
+    arguments.iter().fold(program.to_owned(), |line, argument| match argument.contains(' ') {
+        true => format!("{line} '{argument}'"),
+        false => format!("{line} {argument}"),
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
-use super::containers::{COMMAND, ellipsis, quoted, short_id};
+use super::containers::{COMMAND, ellipsis, quoted, short_id, words};
 use super::state::State;
 use crate::output::table::printable;
 use crate::output::{time, units};
@@ -116,7 +116,7 @@ pub struct Container {
 #[must_use]
 pub fn container(container: &Container, now: DateTime<Utc>) -> Json {
     json!({
-        "Command": quoted(&ellipsis(&container.command.join(" "), COMMAND)),
+        "Command": quoted(&ellipsis(&words(&container.command), COMMAND)),
         "CreatedAt": time::go_default(container.created),
         "ID": short_id(&container.id),
         "Image": printable(&container.image),

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use isopod_image::Platform;
 use isopod_spec::image_claims;
+use isopod_sys::lock::Lock;
 
-use super::record::{ImageUse, Record, VERSION, VolumeUse};
+use super::record::{ImageUse, MountedImage, Record, VERSION, VolumeUse};
 use super::settings::{LogConfig, Mount, Network, Profile, Restart, Settings};
 use super::{Container, Containers};
-use crate::image::{self, Image, NoProgress};
+use crate::image::{self, Image, ImageDetails, NoProgress};
 use crate::layout::private_folder;
+use crate::snapshot::LayerName;
 use crate::state::{ContainerRow, Durability, Labels, NamespaceRow, NewContainer, VolumeRow};
 use crate::{Error, Result, Runtime, id, volume};
 
@@ -69,11 +71,12 @@ impl<'a> Containers<'a> {
                     .to_owned(),
             ));
         }
-        // Held until the rows refer to what is used; let go only while layers are being unpacked.
-        let mut collection = self.runtime.hold_collection()?;
         let mut labels = Labels::new();
         let mut settings = options.settings;
         self.join(&mut settings)?;
+        let images = self.images(&options.source, &settings)?;
+        // Held until the rows refer to what is used.
+        let (collection, mut unpacked) = self.unpacked(&images)?;
         let mut record = Record {
             version: VERSION,
             image: None,
@@ -82,22 +85,15 @@ impl<'a> Containers<'a> {
             snapshot: None,
             settings,
             volumes: Vec::new(),
+            images: Vec::new(),
             log: options.log,
             auto_remove: options.auto_remove,
         };
         let mut parent = String::new();
         match options.source {
-            ImageSource::Image(image, platform) => {
-                let details = loop {
-                    let details = self.runtime.images().details(&image, &platform)?;
-                    if let Some(layers) = image::layer_names(self.runtime, &details) {
-                        record.layers = layers;
-                        break details;
-                    }
-                    drop(collection);
-                    image::ensure(self.runtime, &details, &NoProgress)?;
-                    collection = self.runtime.hold_collection()?;
-                };
+            ImageSource::Image(image, _) => {
+                let (details, layers) = unpacked.remove(0);
+                record.layers = layers;
                 parent = details.top_chain_id();
                 // Without what only we may say (security.md, row 11).
                 labels.extend(image_claims::labels(&details.config.config));
@@ -112,6 +108,8 @@ impl<'a> Containers<'a> {
             ImageSource::Rootfs(path) => record.rootfs = Some(checked_rootfs(&path)?),
         }
         labels.extend(options.labels);
+        let mounted = images.iter().skip(images.len() - unpacked.len()).zip(unpacked);
+        record.images = mounted_images(&record.settings, mounted)?;
         self.check_network(&mut record)?;
         super::spec::check(&id, &record)?;
         record.volumes = volumes(&record)?;
@@ -127,6 +125,45 @@ impl<'a> Containers<'a> {
 }
 
 impl Containers<'_> {
+    /// The image that a container is made from, if it is one, and those that are mounted in it.
+    fn images(&self, source: &ImageSource, settings: &Settings) -> Result<Vec<(Image, Platform)>> {
+        let (mut images, platform) = match source {
+            ImageSource::Image(image, platform) => {
+                (vec![((**image).clone(), platform.clone())], platform.clone())
+            }
+            ImageSource::Rootfs(_) => (Vec::new(), Platform::host()),
+        };
+        for mount in &settings.mounts {
+            if let Mount::Image { source, .. } = mount {
+                images.push((self.runtime.images().find(source)?, platform.clone()));
+            }
+        }
+        Ok(images)
+    }
+
+    /// What they consist of, all unpacked, and what keeps it there until it is referred to.
+    fn unpacked(
+        &self,
+        images: &[(Image, Platform)],
+    ) -> Result<(Lock, Vec<(ImageDetails, Vec<LayerName>)>)> {
+        loop {
+            let collection = self.runtime.hold_collection()?;
+            let mut unpacked = Vec::new();
+            let mut missing = None;
+            for (image, platform) in images {
+                let details = self.runtime.images().details(image, platform)?;
+                match image::layer_names(self.runtime, &details) {
+                    Some(layers) => unpacked.push((details, layers)),
+                    None => missing = Some(details),
+                }
+            }
+            let Some(details) = missing else { return Ok((collection, unpacked)) };
+            // Not while the collector waits.
+            drop(collection);
+            image::ensure(self.runtime, &details, &NoProgress)?;
+        }
+    }
+
     /// Refuses what every start would, and spells networks and containers as they are found later.
     fn check_network(&self, record: &mut Record) -> Result<()> {
         match &mut record.settings.network {
@@ -152,6 +189,36 @@ fn checked_rootfs(path: &Path) -> Result<PathBuf> {
         )));
     }
     Ok(path)
+}
+
+/// What the settings' image mounts mean, given these images in their order.
+fn mounted_images<'i>(
+    settings: &Settings,
+    images: impl Iterator<Item = (&'i (Image, Platform), (ImageDetails, Vec<LayerName>))>,
+) -> Result<Vec<MountedImage>> {
+    let mounts = settings.mounts.iter().filter_map(|mount| match mount {
+        Mount::Image { subpath, destination, options, .. } => Some((subpath, destination, options)),
+        _ => None,
+    });
+    let mut mounted = Vec::new();
+    for ((subpath, destination, options), ((image, _), (details, layers))) in mounts.zip(images) {
+        if layers.is_empty() {
+            return Err(Error::Invalid(format!(
+                "image {} has no layers, and nothing that could be mounted at {destination}",
+                image.name
+            )));
+        }
+        mounted.push(MountedImage {
+            name: image.name.clone(),
+            target: image.target.digest.clone(),
+            manifest: details.manifest_descriptor,
+            layers,
+            destination: destination.clone(),
+            options: options.clone(),
+            subpath: subpath.clone(),
+        });
+    }
+    Ok(mounted)
 }
 
 /// The volumes that the settings and, for docker's profile, the image ask for.

@@ -122,10 +122,15 @@ impl Container<'_> {
             })?;
             text.push_str(&format!("{ip}\t{name}\n"));
         }
-        let names = match (self.hostname(), &settings.domainname) {
-            (Some(host), Some(domain)) if !domain.is_empty() => format!("{host}.{domain} {host}"),
+        let full = match (self.hostname(), &settings.domainname) {
+            (Some(host), Some(domain)) if !domain.is_empty() => format!("{host}.{domain}"),
             (Some(host), _) => host,
             (None, _) => return Ok(text),
+        };
+        // A name with dots is known by its first part too, wherever its domain was said.
+        let names = match full.split_once('.') {
+            Some((host, _)) => format!("{full} {host}"),
+            None => full,
         };
         for address in &connections.addresses {
             text.push_str(&format!("{address}\t{names}\n"));

@@ -128,6 +128,7 @@ mod tests {
             snapshot: None,
             settings: Settings { health, ..Settings::default() },
             volumes: Vec::new(),
+            images: Vec::new(),
             log: LogConfig::None,
             auto_remove: false,
         }

@@ -7,7 +7,6 @@ use isopod_monitor_protocol::data;
 use oci_spec::runtime::Spec;
 
 use super::Container;
-use crate::snapshot::Usage;
 use crate::{Error, Result};
 
 impl Container<'_> {
@@ -26,14 +25,15 @@ impl Container<'_> {
             .map_err(|error| Error::Corrupt { path, detail: error.to_string() })
     }
 
-    /// The disk that what it wrote takes.
+    /// Bytes of the files that it wrote, as docker counts them: folders take none, and a file with several
+    /// names counts once.
     ///
     /// # Errors
     /// Its folder can't be read.
-    pub fn disk_usage(&self) -> Result<Usage> {
+    pub fn written_bytes(&self) -> Result<u64> {
         match &self.record.snapshot {
-            Some(key) => self.runtime.snapshots().usage(key),
-            None => Ok(Usage::default()),
+            Some(key) => self.runtime.snapshots().written_bytes(key),
+            None => Ok(0),
         }
     }
 }

@@ -16,6 +16,9 @@ impl Containers<'_> {
                 *namespace = Namespace::Container(self.find(name)?.id().to_owned());
             }
         }
+        if let Namespace::Container(id) = &namespaces.ipc {
+            self.find(id)?.require_shareable()?;
+        }
         for text in settings.volumes_from.clone() {
             let (name, mode) = match text.split_once(':') {
                 Some((name, mode)) => (name, Some(mode)),

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use isopod_image::Digest;
-use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Part, Rootfs};
+use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::tree;
@@ -122,7 +122,7 @@ impl Container<'_> {
             forwards,
             resolver,
             journal: Some(self.journal()),
-            parts: self.volume_parts()?,
+            parts: self.parts()?,
         };
         if let Err(error) = self.runtime.prepare_journal() {
             tracing::debug!(%error, "the monitor's events are lost");
@@ -139,12 +139,6 @@ impl Container<'_> {
             }
             Places::None | Places::Shared { .. } => Ok(()),
         }
-    }
-
-    /// In the order in which the specification counts them.
-    fn volume_parts(&self) -> Result<Vec<Part>> {
-        let volumes = self.record.volumes.iter().filter(|volume| !volume.subpath.is_empty());
-        volumes.map(|volume| self.runtime.volumes().part(volume)).collect()
     }
 
     /// Starts a monitor on what was written.

@@ -4,6 +4,7 @@
 mod after_exit;
 mod archive;
 mod attach;
+mod binds;
 mod boot;
 mod control;
 mod create;
@@ -18,6 +19,7 @@ mod kill;
 mod launch;
 mod logs;
 mod network;
+mod parts;
 mod pause;
 mod record;
 mod remove;
@@ -45,12 +47,12 @@ pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
 pub use isopod_monitor_protocol::status::{Check, Condition, Exit, Health};
 pub use isopod_monitor_protocol::time::Timestamp;
 pub use logs::{LogLine, LogOptions, Stream};
-pub use record::{ImageUse, Record, VolumeUse};
+pub use record::{ImageUse, MountedImage, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
     AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
-    Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings,
+    Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings, SharedMemory,
 };
 pub(crate) use spec::mount;
 pub use start::Started;

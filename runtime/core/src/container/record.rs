@@ -31,6 +31,9 @@ pub struct Record {
     pub settings: Settings,
     /// Its volumes, with the names that anonymous ones got.
     pub volumes: Vec<VolumeUse>,
+    /// The images that are mounted in it.
+    #[serde(default)]
+    pub images: Vec<MountedImage>,
     /// Where output is kept.
     pub log: LogConfig,
     /// Whether it goes when it ends.
@@ -70,7 +73,32 @@ pub struct VolumeUse {
     pub subpath: String,
 }
 
+/// An image whose file system is mounted in a container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MountedImage {
+    /// Its canonical name when the container was created.
+    pub name: String,
+    /// What that name pointed at.
+    pub target: Digest,
+    /// The manifest for the container's platform.
+    pub manifest: Descriptor,
+    /// Its layers, topmost first; at least one.
+    pub layers: Vec<LayerName>,
+    /// Where it appears; absolute.
+    pub destination: String,
+    /// Options of mount(8).
+    pub options: Vec<String>,
+    /// A file or folder inside it; empty: all.
+    pub subpath: String,
+}
+
 impl Record {
+    /// What the images' names pointed at that it was made from and that are mounted in it.
+    pub fn targets(&self) -> impl Iterator<Item = &Digest> {
+        let own = self.image.iter().map(|image| &image.target);
+        own.chain(self.images.iter().map(|image| &image.target))
+    }
+
     /// Reads the record of a row.
     ///
     /// # Errors
@@ -100,6 +128,7 @@ impl Record {
             snapshot: Some(format!("{}/{}", row.namespace, row.id)),
             settings: Settings::default(),
             volumes,
+            images: Vec::new(),
             log: LogConfig::None,
             auto_remove: false,
         }

@@ -71,6 +71,8 @@ pub struct Settings {
     pub mounts: Vec<Mount>,
     /// Containers whose volumes and binds it got when it was created, `CONTAINER[:ro|rw]` each.
     pub volumes_from: Vec<String>,
+    /// Whose `/dev/shm` is, where the IPC namespace is its own.
+    pub shared_memory: SharedMemory,
     /// Bytes of `/dev/shm`; default 64 MiB.
     pub shm_size: Option<u64>,
     /// `host[:container[:rwm]]`.
@@ -180,11 +182,11 @@ pub enum Mount {
         #[serde(default)]
         driver_options: BTreeMap<String, String>,
     },
-    /// An image's file system, read-only unless `options` say `rw` (then what is written goes with the container).
+    /// An image's file system, read-only.
     Image {
         /// The image's name; resolved and kept from the collector when the container is created.
         source: String,
-        /// A folder inside it; empty: all.
+        /// A file or folder inside it; empty: all.
         subpath: String,
         /// Absolute, in the container.
         destination: String,
@@ -274,6 +276,19 @@ pub enum Namespace {
     Path(PathBuf),
     /// That of the container with this id, which must run when this one starts.
     Container(String),
+}
+
+/// What becomes of the IPC namespace and the `/dev/shm` that a container has of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedMemory {
+    /// They are its own.
+    #[default]
+    Private,
+    /// Other containers may join them.
+    Shareable,
+    /// There is no `/dev/shm`.
+    None,
 }
 
 /// The namespaces that can be shared.

@@ -26,6 +26,7 @@ use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
 use super::{Container, Settings};
+use crate::layout::visible_folder;
 use crate::{Error, Result};
 
 /// Refuses at creation what would fail at every start, as far as that can be told without the
@@ -37,6 +38,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
         signal::parse(signal).map_err(|error| Error::Invalid(error.to_string()))?;
     }
     super::health::check(&record.settings.health)?;
+    super::binds::check_places(&record.settings.mounts)?;
     let host = host()?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
@@ -44,6 +46,9 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     request.process.user = Some("0:0".to_owned());
     request.process.group_add.clear();
     request.hostname = record.settings.hostname.clone();
+    for image in &record.images {
+        request.mounts.push(super::parts::image_mount(image, PathBuf::from("/nowhere"))?);
+    }
     request.cgroups_path = Some(PathBuf::from(format!("/check/{id}")));
     filter(&isopod_spec::build(&request)?).map(drop)
 }
@@ -87,13 +92,8 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
         let place = |path: &str| (PathBuf::from(path), PathBuf::from(path));
         request.files = ["/etc/hosts", "/etc/resolv.conf"].map(place).to_vec();
     }
-    let mut parts = 0;
-    for volume in &record.volumes {
-        let shown = container.state().join(isopod_monitor_protocol::state::PARTS);
-        let part = (!volume.subpath.is_empty()).then(|| shown.join(parts.to_string()));
-        parts += usize::from(part.is_some());
-        request.mounts.push(container.runtime.volumes().mount(volume, part)?);
-    }
+    super::binds::check_kinds(&record.settings.mounts, root)?;
+    container.request_parts(&mut request)?;
     if record.settings.init {
         let source = container.runtime.init_program()?;
         let kind = MountKind::Bind { source, recursive: false };
@@ -326,19 +326,14 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
     })
 }
 
-/// Volumes become binds later, when their folders are known.
+/// Volumes and images become binds later, when their folders are known.
 fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
     let (kind, destination, options) = match one {
-        Mount::Volume { .. } => return Ok(None),
+        Mount::Volume { .. } | Mount::Image { .. } => return Ok(None),
         Mount::Bind { source, destination, options, create_source } => {
             bind_source(source, *create_source)?;
             let recursive = !options.iter().any(|option| option == "bind");
             (MountKind::Bind { source: source.clone(), recursive }, destination, options)
-        }
-        Mount::Image { .. } => {
-            return Err(Error::Unsupported(
-                "mounting an image is not part of this release".to_owned(),
-            ));
         }
         Mount::Tmpfs { destination, options } => (MountKind::Tmpfs, destination, options),
         Mount::Other { fs_type, source, destination, options } => {
@@ -352,8 +347,9 @@ fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
 fn bind_source(source: &Path, create: bool) -> Result<()> {
     match source.try_exists() {
         Ok(true) => Ok(()),
-        Ok(false) if create => std::fs::create_dir_all(source)
-            .map_err(Error::io("cannot make the mount source", source)),
+        Ok(false) if create => {
+            visible_folder(source).map_err(Error::io("cannot make the mount source", source))
+        }
         Ok(false) => Err(Error::Invalid(format!(
             "mount source {} does not exist: make it first",
             source.display()

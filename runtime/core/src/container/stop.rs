@@ -77,7 +77,8 @@ impl Container<'_> {
             None => self.stop_signal()?,
         };
         let mut watch = match self.watch() {
-            Err(Error::State { .. }) => return Ok(self.status()?.exit),
+            // It ended, or was killed with its monitor, just now.
+            Err(Error::State { .. } | Error::MonitorDied { .. }) => return Ok(self.status()?.exit),
             other => other?,
         };
         if status.phase == Phase::Paused {

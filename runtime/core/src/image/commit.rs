@@ -155,6 +155,7 @@ fn started_as(mut config: ContainerConfig, container: &Container<'_>) -> Contain
     take(&mut config.user, &settings.user);
     take(&mut config.working_dir, &settings.working_dir);
     take(&mut config.stop_signal, &settings.stop_signal);
+    config.healthcheck = container.record().healthcheck();
     config.labels.extend(container.labels().clone());
     let published = settings.publish.iter().map(|publish| publish.container);
     config.exposed_ports.extend(settings.expose.iter().copied().chain(published).map(|port| {

@@ -6,6 +6,7 @@
 use isopod_image::config::ContainerConfig;
 use isopod_spec::signal;
 
+use super::healthcheck;
 use crate::{Error, Result};
 
 /// What wraps a command that is written as one string.
@@ -61,11 +62,15 @@ pub fn apply(config: &mut ContainerConfig, instructions: &[String]) -> Result<()
                 signal::parse(&signal).map_err(|error| instruction.wrong(error))?;
                 config.stop_signal = signal;
             }
+            "HEALTHCHECK" => {
+                let check = healthcheck::parse(rest).map_err(|reason| instruction.wrong(reason))?;
+                config.healthcheck = Some(check);
+            }
             "ONBUILD" => config.on_build.push(rest.to_owned()),
             _ => {
                 return Err(instruction.wrong(
-                    "what can be changed are CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, \
-                     STOPSIGNAL, USER, VOLUME and WORKDIR",
+                    "what can be changed are CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, \
+                     ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR",
                 ));
             }
         }
@@ -260,6 +265,7 @@ mod tests {
             "VOLUME /a /b",
             "WORKDIR b/../c",
             "STOPSIGNAL SIGQUIT",
+            "HEALTHCHECK --retries=2 CMD true",
         ])
         .unwrap();
         assert_eq!(config.cmd, ["apachectl", "-DFOREGROUND"]);
@@ -273,6 +279,8 @@ mod tests {
         assert_eq!(volumes, ["/a", "/b", "/data", "/log"]);
         assert_eq!(config.working_dir, "/srv/c");
         assert_eq!(config.stop_signal, "SIGQUIT");
+        let check = config.healthcheck.unwrap();
+        assert_eq!((check.test.join(" ").as_str(), check.retries), ("CMD-SHELL true", 2));
     }
 
     #[test]
@@ -298,6 +306,7 @@ mod tests {
             "LABEL =x",
             "USER a b",
             "STOPSIGNAL SIGNOPE",
+            "HEALTHCHECK --retries=x CMD true",
             "ENV A='x",
             "ENV A=${B:-c}",
         ] {

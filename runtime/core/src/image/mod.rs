@@ -13,6 +13,7 @@ mod commit;
 mod compose;
 mod documents;
 mod export;
+mod healthcheck;
 mod import;
 mod instruction;
 mod login;

@@ -23,7 +23,7 @@ impl Images<'_> {
         let rows = self.runtime.state().read(ContainerRow::list_all)?;
         let records = rows.iter().map(Record::parse).collect::<Result<Vec<_>>>()?;
         let used: BTreeSet<_> =
-            records.into_iter().filter_map(|record| Some(record.image?.target)).collect();
+            records.iter().flat_map(|record| record.targets().cloned()).collect();
         let mut going = Vec::new();
         for image in self.list()? {
             if used.contains(&image.target.digest) || !(all || image.is_nameless()) {

@@ -1,21 +1,23 @@
 //! What a writable folder changed, as the tar of a layer (image-spec, layer.md): overlayfs' whiteouts and
 //! opaque folders become `.wh.` entries.
 //!
-//! The folder is a container's, so that nothing in it is trusted: entries are opened by name in open
-//! folders, links are written and never followed. Sparse files are written whole, as the specification
-//! asks for; sockets have no place in a tar and are left out.
+//! The folder is a container's, which may go on running, so that nothing in it is trusted: entries are taken
+//! hold of by name in open folders, and nothing is opened before it is known to be a file or folder, as a
+//! container can make nodes of the host's devices. Links are written and never followed. Sparse files are
+//! written whole, as the specification asks for; sockets have no place in a tar and are left out.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, lgetxattr, llistxattr, major, minor,
-    openat, readlinkat, statat,
+    CWD, Dir, FileType, Mode, OFlags, Stat, fgetxattr, fstat, lgetxattr, llistxattr, major, minor,
+    openat, readlinkat,
 };
+use rustix::io::Errno;
 use tar::{EntryType, Header};
 
 /// Prefix of what is gone.
@@ -30,6 +32,8 @@ const STAND_INS: &[&[u8]] = &[b"etc/hostname", b"etc/hosts", b"etc/resolv.conf"]
 const MAX_NAME: usize = 100;
 const MAX_LARGE: u64 = 0o77_777_777_777;
 const MAX_SMALL: u32 = 0o7_777_777;
+/// Folders may lie this deep; a container can make deeper ones than anything can name.
+const DEEPEST: usize = 400;
 
 /// Writes every change in `upper`.
 ///
@@ -37,7 +41,7 @@ const MAX_SMALL: u32 = 0o7_777_777;
 /// Something can't be read, or `out` can't be written. `InvalidData`: a file's name means something else
 /// in a layer.
 pub fn write(upper: &OwnedFd, out: &mut dyn Write) -> io::Result<()> {
-    let mut changes = Changes { tar: tar::Builder::new(out), links: HashMap::new() };
+    let mut changes = Changes { tar: tar::Builder::new(out), links: HashMap::new(), depth: 0 };
     changes.folder(upper, &[])?;
     changes.tar.finish()
 }
@@ -46,11 +50,16 @@ struct Changes<'w> {
     tar: tar::Builder<&'w mut dyn Write>,
     /// The first path of every file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
+    depth: usize,
 }
 
 impl Changes<'_> {
     /// What is in a folder, by name, so that the same changes give the same bytes.
     fn folder(&mut self, folder: &OwnedFd, path: &[u8]) -> io::Result<()> {
+        if self.depth == DEEPEST {
+            return Err(io::Error::other(format!("folders lie more than {DEEPEST} deep")));
+        }
+        self.depth += 1;
         let mut names = Vec::new();
         for entry in Dir::read_from(folder)? {
             let name = entry?.file_name().to_owned();
@@ -67,6 +76,7 @@ impl Changes<'_> {
             inner.extend_from_slice(name.to_bytes());
             self.entry(folder, &name, inner)?;
         }
+        self.depth -= 1;
         Ok(())
     }
 
@@ -74,7 +84,14 @@ impl Changes<'_> {
         if MOUNTED_OVER.contains(&path.as_slice()) {
             return Ok(());
         }
-        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = match openat(folder, name, flags, Mode::empty()) {
+            Ok(handle) => handle,
+            // Gone since it was listed.
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        let stat = fstat(&handle)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
             return self.whiteout(&path);
@@ -95,10 +112,9 @@ impl Changes<'_> {
             self.links.insert(inode, path.clone());
         }
         let attributes = attributes(folder, name)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match kind {
             FileType::Directory => {
-                let inner = openat(folder, name, flags | OFlags::DIRECTORY, Mode::empty())?;
+                let inner = reopen(&handle, OFlags::DIRECTORY)?;
                 let mut named = path.clone();
                 named.push(b'/');
                 self.header(&named, &stat, EntryType::Directory, b"", &attributes)?;
@@ -109,12 +125,12 @@ impl Changes<'_> {
                 self.folder(&inner, &path)
             }
             FileType::RegularFile => {
-                let file = openat(folder, name, flags | OFlags::NONBLOCK, Mode::empty())?;
+                let file = reopen(&handle, OFlags::NONBLOCK)?;
                 self.header(&path, &stat, EntryType::Regular, b"", &attributes)?;
                 self.content(file.into(), size(&stat))
             }
             FileType::Symlink => {
-                let target = readlinkat(folder, name, Vec::new())?;
+                let target = readlinkat(&handle, "", Vec::new())?;
                 let target = target.to_bytes();
                 self.header(&path, &stat, EntryType::Symlink, target, &attributes)
             }
@@ -222,6 +238,13 @@ impl Changes<'_> {
     }
 }
 
+/// The very object of a handle, opened: nobody can put another one in its place.
+fn reopen(handle: &OwnedFd, flags: OFlags) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    let flags = flags | OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, flags, Mode::empty())?)
+}
+
 fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
@@ -259,4 +282,61 @@ fn attributes(folder: &OwnedFd, name: &CStr) -> io::Result<Vec<(String, Vec<u8>)
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{RenameFlags, makedev, mknodat, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::{fs, thread};
+
+    fn open(path: &std::path::Path) -> OwnedFd {
+        openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap()
+    }
+
+    /// A container may go on running (`commit --pause=false`), and root in it may make a node of any device,
+    /// which only the rules for its own processes keep it from opening.
+    #[test]
+    fn row_05_no_device_is_opened_however_fast_a_container_exchanges_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (upper, spare) = (folder.path().join("upper"), folder.path().join("spare"));
+        fs::create_dir(&upper).unwrap();
+        fs::create_dir(&spare).unwrap();
+        fs::write(upper.join("file"), [b'a'; 512]).unwrap();
+        let mode = Mode::from_raw_mode(0o666);
+        // /dev/zero, for what a disk has.
+        mknodat(CWD, spare.join("node"), FileType::CharacterDevice, mode, makedev(1, 5)).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (file, node) = (upper.join("file"), spare.join("node"));
+                while !is_over.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &file, CWD, &node, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let contents: Vec<Vec<u8>> = (0..3000)
+                .filter_map(|_| {
+                    let mut tar = Vec::new();
+                    write(&open(&upper), &mut tar).unwrap();
+                    (tar[156] == EntryType::Regular.as_byte()).then(|| tar[512..1024].to_vec())
+                })
+                .collect();
+            is_over.store(true, Ordering::Relaxed);
+            assert!(!contents.is_empty(), "it never was a file");
+            assert!(contents.iter().all(|content| *content == [b'a'; 512]));
+        });
+    }
+
+    #[test]
+    fn folders_deeper_than_anything_can_name_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut inner = open(folder.path());
+        for _ in 0..DEEPEST {
+            rustix::fs::mkdirat(&inner, "d", Mode::RWXU).unwrap();
+            inner = openat(&inner, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        let error = write(&open(folder.path()), &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("deep"), "{error}");
+    }
 }

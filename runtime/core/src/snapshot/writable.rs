@@ -196,6 +196,14 @@ impl Snapshots<'_> {
         Usage::of(&self.get(key)?.path)
     }
 
+    /// Bytes of the files in the writable one called `key`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; its folder can't be read.
+    pub(crate) fn written_bytes(&self, key: &str) -> Result<u64> {
+        Usage::bytes_of_files(&self.folder(&self.row(key)?).join("fs"))
+    }
+
     /// Removes an active or view snapshot.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Volumes: folders that outlive containers, `<root>/volumes/<name>/_data`, or what their driver options
 //! say is mounted in their stead.
 //!
-//! `<root>/volumes/.lock` is held while a volume's row and folder come or go together, so that a name
+//! `<root>/volumes.lock` is held while a volume's row and folder come or go together, so that a name
 //! that is used again never finds the content of the one before.
 
 mod copy;
@@ -122,7 +122,7 @@ impl<'a> Volumes<'a> {
                 )));
             }
         };
-        Ok(Part { folder, path: PathBuf::from(&volume.subpath) })
+        Ok(Part::Inside { folder, path: PathBuf::from(&volume.subpath) })
     }
 
     /// As [`Self::lock`] for the volumes of a container that is being created; nobody else can use
@@ -131,9 +131,9 @@ impl<'a> Volumes<'a> {
         volumes.iter().any(|volume| !volume.anonymous).then(|| self.lock()).transpose()
     }
 
-    /// Held while rows and folders come or go together. No name can be `.lock`.
+    /// Held while rows and folders come or go together.
     fn lock(&self) -> Result<Lock> {
-        let path = self.folder(".lock");
+        let path = self.runtime.layout().root().join("volumes.lock");
         Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
     }
 }

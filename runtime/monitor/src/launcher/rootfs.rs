@@ -5,7 +5,9 @@
 
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
 
 use isopod_monitor_protocol::launch::{Launch, Part, Rootfs};
 use isopod_monitor_protocol::state;
@@ -14,8 +16,6 @@ use isopod_sys::root::Root;
 use isopod_sys::tree;
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
-use std::os::fd::AsFd;
-use std::path::Path;
 
 use super::Failure;
 
@@ -38,27 +38,58 @@ pub fn make(launch: &Launch, working_dir: &Path) -> Result<(), Failure> {
     tree::attach(mount.as_fd(), &target).map_err(Failure::at(at()))?;
     for (index, part) in launch.parts.iter().enumerate() {
         let target = launch.state.join(state::PARTS).join(index.to_string());
-        show(part, &target).map_err(Failure::at(format!(
-            "cannot mount {} of {}",
-            part.path.display(),
-            part.folder.display()
-        )))?;
+        show(part, &target).map_err(Failure::at(describe(part)))?;
     }
     Root::open(&target)
         .and_then(|root| root.make_folders(working_dir))
         .map_err(Failure::at(format!("cannot use working directory {}", working_dir.display())))
 }
 
+fn describe(part: &Part) -> String {
+    match part {
+        Part::Inside { folder, path } => {
+            format!("cannot mount {} of {}", path.display(), folder.display())
+        }
+        Part::Image { path, .. } if path.as_os_str().is_empty() => "cannot mount an image".into(),
+        Part::Image { path, .. } => format!("cannot mount {} of an image", path.display()),
+        Part::SharedMemory { .. } => "cannot share the /dev/shm of another container".into(),
+    }
+}
+
 /// Mounts a part at `target`, by the descriptor that looking it up gave.
 fn show(part: &Part, target: &Path) -> io::Result<()> {
-    let place = Root::open(&part.folder)?.open_path(&part.path, OFlags::PATH, Mode::empty())?;
+    let make_folder = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     if let Some(folder) = target.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        make_folder(folder)?;
     }
-    match FileType::from_raw_mode(fstat(&place)?.st_mode) {
-        FileType::Directory => DirBuilder::new().recursive(true).mode(0o700).create(target)?,
+    let (tree, kind) = match part {
+        Part::Inside { folder, path } => {
+            let place = Root::open(folder)?.open_path(path, OFlags::PATH, Mode::empty())?;
+            (tree::bind_open(place.as_fd())?, kind_of(place.as_fd())?)
+        }
+        Part::Image { layers, path } => {
+            let place = target.with_extension("image");
+            make_folder(&place)?;
+            let tree = mount::part_of_layers(layers, path, &place)?;
+            let kind = kind_of(tree.as_fd())?;
+            (tree, kind)
+        }
+        Part::SharedMemory { namespace, inode } => {
+            let namespace = File::open(namespace)?;
+            if namespace.metadata()?.ino() != *inode {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "that one has ended"));
+            }
+            (tree::bind_in(namespace.as_fd(), Path::new("/dev/shm"))?, FileType::Directory)
+        }
+    };
+    match kind {
+        FileType::Directory => make_folder(target)?,
         FileType::RegularFile => drop(File::create(target)?),
         _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "no file and no folder")),
     }
-    tree::attach(tree::bind_open(place.as_fd())?.as_fd(), target)
+    tree::attach(tree.as_fd(), target)
+}
+
+fn kind_of(place: BorrowedFd<'_>) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(fstat(place)?.st_mode))
 }

@@ -199,7 +199,13 @@ impl Monitor {
     fn resize(&mut self, exec_id: Option<&str>, size: Size) -> Result<Option<Reply>, Refusal> {
         let process = self.find(exec_id)?;
         match self.with_streams(process, |streams| streams.resize(size)) {
-            Some(Ok(true)) => Ok(Some(Reply::Ok)),
+            Some(Ok(true)) => {
+                if exec_id.is_none() {
+                    let (width, height) = (size.columns.to_string(), size.rows.to_string());
+                    self.record("resize", &[("height", &height), ("width", &width)]);
+                }
+                Ok(Some(Reply::Ok))
+            }
             Some(Err(error)) => Err((ErrorKind::Failed, format!("cannot resize: {error}"))),
             _ => Err((ErrorKind::Invalid, "there is no terminal".into())),
         }

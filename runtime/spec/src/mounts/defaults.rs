@@ -7,7 +7,7 @@ use oci_spec::runtime::Mount as OciMount;
 use super::oci;
 use crate::host::CgroupLayout;
 use crate::namespaces::Namespace;
-use crate::request::Profile;
+use crate::request::{Profile, SharedMemory};
 
 /// Where a container sees its cgroup.
 pub(crate) const CGROUP: &str = "/sys/fs/cgroup";
@@ -24,6 +24,8 @@ pub struct DefaultMounts<'a> {
     pub privileged: bool,
     /// With the host's, its shared memory is bound instead.
     pub ipc: &'a Namespace,
+    /// What lies at `/dev/shm`.
+    pub shared_memory: &'a SharedMemory,
     /// None are mounted where there are none.
     pub cgroups: &'a CgroupLayout,
     /// Bytes.
@@ -52,12 +54,20 @@ pub(crate) fn defaults(facts: &DefaultMounts<'_>) -> Vec<OciMount> {
     ];
     // mqueue shows the IPC namespace of whoever mounts it; shared memory is only a folder.
     mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &hidden));
-    if *facts.ipc == Namespace::Host {
-        let options = ["rbind", "nosuid", "noexec", "nodev"];
-        mounts.push(mount("/dev/shm", "bind", "/dev/shm", &options));
-    } else {
-        let options = ["nosuid", "noexec", "nodev", "mode=1777", &shm_size];
-        mounts.push(mount("/dev/shm", "tmpfs", "shm", &options));
+    let bound = ["rbind", "nosuid", "noexec", "nodev"];
+    match (facts.shared_memory, facts.ipc) {
+        (SharedMemory::Absent, _) => {}
+        (SharedMemory::Bound(source), _) => {
+            let options: Vec<String> = bound.iter().map(|option| (*option).to_owned()).collect();
+            mounts.push(oci(Path::new("/dev/shm"), "bind", source, &options));
+        }
+        (SharedMemory::Usual, Namespace::Host) => {
+            mounts.push(mount("/dev/shm", "bind", "/dev/shm", &bound));
+        }
+        (SharedMemory::Usual, _) => {
+            let options = ["nosuid", "noexec", "nodev", "mode=1777", &shm_size];
+            mounts.push(mount("/dev/shm", "tmpfs", "shm", &options));
+        }
     }
     match facts.profile {
         Profile::Docker if *facts.cgroups != CgroupLayout::Absent => {

@@ -3,13 +3,14 @@
 use super::*;
 use crate::host::CgroupLayout;
 use crate::namespaces::Namespace;
-use crate::request::Profile;
+use crate::request::{Profile, SharedMemory};
 
 fn docker(ipc: &Namespace, privileged: bool) -> Vec<OciMount> {
     defaults(&DefaultMounts {
         profile: Profile::Docker,
         privileged,
         ipc,
+        shared_memory: &SharedMemory::Usual,
         cgroups: &CgroupLayout::V2,
         shm_size: None,
     })

@@ -106,6 +106,23 @@ fn lists_of_processors_are_checked() {
 }
 
 #[test]
+fn processors_that_are_not_there_are_refused_by_number() {
+    let error = |cpus: &str, host: &Host| {
+        let resources = Resources { cpuset_cpus: Some(cpus.to_owned()), ..Default::default() };
+        resources.to_oci(Vec::new(), host).err().map(|error| error.to_string())
+    };
+    let two = Host { processors: Some("0-1".to_owned()), ..host() };
+    let told = "processors 0,17 are not all there: this machine has 0-1";
+    assert_eq!(error("0,17", &two).as_deref(), Some(told));
+    assert_eq!(error("0-1", &two), None);
+    let holes = Host { processors: Some("0,2-3".to_owned()), ..host() };
+    assert!(error("0-2", &holes).is_some());
+    assert_eq!(error("0,3", &holes), None);
+    // What a kernel does not say is left to the kernel.
+    assert_eq!(error("17", &Host { processors: None, ..host() }), None);
+}
+
+#[test]
 fn files_of_cgroup_v2_are_allow_listed() {
     let resources = |key: &str| Resources {
         unified: vec![(key.to_owned(), "max".to_owned())],

@@ -66,6 +66,7 @@ pub fn create<'a>(
         &options.pull,
         options.quiet,
     )?;
+    let settings = image_source::obtain_mounted(context, options, settings)?;
     let container = context.containers()?.create(CreateOptions {
         id: None,
         name: options.name.clone(),

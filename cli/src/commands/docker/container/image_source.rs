@@ -2,9 +2,10 @@
 
 use isopod_image::Platform;
 use isopod_runtime::ErrorKind;
-use isopod_runtime::container::ImageSource;
+use isopod_runtime::container::{ImageSource, Mount, Settings};
 use isopod_runtime::image::Image;
 
+use super::options::Options;
 use crate::commands::docker::image::platform;
 use crate::context::Context;
 use crate::error::Error;
@@ -57,24 +58,57 @@ pub fn obtain(
             }
         },
     };
+    if wanted.is_some() {
+        let there = context.runtime()?.images().details(&image, &platform)?.config.platform();
+        if !platform.matches(&there) {
+            return Err(Error::Value {
+                what: "--platform",
+                value: platform.to_string(),
+                reason: format!("image {name} is for {there}"),
+            });
+        }
+    }
     Ok(ImageSource::Image(Box::new(image), platform))
 }
 
-/// The image if it is there, on the platform that was asked for by name.
+/// Finds or pulls the images that are to be mounted, and calls them by their full names.
+///
+/// # Errors
+/// As [`obtain`].
+pub fn obtain_mounted(
+    context: &Context,
+    options: &Options,
+    mut settings: Settings,
+) -> Result<Settings, Error> {
+    for mount in &mut settings.mounts {
+        if let Mount::Image { source, .. } = mount {
+            let platform = options.platform.as_deref();
+            let found = obtain(context, source, platform, &options.pull, options.quiet)?;
+            if let ImageSource::Image(image, _) = found {
+                *source = image.name;
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// The image if it is there, on the platform that was asked for by name: the index of many may be
+/// there with the content of one.
 fn stored(
     context: &Context,
     name: &str,
     platform: Option<&Platform>,
 ) -> Result<Option<Image>, Error> {
     let images = context.runtime()?.images();
-    let found = images.find(name).and_then(|image| {
-        if let Some(platform) = platform {
-            images.details(&image, platform)?;
-        }
-        Ok(image)
-    });
-    match found {
-        Ok(image) => Ok(Some(image)),
+    let image = match images.find(name) {
+        Ok(image) => image,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(platform) = platform else { return Ok(Some(image)) };
+    match images.details(&image, platform) {
+        Ok(details) => Ok(platform.matches(&details.config.platform()).then_some(image)),
+        Err(isopod_runtime::Error::MissingBlob { .. }) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }

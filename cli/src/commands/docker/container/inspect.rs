@@ -1,10 +1,13 @@
 //! `container inspect`: everything about containers, as docker's JSON.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use isopod_runtime::container::{Attachment, Container, Containers, Network};
 use isopod_runtime::network::Endpoint;
 use serde_json::Value as Json;
 
-use super::{command_line, state};
+use super::{command_line, list, state};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -73,6 +76,15 @@ fn places(context: &Context, container: &Container<'_>) -> Result<Vec<Place>, Er
     Ok(attachments.iter().map(place).collect())
 }
 
+fn volume_folders(
+    context: &Context,
+    container: &Container<'_>,
+) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let volumes = context.runtime()?.volumes();
+    let used = container.record().volumes.iter();
+    Ok(used.map(|volume| (volume.name.clone(), volumes.data_folder(&volume.name))).collect())
+}
+
 fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json, Error> {
     let status = container.status()?;
     Ok(container_inspect::json(&Subject {
@@ -83,11 +95,15 @@ fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json
         state: state::of(&status),
         status: &status,
         record: container.record(),
+        volumes: volume_folders(context, container)?,
         labels: container.labels(),
         places: places(context, container)?,
         exposed: container.exposed_ports().into_iter().collect(),
         data: container.data(),
         log_path: container.log_path(),
-        size: if size { Some(container.disk_usage()?.size) } else { None },
+        size: match size {
+            true => Some(list::size(container, context.runtime()?.images())?),
+            false => None,
+        },
     }))
 }

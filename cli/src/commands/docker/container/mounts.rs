@@ -27,6 +27,8 @@ pub fn volume(text: &str) -> Result<Mount, Error> {
     };
     let destination = absolute(target).ok_or_else(|| error("the target is no absolute path"))?;
     let mut options = words(options);
+    // Hints for Docker Desktop, without a meaning on Linux.
+    options.retain(|option| !matches!(option.as_str(), "consistent" | "cached" | "delegated"));
     Ok(match source {
         Some(source) if is_path(source) => Mount::Bind {
             source: std::path::absolute(source).map_err(Error::file("use", Path::new(source)))?,
@@ -81,6 +83,7 @@ struct Fields {
     target: Option<String>,
     options: Vec<String>,
     no_copy: bool,
+    create_source: bool,
     subpath: String,
     labels: BTreeMap<String, String>,
     driver_options: BTreeMap<String, String>,
@@ -145,9 +148,19 @@ impl Fields {
                 "disabled" => self.add("bind", key, "bind".to_owned()),
                 _ => return Err("bind-recursive is enabled or disabled".to_owned()),
             },
-            "consistency" | "image-subpath" | "bind-create-src" => {
-                return Err(format!("{key} is not supported yet"));
+            "image-subpath" => {
+                self.subpath = needed()?;
+                self.special.push(("image", key.to_owned()));
             }
+            "bind-create-src" => {
+                self.create_source = switch()?;
+                self.special.push(("bind", key.to_owned()));
+            }
+            // Hints for Docker Desktop, without a meaning on Linux.
+            "consistency" => match needed()?.as_str() {
+                "default" | "consistent" | "cached" | "delegated" => {}
+                other => return Err(format!("{other:?} is no consistency")),
+            },
             _ => return Err(format!("{key:?} is no field of it")),
         }
         Ok(())
@@ -171,8 +184,12 @@ impl Fields {
                 source: PathBuf::from(source),
                 destination,
                 options,
-                create_source: false,
+                create_source: self.create_source,
             }),
+            ("image", Some(source)) => {
+                Ok(Mount::Image { source, subpath: self.subpath, destination, options })
+            }
+            ("image", None) => Err("it has no source: the name of an image".to_owned()),
             ("bind", _) => Err("the source of a bind is an absolute path".to_owned()),
             ("volume", name) => {
                 if name.is_none() && !self.subpath.is_empty() {
@@ -190,7 +207,7 @@ impl Fields {
             }
             ("tmpfs", None) => Ok(Mount::Tmpfs { destination, options }),
             ("tmpfs", Some(_)) => Err("a tmpfs has no source".to_owned()),
-            _ => Err(format!("type {kind} is not supported: give bind, volume or tmpfs")),
+            _ => Err(format!("type {kind} is not supported: give bind, volume, tmpfs or image")),
         }
     }
 }
@@ -260,6 +277,11 @@ mod tests {
             }
         );
         assert!(matches!(volume("/data").unwrap(), Mount::Volume { name: None, .. }));
+        for hint in ["consistent", "cached", "delegated"] {
+            let mount = volume(&format!("/src:/dst:{hint},ro")).unwrap();
+            let Mount::Bind { options, .. } = mount else { panic!("no bind") };
+            assert_eq!(options, ["ro"]);
+        }
         let Mount::Bind { source, .. } = volume("./x:/x").unwrap() else { panic!("no bind") };
         assert_eq!(source, std::env::current_dir().unwrap().join("x"));
         for wrong in ["", ":/x", "a:b", "/a:/b:ro:x", "/a:", "data"] {

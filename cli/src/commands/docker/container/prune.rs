@@ -52,7 +52,7 @@ pub fn prune(context: &Context, filters: &Filters) -> Result<Pruned, Error> {
                 continue;
             }
         }
-        let size = container.disk_usage().map_or(0, |usage| usage.size);
+        let size = container.written_bytes().unwrap_or(0);
         match container.remove(RemoveOptions::default()) {
             Ok(()) => {
                 pruned.removed.push(container.id().to_owned());

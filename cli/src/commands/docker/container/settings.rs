@@ -1,7 +1,7 @@
 //! From docker's options to what the library creates.
 
 use isopod_runtime::container::{
-    Namespace, Namespaces, Profile, Resources, Restart, Settings, Streams,
+    Namespace, Namespaces, Profile, Resources, Restart, Settings, SharedMemory, Streams,
 };
 use isopod_spec::quantity;
 
@@ -34,6 +34,11 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         cap_add: options.cap_add.clone(),
         cap_drop: options.cap_drop.clone(),
         read_only: options.read_only,
+        shared_memory: match options.ipc.as_deref() {
+            Some("shareable") => SharedMemory::Shareable,
+            Some("none") => SharedMemory::None,
+            _ => SharedMemory::Private,
+        },
         shm_size: bytes("--shm-size", options.shm_size.as_deref())?,
         devices: options.device.clone(),
         resources: resources(options)?,
@@ -144,7 +149,10 @@ fn namespaces(options: &Options) -> Result<Namespaces, Error> {
     }
     Ok(Namespaces {
         pid: joinable("--pid", options.pid.as_deref())?,
-        ipc: joinable("--ipc", options.ipc.as_deref())?,
+        ipc: match options.ipc.as_deref() {
+            Some("shareable" | "none") => Namespace::Private,
+            mode => joinable("--ipc", mode)?,
+        },
         uts: namespace("--uts", options.uts.as_deref())?,
         cgroup: namespace("--cgroupns", options.cgroupns.as_deref())?,
     })
@@ -171,7 +179,8 @@ fn namespace(what: &'static str, mode: Option<&str>) -> Result<Namespace, Error>
             what,
             value: other.to_owned(),
             reason: match what {
-                "--pid" | "--ipc" => "modes are private, host and container:NAME",
+                "--pid" => "modes are private, host and container:NAME",
+                "--ipc" => "modes are private, shareable, none, host and container:NAME",
                 _ => "modes are private and host",
             }
             .to_owned(),

@@ -106,7 +106,7 @@ impl Containers {
         found.damaged.extend(listing.damaged.into_iter().map(Error::from));
         let now = Utc::now();
         for container in listing.containers {
-            let looked_at = container.status().and_then(|s| Ok((s, container.disk_usage()?.size)));
+            let looked_at = container.status().and_then(|s| Ok((s, container.written_bytes()?)));
             let (status, size) = match looked_at {
                 Ok(both) => both,
                 Err(error) => {

@@ -1,11 +1,14 @@
 //! `cp`: between the host and a container, and as archives.
 
+use std::ffi::OsString;
 use std::io::{self, BufReader, BufWriter, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use isopod_sys::root::Root;
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, readlinkat};
+use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
 use super::pack::Packer;
@@ -13,6 +16,9 @@ use super::place::{Place, There, Typed, place};
 use super::unpack::{Target, UnpackError, unpack};
 use crate::container::Container;
 use crate::{Error, Result};
+
+/// As many as the kernel follows (path_resolution(7)).
+const MOST_LINKS: usize = 40;
 
 /// How to copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,8 +80,29 @@ impl Side<'_> {
         })
     }
 
+    /// The destination that symlinks in its place lead to, which need not be there: what is copied goes
+    /// through them, as in docker. Each step is looked up inside the root.
+    fn followed(&self, mut typed: Typed) -> Result<Typed> {
+        let failed = |typed: &Typed, errno: Errno| {
+            Error::errno("cannot use", Path::new(&self.named(&typed.path)))(errno)
+        };
+        for _ in 0..MOST_LINKS {
+            let Some(handle) = self.open(&typed.path, OFlags::NOFOLLOW)? else { return Ok(typed) };
+            let stat = fstat(&handle).map_err(|errno| failed(&typed, errno))?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                return Ok(typed);
+            }
+            let link = readlinkat(&handle, "", Vec::new());
+            let link = link.map_err(|errno| failed(&typed, errno))?;
+            let link = PathBuf::from(OsString::from_vec(link.into_bytes()));
+            // `..` stays in it: what that means is the kernel's to say.
+            typed.path = typed.path.parent().unwrap_or(Path::new("/")).join(link);
+        }
+        Err(failed(&typed, Errno::LOOP))
+    }
+
     fn place(&self, source: &Typed, is_folder: bool, destination: &Path) -> Result<Place> {
-        let typed = Typed::parse(destination);
+        let typed = self.followed(Typed::parse(destination))?;
         let there = self.there(&typed)?;
         let place = place(source, is_folder, &typed, there).map_err(|reason| {
             Error::Invalid(format!("cannot copy to {}: {reason}", self.named(destination)))

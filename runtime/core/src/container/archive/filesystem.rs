@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use isopod_monitor_protocol::launch::Rootfs;
+use isopod_monitor_protocol::launch::{Part, Rootfs};
 use isopod_monitor_protocol::state;
 use isopod_spec::mounts::{Access, MountKind};
 use isopod_sys::lock::Lock;
@@ -102,8 +102,7 @@ impl Container<'_> {
             let part = (!volume.subpath.is_empty()).then(|| volumes.part(volume)).transpose()?;
             match mount.kind {
                 MountKind::Bind { source, .. } => below.push(Below {
-                    source,
-                    part: part.map(|part| part.path),
+                    source: part.unwrap_or_else(|| whole(source)),
                     destination: PathBuf::from(&volume.destination),
                     read_only: mount.access != Access::ReadWrite,
                 }),
@@ -117,11 +116,17 @@ impl Container<'_> {
                 }
             }
         }
+        for image in &self.record().images {
+            below.push(Below {
+                source: self.image_part(image),
+                destination: PathBuf::from(&image.destination),
+                read_only: true,
+            });
+        }
         for mount in &self.settings().mounts {
             if let Mount::Bind { source, destination, options, .. } = mount {
                 below.push(Below {
-                    source: source.clone(),
-                    part: None,
+                    source: whole(source.clone()),
                     destination: PathBuf::from(destination),
                     read_only: options.iter().any(|option| option == "ro"),
                 });
@@ -132,11 +137,14 @@ impl Container<'_> {
     }
 }
 
+/// A file or folder of the host, which may itself be a symlink.
+fn whole(folder: PathBuf) -> Part {
+    Part::Inside { folder, path: PathBuf::new() }
+}
+
 /// A mount below the root.
 struct Below {
-    source: PathBuf,
-    /// Only this inside it, whatever symlinks say.
-    part: Option<PathBuf>,
+    source: Part,
     destination: PathBuf,
     read_only: bool,
 }
@@ -144,13 +152,19 @@ struct Below {
 impl Below {
     /// Mounts it at its destination, which is resolved inside `root` and made if it is missing.
     fn attach(&self, root: &Root) -> std::io::Result<()> {
-        let source: OwnedFd = match &self.part {
-            None => tree::bind(&self.source)?,
-            Some(path) => {
-                let place =
-                    Root::open(&self.source)?.open_path(path, OFlags::PATH, Mode::empty())?;
+        let source: OwnedFd = match &self.source {
+            Part::Inside { folder, path } if path.as_os_str().is_empty() => tree::bind(folder)?,
+            Part::Inside { folder, path } => {
+                let place = Root::open(folder)?.open_path(path, OFlags::PATH, Mode::empty())?;
                 tree::bind_open(place.as_fd())?
             }
+            // In this mount namespace nothing propagates, and a layer's folder is surely one.
+            Part::Image { layers, path } => {
+                let place = layers.first().ok_or(std::io::ErrorKind::InvalidInput)?;
+                mount::part_of_layers(layers, path, place)?
+            }
+            // Nobody copies out of what is memory.
+            Part::SharedMemory { .. } => return Err(std::io::ErrorKind::Unsupported.into()),
         };
         if self.read_only {
             mount::set_read_only(source.as_fd())?;

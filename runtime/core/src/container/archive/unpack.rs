@@ -157,7 +157,11 @@ impl Unpacking<'_> {
             reached.push(part);
             folder = match self.open(&reached) {
                 Err(Errno::NOENT) => {
-                    mkdirat(&folder, part, Mode::from_raw_mode(0o755))?;
+                    let mode = Mode::from_raw_mode(0o755);
+                    mkdirat(&folder, part, mode)?;
+                    // Whatever the caller's umask takes away.
+                    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    fchmod(openat(&folder, part, flags, Mode::empty())?, mode)?;
                     self.open(&reached)?
                 }
                 other => other?,
