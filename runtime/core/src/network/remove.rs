@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
+use isopod_network::Driver;
 use isopod_sys::lock::Lock;
 
 use super::DEFAULT;
@@ -143,7 +144,9 @@ impl Networks<'_> {
 
     /// Takes it away from the kernel, then from the database.
     pub(super) fn forget(&self, network: &Network) -> Result<()> {
-        if let Some(model) = network.record.to_model(&network.id) {
+        let _parents = self.lock_file("parents.lock", Lock::exclusive)?;
+        let is_shared = self.shares_its_parent(network)?;
+        if let Some(model) = network.record.to_model(&network.id).filter(|_| !is_shared) {
             self.host()?.remove_network(&model)?;
         }
         let state = self.runtime.state();
@@ -156,13 +159,33 @@ impl Networks<'_> {
         }
     }
 
+    /// Whether another network is on the same device of the host: what was made for that stays for the other.
+    fn shares_its_parent(&self, network: &Network) -> Result<bool> {
+        let parent = |network: &Network| match network.record.to_model(&network.id)?.driver {
+            Driver::Macvlan { parent, .. } => parent,
+            Driver::Bridge { .. } => None,
+        };
+        let Some(its) = parent(network) else { return Ok(false) };
+        let mut others = self.list()?.into_iter().filter(|other| other.id != network.id);
+        Ok(others.any(|other| parent(&other).as_ref() == Some(&its)))
+    }
+
     /// The lock on all rules: shared by whoever publishes or gives back, alone for whoever writes all of them
     /// anew. Before any network's.
     pub(super) fn lock_rules(
         &self,
         how: impl Fn(&std::path::Path) -> io::Result<Lock>,
     ) -> Result<Lock> {
-        let path = self.folder("rules.lock");
+        self.lock_file("rules.lock", how)
+    }
+
+    /// A lock of all networks, which lies beside their folders.
+    fn lock_file(
+        &self,
+        name: &str,
+        how: impl Fn(&std::path::Path) -> io::Result<Lock>,
+    ) -> Result<Lock> {
+        let path = self.folder(name);
         let folder = path.parent().unwrap_or(&path);
         private_folder(folder).map_err(Error::io("cannot make", folder))?;
         how(&path).map_err(Error::io("cannot lock", &path))
