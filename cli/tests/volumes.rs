@@ -51,13 +51,17 @@ fn volumes_are_made_listed_shown_and_removed() {
         instance.ok(&["volume", "inspect", "-f", "{{.Labels.a}} {{.Scope}}", "one"]),
         "b local"
     );
+    // As docker's older scripts say it; one name is enough.
+    assert_eq!(instance.ok(&["volume", "create", "--name", "older"]), "older");
+    instance.ok(&["volume", "rm", "older"]);
+    assert_eq!(instance.run(&["volume", "create", "--name", "a", "b"]).status, 125);
     let done = instance.run(&["volume", "rm", "one", "none-such", &unnamed]);
     assert_eq!((done.status, done.out), (1, format!("one\n{unnamed}\n")));
     assert!(done.err.contains("no such volume: none-such"), "{}", done.err);
     assert_eq!(instance.run(&["volume", "rm", "-f", "none-such"]).status, 0);
     assert_eq!(instance.ok(&["volume", "ls", "-q"]), "");
     let left: Vec<_> = fs::read_dir(instance.path("root/volumes")).unwrap().collect();
-    assert_eq!(left.len(), 1, "only the lock is left: {left:?}");
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn many_hands_make_and_remove_volumes_of_one_name() {
     instance.run(&["volume", "rm", "-f", "shared"]);
     let left = fs::read_dir(instance.path("root/volumes")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, [".lock"]);
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -101,6 +101,14 @@ fn containers_of_a_network_find_each_other_by_name_alias_and_short_id() {
         let words = ["run", "--rm"].iter().chain(options).chain(&["busybox", "ping", "-c1", "db"]);
         assert_ne!(context.isopod(words).code, 0);
     }
+    // A new name is known at once, and the old one no longer.
+    context.isopod(["rename", "db", "store"]).succeeds();
+    let asked = |name: &str| {
+        context.isopod(["run", "--rm", "--network", "app", "busybox", "ping", "-c1", name])
+    };
+    asked("store").succeeds().mentions(&format!("({ip})"));
+    assert_ne!(asked("db").code, 0);
+    context.isopod(["rename", "store", "db"]).succeeds();
     context.isopod(["rm", "-f", "db"]).succeeds();
     let gone = context.isopod(["run", "--rm", "--network", "app", "busybox", "ping", "-c1", "db"]);
     assert_ne!(gone.code, 0, "its name goes with it\n{gone}");

@@ -3,7 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test, the functions beside them too")]
 
-use isopod_tests::{NetworkNamespace, Outcome, TestContext};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use isopod_tests::{NetworkNamespace, Outcome, TestContext, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value as Json;
 
 /// A container that waits.
 fn sleeper(context: &TestContext, name: &str, options: &[&str]) {
@@ -63,4 +74,210 @@ fn one_of_the_default_bridge_finds_names_as_soon_as_it_is_connected() {
     exec(&context, "db", "ping -c1 -W2 web").succeeds();
     context.isopod(["network", "disconnect", "app", "web"]).succeeds();
     exec(&context, "web", "cat /etc/resolv.conf").prints(&resolv_conf);
+}
+
+/// Answers every connection to port 80 of a container by «web», until it is dropped.
+struct Server {
+    inside: NetworkNamespace,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn new(inside: NetworkNamespace) -> Self {
+        let listener = inside.listener("0.0.0.0:80");
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            while let Ok((mut connection, _)) = listener.accept() {
+                if told.load(Ordering::Relaxed) {
+                    return;
+                }
+                connection.write_all(b"web").ok();
+            }
+        });
+        Self { inside, is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.inside.within(|| TcpStream::connect("127.0.0.1:80").ok());
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// What answers at an address of the test's host, if anything does.
+fn asked(context: &TestContext, address: &str) -> String {
+    let answer = context.host().within(|| {
+        let mut stream =
+            TcpStream::connect_timeout(&address.parse().unwrap(), Duration::from_secs(5))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).map(|_| text)
+    });
+    answer.unwrap_or_default()
+}
+
+fn routes(context: &TestContext, name: &str) -> String {
+    exec(context, name, "ip route | grep ^default").succeeds().stdout.clone()
+}
+
+/// docker: without the network that ports were published through, the next one that can takes them over; without
+/// any they answer nobody, and a network that comes has them again.
+#[test]
+fn published_ports_follow_a_container_from_network_to_network() {
+    let context = TestContext::networked(["busybox"]);
+    for name in ["one", "two"] {
+        context.isopod(["network", "create", name]).succeeds();
+    }
+    sleeper(&context, "web", &["--network", "one", "-p", "8080:80", "-p", "[::1]:8081:80"]);
+    let _server = Server::new(inside(&context, "web"));
+    let answers = |expected: &str| {
+        for address in ["127.0.0.1:8080", "198.51.100.2:8080", "[::1]:8080", "[::1]:8081"] {
+            assert_eq!(asked(&context, address), expected, "{address}");
+        }
+    };
+    answers("web");
+    context.isopod(["network", "connect", "two", "web"]).succeeds();
+    answers("web");
+    context.isopod(["network", "disconnect", "one", "web"]).succeeds();
+    answers("web");
+    context.isopod(["network", "disconnect", "two", "web"]).succeeds();
+    answers("");
+    assert!(!context.host().rules().contains("8080"), "{}", context.host().rules());
+    // Nobody else gets the ports meanwhile, nor what still comes to them.
+    let other = ["run", "-d", "-p", "8080:80", "busybox", "true"];
+    context.isopod(other).fails_with(125).complains_of("in use");
+    context.isopod(["network", "connect", "one", "web"]).succeeds();
+    answers("web");
+    context.isopod(["port", "web", "80"]).mentions("0.0.0.0:8080\n");
+}
+
+/// docker's reference of `network connect --gw-priority`: the greatest gives the default gateway.
+#[test]
+fn the_default_route_follows_the_priority_at_once() {
+    let context = TestContext::networked(["busybox"]);
+    for (name, subnet) in
+        [("one", "10.71.0.0/24"), ("two", "10.72.0.0/24"), ("three", "10.73.0.0/24")]
+    {
+        context.isopod(["network", "create", "--subnet", subnet, name]).succeeds();
+    }
+    sleeper(&context, "web", &["--network", "one", "-p", "8080:80"]);
+    let server = Server::new(inside(&context, "web"));
+    let connect = |words: &[&str]| {
+        context.isopod(["network", "connect"].iter().chain(words).chain(&["web"])).succeeds();
+    };
+    connect(&["two"]);
+    assert!(routes(&context, "web").starts_with("default via 10.71.0.1 "), "equals change nothing");
+    connect(&["--gw-priority", "5", "three"]);
+    assert!(routes(&context, "web").starts_with("default via 10.73.0.1 "));
+    assert_eq!(routes(&context, "web").lines().count(), 1);
+    assert_eq!(asked(&context, "198.51.100.2:8080"), "web");
+    drop(server);
+    context.isopod(["restart", "-t", "0", "web"]).succeeds();
+    assert!(routes(&context, "web").starts_with("default via 10.73.0.1 "), "as after a start");
+    context.isopod(["network", "disconnect", "three", "web"]).succeeds();
+    assert!(routes(&context, "web").starts_with("default via 10.71.0.1 "));
+}
+
+fn status(context: &TestContext, id: &str) -> Json {
+    let path = context.path("root/containers/default").join(id).join("status.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn monitor(context: &TestContext, id: &str) -> Pid {
+    Pid::from_raw(i32::try_from(status(context, id)["monitor"].as_i64().unwrap()).unwrap())
+}
+
+#[test]
+fn a_network_can_be_removed_straight_after_its_containers_monitor_was_killed() {
+    let context = TestContext::networked(["busybox"]);
+    for options in [&["-p", "8080:80"][..], &["--rm", "-p", "8080:80"]] {
+        context.isopod(["network", "create", "app"]).succeeds();
+        let words = ["run", "-d", "--network", "app"].iter().chain(options);
+        let run = context.isopod(words.chain(&["busybox", "sleep", "1000"]));
+        let id = run.line().to_owned();
+        kill(monitor(&context, &id), Signal::SIGKILL).unwrap();
+        context.isopod(["network", "rm", "app"]).succeeds();
+        assert!(!context.host().rules().contains("8080"));
+        context.isopod(["rm", "-f", &id]).code;
+    }
+}
+
+const SERVER: &str = "while true; do echo hello | nc -l -p 80; done";
+
+/// By its policy a container has its place again: all of it while its monitor lives, name and ports always.
+#[test]
+fn a_policys_starts_have_address_name_and_ports_again() {
+    let context = TestContext::networked(["busybox"]);
+    context.isopod(["network", "create", "app"]).succeeds();
+    let words = ["run", "-d", "--name", "web", "--network", "app", "--restart", "always"];
+    let more = ["-p", "8080:80", "busybox", "sh", "-c", SERVER];
+    let id = context.isopod(words.iter().chain(&more)).line().to_owned();
+    sleeper(&context, "client", &["--network", "app"]);
+    let template = "{{.NetworkSettings.Networks.app.IPAddress}}";
+    let address = || context.isopod(["inspect", "-f", template, "web"]).line().to_owned();
+    let first = address();
+    let answers = |when: &str| {
+        for host in ["127.0.0.1:8080", "[::1]:8080"] {
+            until(&format!("an answer {when}"), || asked(&context, host) == "hello\n");
+        }
+        until(&format!("its name {when}"), || {
+            exec(&context, "client", "nc -w 2 web 80 </dev/null").stdout == "hello\n"
+        });
+    };
+    answers("at first");
+    let process = status(&context, &id)["pid"].as_i64().unwrap();
+    kill(Pid::from_raw(i32::try_from(process).unwrap()), Signal::SIGKILL).unwrap();
+    until("the policy's start", || {
+        let now = status(&context, &id);
+        now["phase"] == "running" && now["pid"] != process
+    });
+    answers("after a restart");
+    assert_eq!(address(), first);
+    let killed = monitor(&context, &id);
+    kill(killed, Signal::SIGKILL).unwrap();
+    until("another monitor", || {
+        status(&context, &id)["phase"] == "running" && monitor(&context, &id) != killed
+    });
+    answers("under another monitor");
+    context.isopod(["rm", "-f", "web"]).succeeds();
+    assert!(!context.host().rules().contains("8080"));
+}
+
+#[test]
+fn twenty_at_once_with_ports_on_one_bridge_and_all_removed_at_once() {
+    const MANY: usize = 20;
+    let context = TestContext::networked(["busybox"]);
+    let names: Vec<String> = (0..MANY).map(|n| format!("c{n}")).collect();
+    let starting: Vec<_> = (0..MANY)
+        .map(|n| {
+            let port = format!("{}:80", 9000 + n);
+            let words =
+                ["run", "-d", "--name", &names[n], "-p", &port, "busybox", "sh", "-c", SERVER];
+            context.command(words).start()
+        })
+        .collect();
+    for start in starting {
+        start.outcome().succeeds().complains_of_nothing();
+    }
+    let template = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
+    let inspect = ["inspect", "-f", template].into_iter().chain(names.iter().map(String::as_str));
+    let listed = context.isopod(inspect);
+    let mut addresses = listed.lines();
+    addresses.sort_unstable();
+    addresses.dedup();
+    assert_eq!(addresses.len(), MANY, "each its own address");
+    for n in 0..MANY {
+        until("an answer", || asked(&context, &format!("127.0.0.1:{}", 9000 + n)) == "hello\n");
+    }
+    let removing: Vec<_> =
+        names.iter().map(|name| context.command(["rm", "-f", name]).start()).collect();
+    for removal in removing {
+        removal.outcome().succeeds();
+    }
+    let rules = context.host().rules();
+    assert!(!rules.contains(" . 90"), "no port is led any more: {rules}");
 }

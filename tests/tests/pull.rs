@@ -111,6 +111,18 @@ fn an_index_gives_this_machines_platform_and_never_an_attestation() {
     context.isopod(run).succeeds().prints("x86_64\n");
 }
 
+/// docker's RepoDigests: what was pulled under a tag is there by its digest too.
+#[test]
+fn an_image_is_found_by_its_repository_and_digest() {
+    let (context, fixtures) = TestContext::new();
+    context.pull("busybox");
+    let digest = fixtures.digest_of("library/busybox:latest");
+    let words = ["run", "--rm", "--network", "none", "--pull", "never"];
+    let run = |image: &str| context.isopod(words.iter().chain(&[image, "echo", "here"]));
+    run(&format!("busybox@{digest}")).succeeds().prints("here\n");
+    run(&format!("alpine@{digest}")).fails_with(125);
+}
+
 #[test]
 fn a_run_on_another_platform_takes_its_content_or_says_what_the_image_is_for() {
     let (context, _) = TestContext::new();

@@ -120,6 +120,10 @@ fn a_terminal_is_left_by_its_keys_and_joined_again() {
     let mut other = context.terminal(["attach", "--detach-keys", "ctrl-x", "t"]);
     other.types("echo a''b\n").expects("ab").types("\x18");
     other.exits_with(0);
+    // docker's start -a of one that runs joins it.
+    let mut started = context.terminal(["start", "-ai", "t"]);
+    started.types("echo $x,$x\n").expects("kept,kept").types("\x10\x11");
+    started.exits_with(0);
     let mut last = context.terminal(["attach", "t"]);
     last.types("exit 5\n");
     last.exits_with(5);

@@ -241,6 +241,33 @@ fn folders_of_the_host_are_shared_as_said() {
 }
 
 #[test]
+fn a_folder_on_a_file_or_in_the_way_of_devices_is_told_by_name() {
+    let context = busybox();
+    let file = context.path("file");
+    fs::write(&file, "x").unwrap();
+    let (file, folder) = (file.to_str().unwrap().to_owned(), context.path(""));
+    let folder = folder.to_str().unwrap();
+    for (source, target) in
+        [(file.as_str(), "/bin"), (folder, "/etc/passwd"), ("vol", "/etc/passwd")]
+    {
+        let volume = format!("{source}:{target}");
+        let refused = context.isopod(run(&["-v", &volume, "busybox", "true"]));
+        refused.fails_with(125).complains_of(target);
+        assert!(source == "vol" || refused.stderr.contains(source), "{refused}");
+    }
+    for target in ["/dev", "/dev/null"] {
+        let volume = format!("{target}:{target}");
+        context
+            .isopod(run(&["-v", &volume, "busybox", "true"]))
+            .fails_with(125)
+            .complains_of(target);
+    }
+    assert!(context.containers().is_empty());
+    let volume = format!("{file}:/etc/passwd");
+    context.isopod(run(&["-v", &volume, "busybox", "cat", "/etc/passwd"])).prints("x");
+}
+
+#[test]
 fn volumes_outlive_containers_and_begin_with_the_images_content() {
     let context = TestContext::with(["busybox", "redis:alpine"]);
     let words = ["run", "-d", "--network", "none", "--name", "r", "redis:alpine"];

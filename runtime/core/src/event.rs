@@ -16,8 +16,12 @@ use crate::Runtime;
 use crate::container::Container;
 use crate::layout::private_folder;
 use crate::network::{Network, Networks};
+use crate::state::Labels;
 
 pub use read::{Events, Reader};
+
+/// Bytes of labels that an event tells.
+const LABELS: usize = 16 << 10;
 
 impl Runtime {
     /// Appends `entry` to the journal. Losing it must never fail a command, and does not.
@@ -94,11 +98,23 @@ impl Container<'_> {
 
     /// What every event says of it: its labels, and over them its name and image.
     fn attributes(&self) -> BTreeMap<String, String> {
-        let mut attributes = self.labels().clone();
+        let mut attributes = told(self.labels());
         attributes.insert("name".to_owned(), self.name().to_owned());
         attributes.insert("image".to_owned(), self.image_name().map(familiar).unwrap_or_default());
         attributes
     }
+}
+
+/// The labels that events tell: an image may have megabytes of them, which would push everybody else's events out of
+/// the journal, and lie in the monitor's memory (security.md, row 11).
+fn told(labels: &Labels) -> Labels {
+    let mut room = LABELS;
+    let fits = |(key, value): &(&String, &String)| {
+        let left = room.checked_sub(key.len() + value.len());
+        room = left.unwrap_or(room);
+        left.is_some()
+    };
+    labels.iter().filter(fits).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// A canonical reference in docker's short form; anything else as it is.
@@ -107,5 +123,18 @@ fn familiar(name: &str) -> String {
     match Reference::parse(name) {
         Ok(reference) if !name.starts_with("sha256:") => reference.familiar(),
         _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_11_labels_do_not_flood_the_journal() {
+        let of = |size: usize| "x".repeat(size);
+        let labels = [("a", of(10)), ("b", of(LABELS)), ("c", of(LABELS - 12)), ("d", of(1))];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value)).into();
+        assert_eq!(told(&labels).keys().collect::<Vec<_>>(), ["a", "c"]);
     }
 }

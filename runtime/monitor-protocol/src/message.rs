@@ -13,7 +13,7 @@
 use oci_spec::runtime::Process;
 use serde::{Deserialize, Serialize};
 
-use crate::launch::Restart;
+use crate::launch::{Forward, Restart};
 use crate::status::{Exit, Status};
 
 /// The first message of a client, with the version it speaks.
@@ -109,6 +109,12 @@ pub enum Request {
         /// Takes the place of `launch.json`'s, for a policy has to be applied after the monitor's death too.
         #[serde(default)]
         after_exit: Vec<String>,
+    },
+    /// Lead what reaches published ports elsewhere from now on, as the container's networks have changed. A port
+    /// that is not among these stays held and leads nowhere: who asks is reset.
+    SetForwards {
+        /// Ports of `launch.json`'s, by protocol and host address, with their new targets.
+        forwards: Vec<Forward>,
     },
     /// The container's network namespace, as a descriptor with the reply `Ok`.
     NetworkNamespace,

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
-use isopod_monitor_protocol::launch::Launch;
+use isopod_monitor_protocol::launch::{Forward, Launch};
 use isopod_monitor_protocol::message::Handed;
 
 use crate::poll::{Part, Poller};
@@ -66,6 +66,13 @@ impl Network {
             self.ports = Some(forwarder.map_err(HandedError::Socket)?);
         }
         Ok(())
+    }
+
+    /// Leads published ports elsewhere.
+    pub fn lead(&mut self, forwards: &[Forward]) {
+        if let Some(ports) = &mut self.ports {
+            ports.lead(forwards);
+        }
     }
 
     /// The network namespace that was handed over.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use isopod_monitor_protocol::launch::Forward;
 use isopod_monitor_protocol::message::{Reply, Request};
 use support::eventually;
 use support::net::{Net, descriptors, idle_descriptors, ip, private_memory, until_asleep};
@@ -275,6 +276,74 @@ fn a_paused_containers_clients_wait() {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert_eq!(text, "hello\n");
+    net.end(running);
+}
+
+/// Which answers by its own address, once.
+fn named_server(net: &Net, address: SocketAddr) {
+    let listener = net.host.within(|| TcpListener::bind(address).unwrap());
+    net.host.serve(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            connection.write_all(address.to_string().as_bytes()).unwrap();
+            // It stays open: whoever carries it ends it.
+            std::mem::forget(connection);
+        }
+    });
+}
+
+#[test]
+fn ports_can_be_led_elsewhere_and_nowhere_while_they_stay_held() {
+    let targets: [SocketAddr; 2] =
+        ["127.0.0.2:8080", "127.0.0.3:8080"].map(|to| to.parse().unwrap());
+    let mut net = Net::new(&["sleep", "1000"])
+        .with_tcp("[::1]:0", targets[0])
+        .with_udp("[::1]:0", targets[0]);
+    for target in targets {
+        named_server(&net, target);
+    }
+    let sockets = targets.map(|target| net.host.within(|| UdpSocket::bind(target).unwrap()));
+    let forwards = net.container.launch.forwards.clone();
+    let running = net.run(None);
+    let monitor = net.container.monitor_pid();
+    let before = idle_descriptors(monitor);
+    let lead = |target: Option<SocketAddr>| {
+        let led = |target| forwards.iter().map(move |one| Forward { target, ..*one }).collect();
+        let forwards: Vec<Forward> = target.map_or(Vec::new(), led);
+        assert_eq!(net.container.ask(Request::SetForwards { forwards }), Reply::Ok);
+    };
+    let client = net.host.within(|| UdpSocket::bind("[::1]:0").unwrap());
+    let mut open: Option<TcpStream> = None;
+    for (nth, target) in targets.iter().enumerate() {
+        if nth > 0 {
+            lead(Some(*target));
+            // What was carried to the other one has ended.
+            let mut open = open.take().unwrap();
+            open.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let end = open.read(&mut [0]);
+            assert!(!matches!(&end, Err(e) if e.kind() == ErrorKind::WouldBlock), "{end:?}");
+        }
+        let mut stream = connect(&net);
+        let mut text = vec![0; target.to_string().len()];
+        stream.read_exact(&mut text).unwrap();
+        assert_eq!(text, target.to_string().into_bytes());
+        open = Some(stream);
+        client.send_to(b"question", forwards[1].host).unwrap();
+        sockets[nth].set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(sockets[nth].recv(&mut [0; 16]).unwrap(), 8);
+    }
+    lead(None);
+    drop(open);
+    let error = connect(&net).read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    client.send_to(b"question", forwards[1].host).unwrap();
+    let held = net.host.within(|| TcpListener::bind(forwards[0].host).unwrap_err());
+    assert_eq!(held.kind(), ErrorKind::AddrInUse);
+    eventually("nothing stays", || descriptors(monitor) == before);
+    lead(Some(targets[0]));
+    let mut text = vec![0; targets[0].to_string().len()];
+    connect(&net).read_exact(&mut text).unwrap();
+    assert_eq!(text, targets[0].to_string().into_bytes());
     net.end(running);
 }
 

@@ -45,8 +45,8 @@ pub struct Subject<'a> {
     pub data: PathBuf,
     /// Its log.
     pub log_path: Option<PathBuf>,
-    /// Bytes of the writable layer; only where asked for.
-    pub size: Option<u64>,
+    /// Bytes of the writable layer, and of it with the image; only where asked for.
+    pub size: Option<(u64, u64)>,
 }
 
 /// The object.
@@ -89,8 +89,9 @@ pub fn json(subject: &Subject<'_>) -> Json {
         "Config": config(subject),
         "NetworkSettings": network_settings::json(&subject.places, &subject.exposed, &netns),
     });
-    if let (Some(size), Json::Object(fields)) = (subject.size, &mut object) {
-        fields.insert("SizeRw".to_owned(), size.into());
+    if let (Some((writable, all)), Json::Object(fields)) = (subject.size, &mut object) {
+        fields.insert("SizeRw".to_owned(), writable.into());
+        fields.insert("SizeRootFs".to_owned(), all.into());
     }
     object
 }

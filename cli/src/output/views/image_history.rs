@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value as Json, json};
 
 use super::containers::{ellipsis, short_id};
+use crate::output::table::printable;
 use crate::output::{time, units};
 
 /// docker's default for `history`.
@@ -45,14 +46,15 @@ pub fn fields(step: &Step, truncate: bool, human: bool, now: DateTime<Utc>) -> J
         true => step.created.map(|created| time::ago(created, now)),
         false => at.clone(),
     };
-    let command = step.created_by.replace('\t', " ");
+    // Command and comment are the image's words; a script of several lines is one here.
+    let command = printable(&step.created_by.replace(['\t', '\n'], " "));
     let id = match &step.id {
         Some(id) if truncate => short_id(id),
         Some(id) => id,
         None => MISSING,
     };
     json!({
-        "Comment": step.comment,
+        "Comment": printable(&step.comment),
         "CreatedAt": at.unwrap_or_default(),
         "CreatedBy": if truncate { ellipsis(&command, COMMAND) } else { command },
         "CreatedSince": since.unwrap_or_default(),
@@ -87,6 +89,19 @@ mod tests {
         77af4d6b9913   2 days ago   /bin/sh -c #(nop) CMD ["redis-server"] and m…   0B        buildkit.dockerfile.v0
         <missing>      N/A          COPY / /                                        1.23MB    
         "#);
+    }
+
+    /// Row 11 of security.md: an image can't move the terminal's cursor, nor forge a line.
+    #[test]
+    fn an_images_words_are_no_orders_for_a_terminal() {
+        let step = Step {
+            created_by: "RUN a\nb\u{1b}]0;c\u{7}".into(),
+            comment: "d\n\u{1b}[2J".into(),
+            ..Step::default()
+        };
+        let row = fields(&step, false, true, DateTime::UNIX_EPOCH);
+        assert_eq!(row["CreatedBy"], "RUN a b?]0;c?");
+        assert_eq!(row["Comment"], "d??[2J");
     }
 
     #[test]

@@ -28,6 +28,12 @@ impl Container<'_> {
         })
     }
 
+    /// Whether a monitor listens: a container whose monitor was just killed looks alive until all of it has
+    /// ended.
+    pub(crate) fn has_listening_monitor(&self) -> bool {
+        self.connect().is_ok()
+    }
+
     /// Asks for something that is either done or refused.
     pub(super) fn ask(&self, request: Request) -> Result<Reply> {
         self.ask_running(&mut self.connect()?, request)

@@ -4,6 +4,7 @@
 mod after_exit;
 mod archive;
 mod attach;
+mod binds;
 mod boot;
 mod control;
 mod create;

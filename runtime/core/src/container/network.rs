@@ -4,7 +4,8 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use isopod_monitor_protocol::launch::{Forward, Resolver};
+use isopod_monitor_protocol::data;
+use isopod_monitor_protocol::launch::{Forward, Launch, Resolver};
 use isopod_monitor_protocol::message::{Handed, Reply, Request};
 use isopod_monitor_protocol::state;
 
@@ -91,6 +92,25 @@ impl<'a> Container<'a> {
                 Error::Monitor(format!("the monitor of {} sent no network namespace", self.name()))
             }),
             other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// The ports that its monitor holds, as they led when it was started.
+    pub(crate) fn forwards(&self) -> Vec<Forward> {
+        let launch = std::fs::read(self.data().join(data::LAUNCH)).ok();
+        let launch = launch.and_then(|bytes| serde_json::from_slice::<Launch>(&bytes).ok());
+        launch.map(|launch| launch.forwards).unwrap_or_default()
+    }
+
+    /// Leads what reaches the ports' sockets elsewhere; those that are left out, nowhere.
+    ///
+    /// # Errors
+    /// The monitor can't be reached, though it runs.
+    pub(crate) fn lead_forwards(&self, forwards: Vec<Forward>) -> Result<()> {
+        match self.ask(Request::SetForwards { forwards }) {
+            // It has ended meanwhile.
+            Err(Error::State { .. }) => Ok(()),
+            other => other.map(drop),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{Error, Result, id};
 impl<'a> Containers<'a> {
     /// Calls the container that `text` names `name` from now on, and returns it under its new name.
     ///
-    /// Names on networks follow in here, once the row has changed.
+    /// Names on networks follow, once the row has changed.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`]; it is no name, or the one that it has; [`Error::NotFound`].
@@ -39,6 +39,7 @@ impl<'a> Containers<'a> {
             }
         })?;
         container.row.name = Some(name.to_owned());
+        self.runtime.networks().renamed(&container)?;
         container.happened("rename", &[("oldName", &before)]);
         Ok(container)
     }

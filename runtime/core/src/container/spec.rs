@@ -38,6 +38,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
         signal::parse(signal).map_err(|error| Error::Invalid(error.to_string()))?;
     }
     super::health::check(&record.settings.health)?;
+    super::binds::check_places(&record.settings.mounts)?;
     let host = host()?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
@@ -91,6 +92,7 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
         let place = |path: &str| (PathBuf::from(path), PathBuf::from(path));
         request.files = ["/etc/hosts", "/etc/resolv.conf"].map(place).to_vec();
     }
+    super::binds::check_kinds(&record.settings.mounts, root)?;
     container.request_parts(&mut request)?;
     if record.settings.init {
         let source = container.runtime.init_program()?;

@@ -82,6 +82,9 @@ impl Images<'_> {
                 Err(Error::NotFound { .. }) => {}
                 other => return other,
             }
+            if let Some(digest) = reference.digest() {
+                return self.find_by_digest(text, &reference.name(), digest);
+            }
         }
         let prefix = text.strip_prefix("sha256:").unwrap_or(text);
         let is_id = (4..=64).contains(&prefix.len())
@@ -90,6 +93,15 @@ impl Images<'_> {
             return Err(not_found(text));
         }
         self.find_by_id(text, prefix)
+    }
+
+    /// One that was pulled under a tag and has this digest, as docker's `RepoDigests`.
+    fn find_by_digest(&self, text: &str, repository: &str, digest: &Digest) -> Result<Image> {
+        let is_it = |image: &Image| {
+            let name = Reference::parse(&image.name).map(|reference| reference.name());
+            image.target.digest == *digest && name.is_ok_and(|name| name == repository)
+        };
+        self.list()?.into_iter().find(is_it).ok_or_else(|| not_found(text))
     }
 
     fn find_by_id(&self, text: &str, prefix: &str) -> Result<Image> {

@@ -1,6 +1,5 @@
 //! Connecting and disconnecting containers: running ones at once, and all of them for their next starts.
 
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use isopod_sys::lock::Lock;
@@ -9,7 +8,7 @@ use super::endpoint::{self, Endpoint, Wanted};
 use super::find::{Network, Networks};
 use super::plan;
 use super::ports;
-use super::record::{DriverKind, Published};
+use super::record::Published;
 use super::wire::connections;
 use crate::container::{Attachment, Container, Network as Setting};
 use crate::state::{Durability, NetworkRow};
@@ -34,14 +33,15 @@ impl Networks<'_> {
                 by: format!("container {}", container.name()),
             });
         }
+        let before = attachments.clone();
+        attachments.push(attachment.clone());
         let is_alive = container.status()?.phase.is_alive();
         if is_alive {
-            self.plug(container, &network, &attachment)?;
+            self.plug(container, &network, &attachment, &attachments)?;
         }
-        attachments.push(attachment);
         let kept = container.keep_network(Setting::Networks(attachments));
         if kept.is_err() && is_alive {
-            self.unplug(container, &network).ok();
+            self.unplug(container, &network, &before).ok();
         }
         kept
     }
@@ -63,7 +63,7 @@ impl Networks<'_> {
             });
         }
         if container.status()?.phase.is_alive() {
-            self.unplug(container, &network)?;
+            self.unplug(container, &network, &attachments)?;
         }
         container.keep_network(Setting::Networks(attachments))
     }
@@ -89,13 +89,15 @@ impl Networks<'_> {
         Ok(())
     }
 
-    /// Gives a running container a device.
+    /// Gives a running container a device; with it, it is on `attachments`.
     fn plug(
         &self,
         container: &Container<'_>,
         network: &Network,
         attachment: &Attachment,
+        attachments: &[Attachment],
     ) -> Result<()> {
+        let _rules = self.lock_rules(Lock::shared)?;
         let netns = container.network_namespace()?;
         let _lock = self.lock(network, Lock::shared)?;
         let others = self.endpoints_of(container.namespace(), container.id())?;
@@ -103,7 +105,7 @@ impl Networks<'_> {
             network,
             attachment,
             device: free_device(&others),
-            is_default: network.leads_out() && !others.iter().any(|other| other.record.is_default),
+            is_default: false,
             names: plan::names(network, attachment, container),
         };
         let state = self.runtime.state();
@@ -120,6 +122,7 @@ impl Networks<'_> {
                 }
                 host.connect(model, netns.as_fd(), &endpoint.to_model())?;
             }
+            self.rearrange(container, attachments)?;
             self.write_names(network)?;
             self.tell(container)
         };
@@ -129,16 +132,23 @@ impl Networks<'_> {
         } else {
             // The error to report is why; what is left has a row, by which it is found.
             self.release_these(&endpoints, true).ok();
+            self.rearrange(container, attachments).ok();
         }
         result
     }
 
-    /// Takes a running container's device away, and moves what went through it to another one.
-    fn unplug(&self, container: &Container<'_>, network: &Network) -> Result<()> {
+    /// Takes a running container's device away; without it, it is on `attachments`.
+    fn unplug(
+        &self,
+        container: &Container<'_>,
+        network: &Network,
+        attachments: &[Attachment],
+    ) -> Result<()> {
+        let _rules = self.lock_rules(Lock::shared)?;
         let netns = container.network_namespace()?;
         let all = self.endpoints_of(container.namespace(), container.id())?;
-        let (gone, rest): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|endpoint| endpoint.network == network.id);
+        let gone: Vec<_> =
+            all.into_iter().filter(|endpoint| endpoint.network == network.id).collect();
         let host = self.host()?;
         for endpoint in &gone {
             host.unpublish(&ports::to_maps(&endpoint.record.ports))?;
@@ -146,55 +156,16 @@ impl Networks<'_> {
                 host.disconnect(&model, Some(netns.as_fd()), &endpoint.to_model())?;
             }
         }
-        let has_default = gone.iter().any(|endpoint| endpoint.record.is_default);
-        let ports: Vec<Published> =
-            gone.iter().flat_map(|endpoint| endpoint.record.ports.clone()).collect();
         let state = self.runtime.state();
         state.write(Durability::Process, |transaction| {
             gone.iter().try_for_each(|endpoint| {
                 endpoint.to_row().delete(transaction).map_err(state.error())
             })
         })?;
-        if has_default || !ports.is_empty() {
-            self.move_to_another(container, rest, has_default, &ports)?;
-        }
+        self.rearrange(container, attachments)?;
         self.write_names(network)?;
         self.happened("disconnect", network, Some(container.id()));
         self.tell(container)
-    }
-
-    /// Leads the default route and published ports to the first of `rest` that takes them.
-    fn move_to_another(
-        &self,
-        container: &Container<'_>,
-        rest: Vec<Endpoint>,
-        default: bool,
-        published: &[Published],
-    ) -> Result<()> {
-        let netns = container.network_namespace()?;
-        let host = self.host()?;
-        for mut endpoint in rest {
-            let Some(network) = self.by_id(&endpoint.network)? else { continue };
-            let Some(model) = network.record.to_model(&network.id) else { continue };
-            if !network.leads_out() {
-                continue;
-            }
-            endpoint.record.is_default |= default;
-            if network.record.driver == DriverKind::Bridge {
-                endpoint.record.ports =
-                    published.iter().filter_map(|one| led(one, &endpoint)).collect();
-            }
-            let state = self.runtime.state();
-            state.write(Durability::Process, |transaction| {
-                endpoint.to_row().set_record(transaction).map_err(state.error())
-            })?;
-            if default {
-                host.lead_through(&model, netns.as_fd(), &endpoint.to_model())?;
-            }
-            host.publish(&ports::to_maps(&endpoint.record.ports))?;
-            return Ok(());
-        }
-        Ok(())
     }
 
     /// Tells a running container by its files where it is now.
@@ -225,6 +196,8 @@ impl Networks<'_> {
     /// The kernel refuses.
     pub fn reload(&self) -> Result<Vec<isopod_network::Warning>> {
         self.reclaim()?;
+        // What is published between our look and our rules would be lost.
+        let _rules = self.lock_rules(Lock::exclusive)?;
         let endpoints = self.all_endpoints()?;
         let networks = self.list()?;
         let in_use = networks
@@ -252,7 +225,7 @@ fn attachments(container: &Container<'_>) -> Result<Vec<Attachment>> {
     )))
 }
 
-fn is_on(attachment: &Attachment, network: &Network) -> bool {
+pub(super) fn is_on(attachment: &Attachment, network: &Network) -> bool {
     attachment.network == network.name || attachment.network == network.id
 }
 
@@ -263,13 +236,4 @@ fn free_device(others: &[Endpoint]) -> String {
         .map(|number| format!("eth{number}"))
         .find(is_free)
         .expect("there is one name more than there are devices")
-}
-
-/// A published port, led to another of the container's addresses of the same family.
-fn led(port: &Published, endpoint: &Endpoint) -> Option<Published> {
-    let (v4, v6) = (endpoint.ip.map(IpAddr::V4), endpoint.ip6.map(IpAddr::V6));
-    let ip = if port.host.is_ipv4() { v4.or(v6) } else { v6.or(v4) };
-    let mut port = *port;
-    port.target.set_ip(ip?);
-    Some(port)
 }

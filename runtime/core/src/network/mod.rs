@@ -12,6 +12,7 @@ mod find;
 mod names;
 mod plan;
 mod ports;
+mod rearrange;
 mod record;
 mod release;
 mod remove;

@@ -46,8 +46,8 @@ impl Plan {
         let default = default_route(&places);
         let publish = ports(container);
         let publisher = default
-            .filter(|index| publishes(&places[*index]))
-            .or_else(|| places.iter().position(publishes));
+            .filter(|index| publishes(&places[*index].network))
+            .or_else(|| places.iter().position(|place| publishes(&place.network)));
         if publisher.is_none() && !publish.is_empty() {
             return Err(no_publisher(&places));
         }
@@ -80,7 +80,7 @@ pub(crate) fn settle(
     has_ports: bool,
 ) -> Result<()> {
     let places = places(networks, attachments)?;
-    if has_ports && !places.iter().any(publishes) {
+    if has_ports && !places.iter().any(|place| publishes(&place.network)) {
         return Err(no_publisher(&places));
     }
     for (attachment, place) in attachments.iter_mut().zip(places) {
@@ -106,8 +106,8 @@ fn places(networks: Networks<'_>, attachments: &[Attachment]) -> Result<Vec<Plac
 }
 
 /// Whether ports can be published through it.
-fn publishes(place: &Place) -> bool {
-    place.network.record.driver == DriverKind::Bridge && place.network.leads_out()
+pub(super) fn publishes(network: &Network) -> bool {
+    network.record.driver == DriverKind::Bridge && network.leads_out()
 }
 
 fn no_publisher(places: &[Place]) -> Error {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use isopod_monitor_protocol::launch::Protocol;
+use isopod_monitor_protocol::launch::{Forward, Protocol};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -161,6 +161,14 @@ pub struct Published {
     pub host: SocketAddr,
     /// The container's.
     pub target: SocketAddr,
+}
+
+impl Published {
+    /// As the monitor knows it.
+    #[must_use]
+    pub fn to_forward(&self) -> Forward {
+        Forward { protocol: self.protocol, host: self.host, target: self.target }
+    }
 }
 
 fn parse<T: DeserializeOwned>(text: &str, what: impl Fn() -> String) -> Result<T> {

@@ -15,7 +15,7 @@ use crate::state::{ContainerRow, Durability, NetworkRow};
 use crate::{Error, Result, Runtime};
 
 /// How long a monitor whose container has ended may take to let its sockets go.
-const LAST_ACTS: Duration = Duration::from_secs(2);
+pub(super) const LAST_ACTS: Duration = Duration::from_secs(2);
 
 /// The file in a container's state folder that says that another one lives in its network namespace, which
 /// then outlives the container.
@@ -61,6 +61,8 @@ impl Networks<'_> {
     }
 
     pub(super) fn release_these(&self, endpoints: &[Endpoint], devices: bool) -> Result<()> {
+        // Whoever writes all rules anew would bring them back.
+        let _rules = self.lock_rules(Lock::shared)?;
         let mut failure = None;
         for endpoint in endpoints {
             // The row goes last: as long as something is left, there is something to find it by.

@@ -2,14 +2,21 @@
 
 use std::fs;
 use std::io;
+use std::time::{Duration, Instant};
 
+use isopod_network::Driver;
 use isopod_sys::lock::Lock;
 
 use super::DEFAULT;
 use super::find::{Network, Networks};
+use super::release::LAST_ACTS;
+use crate::container::Container;
 use crate::layout::private_folder;
 use crate::state::{Durability, EndpointRow, NetworkRow};
 use crate::{Error, Result};
+
+/// Between two looks at who is still on a network.
+const PAUSE: Duration = Duration::from_millis(5);
 
 impl Networks<'_> {
     /// Removes the one that `text` names.
@@ -24,9 +31,36 @@ impl Networks<'_> {
                 network.name
             )));
         }
-        self.reclaim()?;
-        self.remove_unused(&network)?;
-        Ok(network)
+        let deadline = Instant::now() + LAST_ACTS;
+        loop {
+            self.reclaim()?;
+            match self.remove_unused(&network) {
+                // Whoever saw its containers' end is about to give back what they had.
+                Err(Error::InUse { .. })
+                    if Instant::now() < deadline && !self.is_lived_on(&network)? =>
+                {
+                    std::thread::sleep(PAUSE);
+                }
+                other => return other.map(|()| network),
+            }
+        }
+    }
+
+    /// Whether a container on it lives.
+    fn is_lived_on(&self, network: &Network) -> Result<bool> {
+        for endpoint in self.endpoints(network)? {
+            let container =
+                self.runtime.containers(&endpoint.namespace).by_id(&endpoint.container)?;
+            // One whose life can't be told counts, and one without a monitor is just ending.
+            let lives = |container: Container<'_>| match container.status() {
+                Ok(status) => status.phase.is_alive() && container.has_listening_monitor(),
+                Err(_) => true,
+            };
+            if container.is_some_and(lives) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Removes those that nobody is on and that `choose` picks; the built-in ones stay.
@@ -110,7 +144,9 @@ impl Networks<'_> {
 
     /// Takes it away from the kernel, then from the database.
     pub(super) fn forget(&self, network: &Network) -> Result<()> {
-        if let Some(model) = network.record.to_model(&network.id) {
+        let _parents = self.lock_file("parents.lock", Lock::exclusive)?;
+        let is_shared = self.shares_its_parent(network)?;
+        if let Some(model) = network.record.to_model(&network.id).filter(|_| !is_shared) {
             self.host()?.remove_network(&model)?;
         }
         let state = self.runtime.state();
@@ -121,6 +157,38 @@ impl Networks<'_> {
             true => Ok(()),
             false => Err(Error::NotFound { what: "network", name: network.name.clone() }),
         }
+    }
+
+    /// Whether another network is on the same device of the host: what was made for that stays for the other.
+    fn shares_its_parent(&self, network: &Network) -> Result<bool> {
+        let parent = |network: &Network| match network.record.to_model(&network.id)?.driver {
+            Driver::Macvlan { parent, .. } => parent,
+            Driver::Bridge { .. } => None,
+        };
+        let Some(its) = parent(network) else { return Ok(false) };
+        let mut others = self.list()?.into_iter().filter(|other| other.id != network.id);
+        Ok(others.any(|other| parent(&other).as_ref() == Some(&its)))
+    }
+
+    /// The lock on all rules: shared by whoever publishes or gives back, alone for whoever writes all of them
+    /// anew. Before any network's.
+    pub(super) fn lock_rules(
+        &self,
+        how: impl Fn(&std::path::Path) -> io::Result<Lock>,
+    ) -> Result<Lock> {
+        self.lock_file("rules.lock", how)
+    }
+
+    /// A lock of all networks, which lies beside their folders.
+    fn lock_file(
+        &self,
+        name: &str,
+        how: impl Fn(&std::path::Path) -> io::Result<Lock>,
+    ) -> Result<Lock> {
+        let path = self.folder(name);
+        let folder = path.parent().unwrap_or(&path);
+        private_folder(folder).map_err(Error::io("cannot make", folder))?;
+        how(&path).map_err(Error::io("cannot lock", &path))
     }
 
     /// Its lock: shared by whoever joins it, alone for whoever removes it.

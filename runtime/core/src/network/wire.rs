@@ -13,6 +13,7 @@ use super::endpoint::{self, Endpoint};
 use super::find::{Network, Networks};
 use super::plan::Plan;
 use super::ports::{self, Held};
+use super::record::Published;
 use crate::container::{Attachment, Connections, Container};
 use crate::state::{Durability, State};
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ pub(crate) struct Reserved<'a> {
     endpoints: Vec<Endpoint>,
     held: Vec<Held>,
     is_kept: bool,
-    // Nobody removes the networks meanwhile.
+    // Nobody removes the networks meanwhile, nor writes all rules anew without our ports.
     _locks: Vec<Lock>,
 }
 
@@ -70,11 +71,13 @@ impl<'a> Reserved<'a> {
         attachments: &[Attachment],
     ) -> Result<Self> {
         let plan = Plan::new(networks, container, attachments)?;
+        let rules = networks.lock_rules(Lock::shared)?;
         let held = ports::hold(&plan.publish)?;
         let locks = plan
             .places
             .iter()
             .map(|place| networks.lock(&place.network, Lock::shared))
+            .chain([Ok(rules)])
             .collect::<Result<Vec<_>>>()?;
         let state: &State = networks.runtime.state();
         let who = (container.namespace(), container.id());
@@ -127,9 +130,7 @@ impl<'a> Reserved<'a> {
     /// Where traffic goes that reaches a held port's socket.
     pub(crate) fn forwards(&self) -> Vec<Forward> {
         let ports = self.endpoints.iter().flat_map(|endpoint| &endpoint.record.ports);
-        ports
-            .map(|port| Forward { protocol: port.protocol, host: port.host, target: port.target })
-            .collect()
+        ports.map(Published::to_forward).collect()
     }
 
     /// The sockets that hold the ports, in the order of [`Reserved::forwards`].

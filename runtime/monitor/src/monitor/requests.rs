@@ -78,6 +78,10 @@ impl Monitor {
                 self.set_restart(restart, after_exit);
                 Ok(Some(Reply::Ok))
             }
+            Request::SetForwards { forwards } => {
+                self.network.lead(&forwards);
+                Ok(Some(Reply::Ok))
+            }
             Request::Run { .. } | Request::Resize { .. } => {
                 Err((ErrorKind::Invalid, "not allowed on this connection".into()))
             }

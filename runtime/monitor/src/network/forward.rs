@@ -14,6 +14,7 @@ mod local;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -39,7 +40,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Forwarder {
     poller: Rc<Poller>,
     ports: Vec<Port>,
-    connections: BTreeMap<u32, Connection>,
+    /// With the number of its port.
+    connections: BTreeMap<u32, (u32, Connection)>,
     datagrams: Datagrams,
     next: u32,
     /// Whether nothing is accepted at present, and until when at most.
@@ -48,7 +50,10 @@ pub struct Forwarder {
 
 #[derive(Debug)]
 struct Port {
-    forward: Forward,
+    protocol: Protocol,
+    host: SocketAddr,
+    /// `None`: nowhere.
+    target: Option<SocketAddr>,
     socket: Watched,
 }
 
@@ -77,7 +82,8 @@ impl Forwarder {
             if forward.protocol != Protocol::Sctp {
                 socket.set(Interest::Read)?;
             }
-            Ok(Port { forward: *forward, socket })
+            let Forward { protocol, host, target } = *forward;
+            Ok(Port { protocol, host, target: Some(target), socket })
         };
         let ports = (0..).zip(forwards.iter().zip(sockets)).map(port);
         Ok(Self {
@@ -88,6 +94,29 @@ impl Forwarder {
             next: 0,
             pause: None,
         })
+    }
+
+    /// Leads ports elsewhere; one that `forwards` lacks leads nowhere. What is being carried to where its port
+    /// no longer leads ends: another container may be there by now.
+    pub fn lead(&mut self, forwards: &[Forward]) {
+        for (number, port) in (0..).zip(&mut self.ports) {
+            let is_it =
+                |forward: &&Forward| (forward.protocol, forward.host) == (port.protocol, port.host);
+            let target = forwards.iter().find(is_it).map(|forward| forward.target);
+            if port.target == target {
+                continue;
+            }
+            port.target = target;
+            self.datagrams.forget_port(number);
+            let carried = self.connections.iter().filter(|(_, (port, _))| *port == number);
+            for id in carried.map(|(id, _)| *id).collect::<Vec<_>>() {
+                self.connections.remove(&id);
+            }
+        }
+        if self.pause.is_some() {
+            self.resume();
+        }
+        isopod_sys::process::trim_heap();
     }
 
     /// Does what became possible.
@@ -104,7 +133,7 @@ impl Forwarder {
 
     /// When [`Forwarder::expire`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        let connecting = self.connections.values().filter_map(Connection::deadline);
+        let connecting = self.connections.values().filter_map(|(_, carried)| carried.deadline());
         let paused = match self.pause {
             Some(Pause::Until(at)) => Some(at),
             _ => None,
@@ -115,7 +144,7 @@ impl Forwarder {
     /// Gives up what has waited for too long.
     pub fn expire(&mut self, now: Instant) {
         let is_late = |connection: &Connection| connection.deadline().is_some_and(|at| at <= now);
-        let late = self.connections.iter().filter(|(_, connection)| is_late(connection));
+        let late = self.connections.iter().filter(|(_, (_, connection))| is_late(connection));
         for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end(id);
         }
@@ -128,9 +157,9 @@ impl Forwarder {
     /// Something came to a port.
     fn arrive(&mut self, number: u32) {
         let Some(port) = self.ports.get(number as usize) else { return };
-        match port.forward.protocol {
+        match port.protocol {
             Protocol::Udp => {
-                let target = port.forward.target;
+                let target = port.target;
                 self.datagrams.pass_on(&self.poller, number, &port.socket, target);
             }
             _ => self.accept(number),
@@ -153,9 +182,12 @@ impl Forwarder {
                 Err(_) => return,
             };
             let id = unused(&mut self.next, |id| self.connections.contains_key(&id));
-            if let Some(connection) = Connection::new(id, &self.poller, outer, port.forward.target)
-            {
-                self.connections.insert(id, connection);
+            let Some(target) = port.target else {
+                connection::reset(&outer);
+                continue;
+            };
+            if let Some(connection) = Connection::new(id, &self.poller, outer, target) {
+                self.connections.insert(id, (number, connection));
             }
         }
     }
@@ -172,14 +204,14 @@ impl Forwarder {
 
     fn listen(&mut self, interest: Interest) {
         for port in &mut self.ports {
-            if port.forward.protocol == Protocol::Tcp {
+            if port.protocol == Protocol::Tcp {
                 port.socket.set(interest).ok();
             }
         }
     }
 
     fn carry(&mut self, id: u32) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some((_, connection)) = self.connections.get_mut(&id) else { return };
         if !connection.carry() {
             self.end(id);
         }

@@ -157,7 +157,14 @@ impl Socket {
                 if answer.outcome.is_none() && is_asked(&messages[nth]) {
                     open -= 1;
                 }
-                answer.outcome = Some(outcome(&header, body));
+                let outcome = outcome(&header, body);
+                // Whoever lacks the privilege is told so once: nfnetlink reads no further.
+                if let (0, Err(refused)) = (nth, &outcome)
+                    && refused.errno == Errno::PERM
+                {
+                    return Err(refused.clone());
+                }
+                answer.outcome = Some(outcome);
                 // What begins a batch is answered only if nothing of the batch is done.
                 if !is_asked(&messages[nth]) {
                     return Ok(answers);

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -103,7 +103,8 @@ impl CredentialStore {
             move |source| CredentialError::Write { path, source }
         };
         let folder = self.file.parent().unwrap_or(Path::new("."));
-        fs::DirBuilder::new().recursive(true).create(folder).map_err(failed(folder))?;
+        // docker's own mode of a folder that holds credentials.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
         // The folder itself, so that nothing is left beside the file.
         let lock = File::open(folder).map_err(failed(folder))?;
         lock.lock().map_err(failed(folder))?;
@@ -136,7 +137,8 @@ impl CredentialStore {
         auths.as_object_mut().ok_or_else(shape)
     }
 
-    /// Whole or not at all, and for the user's eyes only. A link is written through, to where it leads.
+    /// Whole or not at all, and for the user's eyes only. A link is written through, to where it leads. What lies
+    /// at the temporary name, left by a process that was killed or laid there by somebody else, is replaced.
     fn write(&self, file: &Value) -> Result<(), CredentialError> {
         let target = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone());
         let failed = |source| CredentialError::Write { path: target.clone(), source };
@@ -144,10 +146,10 @@ impl CredentialStore {
         let temporary = target.with_file_name(format!(".{name}.{}.new", std::process::id()));
         let mut text = serde_json::to_string_pretty(file).expect("JSON that was read is JSON");
         text.push('\n');
+        fs::remove_file(&temporary).ok();
         let written = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&temporary)
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
@@ -233,6 +235,35 @@ mod tests {
             assert!(error.to_string().contains("config.json"), "{error}");
             assert_eq!(fs::read_to_string(&store.file).unwrap(), text);
         }
+    }
+
+    /// A folder may be one that others write to (`DOCKER_CONFIG=/tmp`), and what they lay there is not theirs to read.
+    #[test]
+    fn nobodys_file_or_link_gets_a_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let parent = store.file.parent().unwrap();
+        fs::create_dir_all(parent).unwrap();
+        let place = parent.join(format!(".config.json.{}.new", std::process::id()));
+        let theirs = folder.path().join("theirs");
+        fs::write(&theirs, "before").unwrap();
+        std::os::unix::fs::symlink(&theirs, &place).unwrap();
+        store.keep("r.io", "u", "p").unwrap();
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "before");
+        // A second name of the file would show it what is written to it.
+        fs::hard_link(&theirs, &place).unwrap();
+        store.keep("r.io", "u", "p").unwrap();
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "before");
+        assert_eq!(found(&store, "r.io"), password("u", "p"));
+    }
+
+    #[test]
+    fn a_folder_that_is_made_for_it_is_the_users_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        store.keep("r.io", "u", "p").unwrap();
+        let mode = fs::metadata(store.file.parent().unwrap()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]

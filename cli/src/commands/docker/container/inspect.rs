@@ -7,7 +7,7 @@ use isopod_runtime::container::{Attachment, Container, Containers, Network};
 use isopod_runtime::network::Endpoint;
 use serde_json::Value as Json;
 
-use super::{command_line, state};
+use super::{command_line, list, state};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -101,6 +101,9 @@ fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json
         exposed: container.exposed_ports().into_iter().collect(),
         data: container.data(),
         log_path: container.log_path(),
-        size: if size { Some(container.written_bytes()?) } else { None },
+        size: match size {
+            true => Some(list::size(container, context.runtime()?.images())?),
+            false => None,
+        },
     }))
 }

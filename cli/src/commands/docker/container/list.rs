@@ -158,7 +158,7 @@ impl Args {
 }
 
 /// Bytes of the writable layer, and of it with the image.
-fn size(container: &Container<'_>, images: Images<'_>) -> Result<(u64, u64), Error> {
+pub(super) fn size(container: &Container<'_>, images: Images<'_>) -> Result<(u64, u64), Error> {
     let writable = container.written_bytes()?;
     let image = container.image_name().and_then(|name| images.get(name).ok());
     let details =

@@ -27,6 +27,8 @@ pub fn volume(text: &str) -> Result<Mount, Error> {
     };
     let destination = absolute(target).ok_or_else(|| error("the target is no absolute path"))?;
     let mut options = words(options);
+    // Hints for Docker Desktop, without a meaning on Linux.
+    options.retain(|option| !matches!(option.as_str(), "consistent" | "cached" | "delegated"));
     Ok(match source {
         Some(source) if is_path(source) => Mount::Bind {
             source: std::path::absolute(source).map_err(Error::file("use", Path::new(source)))?,
@@ -275,6 +277,11 @@ mod tests {
             }
         );
         assert!(matches!(volume("/data").unwrap(), Mount::Volume { name: None, .. }));
+        for hint in ["consistent", "cached", "delegated"] {
+            let mount = volume(&format!("/src:/dst:{hint},ro")).unwrap();
+            let Mount::Bind { options, .. } = mount else { panic!("no bind") };
+            assert_eq!(options, ["ro"]);
+        }
         let Mount::Bind { source, .. } = volume("./x:/x").unwrap() else { panic!("no bind") };
         assert_eq!(source, std::env::current_dir().unwrap().join("x"));
         for wrong in ["", ":/x", "a:b", "/a:/b:ro:x", "/a:", "data"] {

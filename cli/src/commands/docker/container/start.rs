@@ -53,8 +53,12 @@ impl Verb for Args {
         let signals = catch_signals(!tty, tty)?;
         let streams = Streams { stdin, stdout: true, stderr: !tty };
         let size = if tty { terminal::size() } else { None };
-        let run = container.start(Some(streams), size)?;
-        let left = session::show(&container, run.session, signals, !tty, keys);
+        // One that runs is joined, as with docker.
+        let session = match container.status()?.phase {
+            Phase::Running => container.attach(streams)?,
+            _ => container.start(Some(streams), size)?.session,
+        };
+        let left = session::show(&container, session, signals, !tty, keys);
         session::remove_if_over(&container, &left)?;
         Ok(session::status(&left?))
     }

@@ -1,5 +1,7 @@
 //! `wait`: until containers end.
 
+use isopod_runtime::container::Phase;
+
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -18,8 +20,13 @@ impl Verb for Args {
     fn run(self, context: &Context) -> Result<Status, Error> {
         let containers = context.containers()?;
         context.each(&self.containers, |name| {
-            let exit = containers.find(name)?.wait()?;
-            Ok(context.printer.line(exit.code)?)
+            let container = containers.find(name)?;
+            // One that was never started does not run, which is all that docker waits for.
+            let code = match container.status()?.phase {
+                Phase::Created => 0,
+                _ => container.wait()?.code,
+            };
+            Ok(context.printer.line(code)?)
         })
     }
 }

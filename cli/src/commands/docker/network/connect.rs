@@ -15,7 +15,7 @@ pub struct Args {
     /// Name beside its own, for other containers of the network
     #[arg(long, value_name = "NAME")]
     alias: Vec<String>,
-    /// The network with the greatest gives the default route, from the container's next start on
+    /// The network with the greatest gives the default route
     #[arg(long, value_name = "PRIORITY", default_value_t = 0, allow_negative_numbers = true)]
     gw_priority: i64,
     /// Its IPv4 address

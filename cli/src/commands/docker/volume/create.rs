@@ -18,6 +18,9 @@ pub struct Args {
     /// Tell the driver what to mount (type=, device=, o=)
     #[arg(short, long, value_name = "KEY=VALUE")]
     opt: Vec<String>,
+    /// Its name, as older scripts say it
+    #[arg(long = "name", value_name = "VOLUME", hide = true, conflicts_with = "name")]
+    old_name: Option<String>,
     /// Its name; 64 random characters if it is left out
     #[arg(value_name = "VOLUME")]
     name: Option<String>,
@@ -30,7 +33,7 @@ impl Verb for Args {
         check_driver("--driver", &self.driver)?;
         let new = NewVolume {
             // An empty name is docker's way to leave it out.
-            name: self.name.filter(|name| !name.is_empty()),
+            name: self.name.or(self.old_name).filter(|name| !name.is_empty()),
             labels: environment::labels(&[], &self.label)?,
             options: environment::pairs("--opt", &self.opt)?,
         };

@@ -189,6 +189,6 @@ impl Side {
 }
 
 /// Has the other side see a reset when the socket is closed, not an end.
-fn reset(socket: impl AsFd) {
+pub(super) fn reset(socket: impl AsFd) {
     sockopt::set_socket_linger(socket, Some(Duration::ZERO)).ok();
 }

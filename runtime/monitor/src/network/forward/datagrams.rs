@@ -41,12 +41,19 @@ struct Client {
 }
 
 impl Datagrams {
-    /// Passes on what came to the socket of `port`.
-    pub fn pass_on(&mut self, poller: &Rc<Poller>, port: u32, from: &Watched, target: SocketAddr) {
+    /// Passes on what came to the socket of `port`; without a target it is lost.
+    pub fn pass_on(
+        &mut self,
+        poller: &Rc<Poller>,
+        port: u32,
+        from: &Watched,
+        target: Option<SocketAddr>,
+    ) {
         let mut buffer = vec![0; LARGEST];
         for _ in 0..AT_ONCE {
             let Ok(arrived) = local::receive(from, &mut buffer) else { return };
             let Some(Arrived { length, from: address, to }) = arrived else { continue };
+            let Some(target) = target else { continue };
             let Some(client) = self.client(poller, (port, address, to), target) else { continue };
             client.last = Instant::now();
             // As anywhere on its way, it may get lost; a container that doesn't listen says so, which is
@@ -100,6 +107,14 @@ impl Datagrams {
     pub fn expire(&mut self, now: Instant) {
         let silent = self.clients.iter().filter(|(_, client)| client.last + IDLE <= now);
         for id in silent.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.forget(id);
+        }
+    }
+
+    /// Forgets the clients of a port.
+    pub fn forget_port(&mut self, port: u32) {
+        let of_it = self.clients.iter().filter(|(_, client)| client.key.0 == port);
+        for id in of_it.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.forget(id);
         }
     }
