@@ -41,7 +41,10 @@ impl Container<'_> {
                 return Ok(exit);
             }
             // Its monitor may have been killed rather than have stopped it, and whoever noticed may have
-            // started it again.
+            // started it again. Its death has to be on record before the policy can be forgone.
+            if self.status()?.phase.is_alive() {
+                continue;
+            }
             self.forgo_policy()?;
             let status = self.status()?;
             if !status.phase.is_alive() {
