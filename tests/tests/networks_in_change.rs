@@ -202,7 +202,7 @@ fn a_network_can_be_removed_straight_after_its_containers_monitor_was_killed() {
         kill(monitor(&context, &id), Signal::SIGKILL).unwrap();
         context.isopod(["network", "rm", "app"]).succeeds();
         assert!(!context.host().rules().contains("8080"));
-        context.isopod(["rm", "-f", &id]).code;
+        context.isopod(["rm", "-f", &id]);
     }
 }
 
@@ -280,4 +280,141 @@ fn twenty_at_once_with_ports_on_one_bridge_and_all_removed_at_once() {
     }
     let rules = context.host().rules();
     assert!(!rules.contains(" . 90"), "no port is led any more: {rules}");
+}
+
+/// Two networks on one device that an instance made for them, as it makes VLANs: here one that has its mark.
+#[test]
+fn a_device_made_for_macvlan_networks_goes_with_the_last_of_them() {
+    let context = TestContext::networked(["busybox"]);
+    sleeper(&context, "any", &[]);
+    let links: Json = context.host().run("ip", ["-j", "link", "show", "type", "bridge"]).json();
+    let mark = links[0]["ifalias"].as_str().unwrap().to_owned();
+    let host = context.host();
+    host.run("ip", ["link", "add", "uplink.7", "type", "veth", "peer", "name", "far"]).succeeds();
+    host.run("ip", ["link", "set", "uplink.7", "alias", &mark]).succeeds();
+    for (name, subnet) in [("one", "10.61.0.0/24"), ("two", "10.62.0.0/24")] {
+        let create = ["network", "create", "-d", "macvlan", "-o", "parent=uplink.7"];
+        context.isopod(create.iter().chain(&["--subnet", subnet, name])).succeeds();
+    }
+    sleeper(&context, "on-two", &["--network", "two"]);
+    context.isopod(["network", "rm", "one"]).succeeds();
+    exec(&context, "on-two", "ip addr show eth0").succeeds().mentions("10.62.0.");
+    context.isopod(["rm", "-f", "on-two"]).succeeds();
+    context.isopod(["network", "rm", "two"]).succeeds();
+    assert!(!context.host().devices().contains(&"uplink.7".to_owned()));
+}
+
+/// Another instance beside the test's own, in the same network namespace.
+fn beside(context: &TestContext, words: &[&str]) -> Outcome {
+    let folders = ["root2", "state2"].map(|name| context.path(name).display().to_string());
+    let [root, state] = &folders;
+    context.isopod(["--root", root, "--state", state].iter().chain(words)).succeeds().clone()
+}
+
+#[test]
+fn two_instances_on_one_host_have_bridges_rules_and_subnets_of_their_own() {
+    let context = TestContext::networked(["busybox"]);
+    let image = context.path("image.tar").display().to_string();
+    context.isopod(["save", "-o", &image, "busybox"]).succeeds();
+    beside(&context, &["load", "-i", &image]);
+    let run = |port: &str| {
+        let words = ["run", "-d", "--name", "web", "-p", port, "busybox", "sh", "-c", SERVER];
+        words.map(str::to_owned)
+    };
+    let (first, second) = (run("8080:80"), run("8081:80"));
+    context.isopod(&first).succeeds();
+    beside(&context, &second.each_ref().map(String::as_str));
+    for port in ["8080", "8081"] {
+        let address = format!("198.51.100.2:{port}");
+        until("an answer", || asked(&context, &address) == "hello\n");
+    }
+    let rules = context.host().rules();
+    assert_eq!(rules.matches("table inet isopod-").count(), 2, "{rules}");
+    let address = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
+    let own = context.isopod(["inspect", "-f", address, "web"]).line().to_owned();
+    let theirs = beside(&context, &["inspect", "-f", address, "web"]).line().to_owned();
+    let subnet = |ip: &str| ip.rsplit_once('.').unwrap().0.to_owned();
+    assert_ne!(subnet(&own), subnet(&theirs));
+    // Neither reaches the other but by its published port.
+    let ask = |host: &str, port: &str| {
+        let words = ["run", "--rm", "busybox", "nc", "-w", "2", host, port];
+        context.isopod(words).stdout
+    };
+    assert_eq!(ask(&theirs, "80"), "");
+    until("the published port", || ask("198.51.100.2", "8081") == "hello\n");
+    // What ends one leaves the other alone.
+    beside(&context, &["rm", "-f", "web"]);
+    beside(&context, &["network", "prune", "-f"]);
+    assert_eq!(context.host().rules().matches("table inet isopod-").count(), 1);
+    until("an answer still", || asked(&context, "198.51.100.2:8080") == "hello\n");
+}
+
+#[test]
+fn without_the_privilege_one_error_says_so_at_once() {
+    let context = TestContext::networked(["busybox"]);
+    let binary = isopod_tests::binary::isopod().display().to_string();
+    let set = ["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--", &binary];
+    let run = ["run", "--rm", "busybox", "true"];
+    let refused = context.command_of("setpriv", set.iter().chain(&run)).run();
+    refused.fails_with(125).complains_of("Operation not permitted").complains_of("this needs root");
+    assert_eq!(refused.stderr.lines().count(), 2, "an error and what to do\n{refused}");
+    // What speaks to nftables first is told as well, and does not wait for more.
+    let create = ["network", "create", "none-of-it"];
+    let refused = context.command_of("setpriv", set.iter().chain(&create)).run();
+    refused.fails_with(1).complains_of("Operation not permitted");
+    context.isopod(["network", "inspect", "none-of-it"]).fails_with(1);
+    context.isopod(["network", "create", "app"]).succeeds();
+    let run = ["run", "--rm", "--network", "app", "-p", "80:80", "busybox", "true"];
+    let refused = context.command_of("setpriv", set.iter().chain(&run)).run();
+    refused.fails_with(125).complains_of("Operation not permitted");
+    // What it could not take away either, the next command that may does.
+    until("the end of what is left", || context.containers().is_empty());
+}
+
+#[test]
+fn a_host_without_ipv6_has_networks_of_ipv4() {
+    let context = TestContext::networked(["busybox"]);
+    for device in ["all", "default", "lo", "uplink"] {
+        let setting = format!("net.ipv6.conf.{device}.disable_ipv6=1");
+        context.host().run("sysctl", ["-qw", &setting]).succeeds();
+    }
+    context.isopod(["network", "create", "app"]).succeeds();
+    let words = ["run", "-d", "--name", "web", "--network", "app", "-p", "8080:80"];
+    context.isopod(words.iter().chain(&["busybox", "sh", "-c", SERVER])).succeeds();
+    until("an answer", || asked(&context, "198.51.100.2:8080") == "hello\n");
+    sleeper(&context, "client", &["--network", "app"]);
+    exec(&context, "client", "ping -c1 -W2 web").succeeds();
+    let refused = context.isopod(["run", "--rm", "-p", "[::1]:8081:80", "busybox", "true"]);
+    refused.fails_with(125).complains_of("[::1]:8081");
+}
+
+/// Rules written anew lose no port that is published meanwhile, and bring none back that is given back.
+#[test]
+fn reloads_beside_starts_and_ends_lose_no_port() {
+    let context = TestContext::networked(["busybox"]);
+    let names: Vec<String> = (0..8).map(|n| format!("c{n}")).collect();
+    let starting: Vec<_> = (0..8)
+        .map(|n| {
+            let port = format!("{}:80", 9000 + n);
+            let words = ["run", "-d", "--name", &names[n], "-p", &port, "busybox", "sleep", "1000"];
+            context.command(words).start()
+        })
+        .collect();
+    for _ in 0..12 {
+        context.isopod(["network", "reload"]).succeeds();
+    }
+    for start in starting {
+        start.outcome().succeeds();
+    }
+    let rules = context.host().rules();
+    for n in 0..8 {
+        assert!(rules.contains(&format!("tcp . {} :", 9000 + n)), "{n}: {rules}");
+    }
+    let remove = ["rm", "-f"].into_iter().chain(names.iter().map(String::as_str));
+    let removal = context.command(remove).start();
+    for _ in 0..12 {
+        context.isopod(["network", "reload"]).succeeds();
+    }
+    removal.outcome().succeeds();
+    assert!(!context.host().rules().contains("tcp . 90"), "{}", context.host().rules());
 }

@@ -98,6 +98,9 @@ impl Networks<'_> {
             Err(error) => {
                 if let Err(second) = self.forget(&network) {
                     tracing::warn!(network = network.name, error = %second, "cannot undo a failed create");
+                    // Whoever may make nothing may take nothing away either. Should anything be left, it has
+                    // this instance's mark, by which it goes with the last network.
+                    self.delete_row(&network).ok();
                 }
                 Err(error)
             }

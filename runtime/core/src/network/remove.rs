@@ -149,6 +149,11 @@ impl Networks<'_> {
         if let Some(model) = network.record.to_model(&network.id).filter(|_| !is_shared) {
             self.host()?.remove_network(&model)?;
         }
+        self.delete_row(network)
+    }
+
+    /// Takes it away from the database.
+    pub(super) fn delete_row(&self, network: &Network) -> Result<()> {
         let state = self.runtime.state();
         let deleted = state.write(Durability::Power, |transaction| {
             NetworkRow::delete(transaction, &network.id).map_err(state.error())
