@@ -100,7 +100,8 @@ impl Container<'_> {
         let options = ExecOptions { args, ..ExecOptions::default() };
         let process = super::spec::process_like(spec, root, &options)?;
         let or = |time: Duration, default: Duration| {
-            let time = if time.is_zero() { default } else { time };
+            // An image may say what no flag may.
+            let time = if time.is_zero() { default } else { time.max(SHORTEST) };
             u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
         };
         Ok(Some(launch::Health {
