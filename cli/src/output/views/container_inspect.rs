@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
+use isopod_image::Reference;
 use isopod_runtime::container::{
     ContainerStatus, Health, LogConfig, Mount, Namespace, Port, Record, Restart, Settings,
     SharedMemory,
@@ -233,7 +234,10 @@ fn config(subject: &Subject<'_>) -> Json {
         set("ExposedPorts", exposed);
     }
     set("Domainname", settings.domainname.clone().unwrap_or_default().into());
-    set("Image", image.map(|image| image.name.clone()).unwrap_or_default().into());
+    // As the table of ps has it, not in full.
+    let name = image.map(|image| image.name.as_str()).unwrap_or_default();
+    let familiar = Reference::parse(name).map(|reference| reference.familiar());
+    set("Image", familiar.unwrap_or_else(|_| name.to_owned()).into());
     set("Tty", settings.terminal.into());
     set("OpenStdin", settings.open_stdin.into());
     set("StdinOnce", settings.stdin_once.into());

@@ -24,6 +24,9 @@ pub enum ImageSource {
     Rootfs(PathBuf),
 }
 
+/// An image, and its layers, topmost first, which are all there.
+type Unpacked = (ImageDetails, Vec<LayerName>);
+
 /// What to create.
 #[derive(Debug, Clone)]
 pub struct CreateOptions {
@@ -142,10 +145,7 @@ impl Containers<'_> {
     }
 
     /// What they consist of, all unpacked, and what keeps it there until it is referred to.
-    fn unpacked(
-        &self,
-        images: &[(Image, Platform)],
-    ) -> Result<(Lock, Vec<(ImageDetails, Vec<LayerName>)>)> {
+    fn unpacked(&self, images: &[(Image, Platform)]) -> Result<(Lock, Vec<Unpacked>)> {
         loop {
             let collection = self.runtime.hold_collection()?;
             let mut unpacked = Vec::new();
@@ -194,7 +194,7 @@ fn checked_rootfs(path: &Path) -> Result<PathBuf> {
 /// What the settings' image mounts mean, given these images in their order.
 fn mounted_images<'i>(
     settings: &Settings,
-    images: impl Iterator<Item = (&'i (Image, Platform), (ImageDetails, Vec<LayerName>))>,
+    images: impl Iterator<Item = (&'i (Image, Platform), Unpacked)>,
 ) -> Result<Vec<MountedImage>> {
     let mounts = settings.mounts.iter().filter_map(|mount| match mount {
         Mount::Image { subpath, destination, options, .. } => Some((subpath, destination, options)),
