@@ -8,10 +8,11 @@ use std::fs;
 
 use harness::Instance;
 
-/// A container that wrote 1500 bytes into a volume of its own, and has ended.
+/// A container that wrote 1500 bytes into a volume of its own and a few elsewhere, and has ended.
 fn used() -> Instance {
     let instance = Instance::with_image();
-    let script = "while [ ${#x} -lt 1500 ]; do x=$x..........; done; echo -n $x > /v/file";
+    let script =
+        "while [ ${#x} -lt 1500 ]; do x=$x..........; done; echo -n $x > /v/file; echo x > /own";
     let run = ["run", "--name", "user", "--network", "none", "-v", "/v", "box", "sh", "-c", script];
     instance.ok(&run);
     instance.ok(&["volume", "create", "idle"]);

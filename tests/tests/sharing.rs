@@ -167,3 +167,25 @@ fn shared_memory_is_shared_by_whoever_allows_it() {
     let words = ["run", "--rm", "--network", "none", "--ipc", "container:liar", "busybox", "true"];
     context.isopod(words).fails_with(125).complains_of("/dev/shm");
 }
+
+/// What the specification names is a process, which may be another one by the time of a restart.
+#[test]
+fn a_restart_by_policy_joins_what_the_other_container_has_by_then() {
+    let context = TestContext::with(["busybox"]);
+    run(&context, "a", &[], &SLEEP);
+    run(&context, "b", &["--pid", "container:a", "--restart", "always"], &SLEEP);
+    let pid = |name: &str| {
+        context.isopod(["inspect", "-f", "{{.State.Pid}}", name]).stdout.trim().to_owned()
+    };
+    let pids = |name: &str| std::fs::read_link(format!("/proc/{}/ns/pid", pid(name))).ok();
+    let first = pids("a").unwrap();
+    assert_eq!(pids("b"), Some(first.clone()));
+    // With its first process, all that shares its pid namespace dies.
+    context.isopod(["restart", "-t", "0", "a"]).succeeds();
+    let second = pids("a").unwrap();
+    assert_ne!(first, second);
+    until("b in the new namespace", || pids("b") == Some(second.clone()));
+    let count = context.isopod(["inspect", "-f", "{{.RestartCount}}", "b"]).stdout;
+    assert_ne!(count.trim(), "0");
+    context.isopod(["rm", "-f", "b"]).succeeds();
+}

@@ -38,6 +38,10 @@ pub struct Launch {
     /// When the container is started again after it has ended.
     #[serde(default)]
     pub restart: Restart,
+    /// Whether another container's namespaces are named in the specification, by a process of it: by the
+    /// time a policy starts this one again that may be another process, so a command looks it up anew.
+    #[serde(default)]
+    pub joins_another: bool,
     /// How its health is looked after.
     #[serde(default)]
     pub health: Option<Health>,
@@ -70,6 +74,9 @@ pub struct Again {
     pub restarts: u32,
     /// Milliseconds to wait before this start.
     pub pause: u64,
+    /// Whether that has been waited already.
+    #[serde(default)]
+    pub has_waited: bool,
     /// When it was last started.
     pub started_at: Option<Timestamp>,
     /// How it last ended.

@@ -62,6 +62,7 @@ fn run(
         after_exit: Vec::new(),
         again: None,
         restart: Restart::No,
+        joins_another: false,
         health: None,
         forwards: Vec::new(),
         resolver: None,

@@ -258,7 +258,13 @@ fn a_terminal_is_new_in_every_run() {
 fn a_monitor_goes_on_from_where_a_killed_one_was() {
     let container = Container::shell("echo run; sleep 1000").restarting(Restart::Always);
     let last = Exit { code: 255, signal: None, oom_killed: false, error: None, at: Timestamp(7) };
-    let again = Again { restarts: 4, pause: 300, started_at: None, exit: Some(last.clone()) };
+    let again = Again {
+        restarts: 4,
+        pause: 300,
+        has_waited: false,
+        started_at: None,
+        exit: Some(last.clone()),
+    };
     let container = container.with(|launch, _| launch.again = Some(again));
     let begun = Timestamp::now();
     let mut connection = container.spawn(None, None);

@@ -8,6 +8,7 @@ use isopod_monitor_protocol::launch::{Again, Restart};
 use isopod_monitor_protocol::message::Request;
 use isopod_monitor_protocol::policy::Ended;
 use isopod_monitor_protocol::status::Status;
+use isopod_monitor_protocol::time::Timestamp;
 use isopod_sys::atomic;
 
 use super::{Container, Containers, Network, RemoveOptions};
@@ -24,7 +25,7 @@ type Step = fn(&Container<'_>) -> Result<()>;
 /// that frees what the last run held, and removal last.
 const STEPS: &[(&str, Step)] = &[
     ("give back the networks of", |container| container.release_if_over()),
-    ("apply the restart policy of", |container| container.apply_policy()),
+    ("apply the restart policy of", |container| container.apply_policy(true)),
     ("remove", |container| container.remove_if_wanted()),
 ];
 
@@ -100,16 +101,24 @@ impl Container<'_> {
         if self.record.settings.restart == Restart::No {
             return;
         }
-        if let Err(error) = self.status().and_then(|_| self.apply_policy()) {
+        if let Err(error) = self.status().and_then(|_| self.apply_policy(false)) {
             tracing::warn!(container = self.id(), error = %error, "cannot apply its restart policy");
         }
     }
 
     /// Starts it again if its monitor was killed and its restart policy says so, once for each death: the
-    /// new monitor waits as the old one would have done.
-    pub(super) fn apply_policy(&self) -> Result<()> {
-        if !self.read_status()?.is_some_and(|status| status.awaits_policy) {
+    /// new monitor waits as the old one would have done. One that joins another container is looked up after
+    /// the pause, which is waited for here if the caller `may_wait`, and otherwise left to who may.
+    pub(super) fn apply_policy(&self, may_wait: bool) -> Result<()> {
+        let Some(status) = self.read_status()?.filter(|status| status.awaits_policy) else {
             return Ok(());
+        };
+        let has_waited = self.joins_another();
+        if has_waited && let Some(left) = self.pause_left(&status) {
+            if !may_wait {
+                return Ok(());
+            }
+            std::thread::sleep(left);
         }
         let _operation = self.lock_operation()?;
         // Somebody else may have been faster.
@@ -124,6 +133,7 @@ impl Container<'_> {
         let again = Again {
             restarts: status.restarts + 1,
             pause: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            has_waited,
             started_at: status.started_at,
             exit: status.exit.clone(),
         };
@@ -136,6 +146,13 @@ impl Container<'_> {
             }
             self.write_status(status).ok();
         })
+    }
+
+    /// What is left of its policy's pause.
+    fn pause_left(&self, status: &Status) -> Option<Duration> {
+        let pause = self.record.settings.restart.pause_after(&ended(status))?;
+        let since = Timestamp::now().0.saturating_sub(status.exit.as_ref()?.at.0);
+        pause.checked_sub(Duration::from_nanos(u64::try_from(since).unwrap_or(0)))
     }
 
     /// No policy starts it any more: it was stopped by hand, though it had ended already.

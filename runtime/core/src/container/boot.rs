@@ -93,11 +93,15 @@ impl Container<'_> {
     }
 
     fn needs_another(&self) -> bool {
-        let settings = &self.record.settings;
-        let spaces = &settings.namespaces;
+        matches!(self.record.settings.network, Network::Container(_)) || self.joins_another()
+    }
+
+    /// Whether its specification names another container's namespaces. (A network namespace is handed to
+    /// its monitor.)
+    pub(super) fn joins_another(&self) -> bool {
+        let spaces = &self.record.settings.namespaces;
         let of_another = |space: &Namespace| matches!(space, Namespace::Container(_));
-        matches!(settings.network, Network::Container(_))
-            || [&spaces.pid, &spaces.ipc, &spaces.uts].into_iter().any(of_another)
+        [&spaces.pid, &spaces.ipc, &spaces.uts].into_iter().any(of_another)
     }
 }
 

@@ -118,6 +118,7 @@ impl Container<'_> {
             again,
             after_exit,
             restart: settings.restart,
+            joins_another: self.joins_another(),
             health,
             forwards,
             resolver,

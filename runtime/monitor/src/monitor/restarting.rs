@@ -43,6 +43,12 @@ impl Monitor {
         let Some(pause) = pause.filter(|_| !self.restarting.is_leaving) else {
             return Phase::Exited;
         };
+        if self.launch.joins_another {
+            // What the specification names may be anybody's by then: the command that follows this
+            // monitor applies the policy.
+            self.status.awaits_policy = true;
+            return Phase::Exited;
+        }
         self.status.restarts += 1;
         self.status.pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         self.restarting.at = Some(Instant::now() + pause);
@@ -170,7 +176,8 @@ impl Monitor {
         self.status.pause = again.pause;
         self.status.started_at = again.started_at;
         self.status.exit = again.exit;
-        self.restarting.at = Some(Instant::now() + Duration::from_millis(again.pause));
+        let pause = if again.has_waited { 0 } else { again.pause };
+        self.restarting.at = Some(Instant::now() + Duration::from_millis(pause));
         self.status.phase = Phase::Restarting;
         self.be_reachable()?;
         self.publish();

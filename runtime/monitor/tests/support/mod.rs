@@ -92,6 +92,7 @@ impl Container {
             after_exit: Vec::new(),
             again: None,
             restart: Restart::No,
+            joins_another: false,
             health: None,
             forwards: Vec::new(),
             resolver: None,
