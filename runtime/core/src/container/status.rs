@@ -159,13 +159,18 @@ impl Container<'_> {
                 if !is_of_this_boot && !self.state().exists() {
                     return self.record_loss(again, "the machine was started anew");
                 }
-                self.clean_up_after_monitor()?;
+                if let Err(error) = self.clean_up_after_monitor() {
+                    // Somebody else was faster with that, and may have started it again by now.
+                    return match self.read_status()? {
+                        Some(other) if self.has_monitor()? || other != again => Ok(other.into()),
+                        _ => Err(error),
+                    };
+                }
                 // Nobody else has seen its end.
                 self.release_unless_busy()?;
                 match self.read_status()? {
-                    Some(last) if !ContainerStatus::from(last.clone()).phase.is_alive() => {
-                        Ok(last.into())
-                    }
+                    // Its end; or it was started again already.
+                    Some(last) if last != again => Ok(last.into()),
                     _ => self.record_loss(again, "its monitor died"),
                 }
             }
