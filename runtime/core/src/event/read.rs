@@ -36,8 +36,9 @@ impl Events<'_> {
     /// The journal can't be opened.
     pub fn from_the_first(&self) -> Result<Reader> {
         let path = self.path();
-        let older = open(&journal::rotated(&path))?;
+        // In this order: one that is rotated in between is found under its second name.
         let current = open(&path)?;
+        let older = open(&journal::rotated(&path))?;
         let mut reader = Reader { path, current: older, rest: String::new() };
         if reader.current.is_none() {
             reader.current = current;
