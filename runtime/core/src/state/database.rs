@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
@@ -136,7 +136,7 @@ impl State {
 
     fn prepare(path: &Path, may_create: bool) -> Result<Self> {
         let mut connection = connect(path, may_create).map_err(database(path))?;
-        let version = match user_version(&connection) {
+        let version = match patiently(|| user_version(&connection)) {
             Ok(version) => version,
             Err(source)
                 if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
@@ -156,7 +156,7 @@ impl State {
             });
         }
         if version < SCHEMA_VERSION {
-            migrate(&mut connection).map_err(database(path))?;
+            patiently(|| migrate(&mut connection)).map_err(database(path))?;
         }
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
@@ -172,8 +172,14 @@ impl State {
     /// # Errors
     /// [`Error::Database`], or what `work` returned.
     pub fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction().map_err(database(&self.path))?;
+        let connection = self.lock();
+        let transaction = patiently(|| {
+            let begun = Transaction::new_unchecked(&connection, TransactionBehavior::Deferred)?;
+            // Only the first look takes the lock.
+            begun.pragma_query_value(None, "user_version", |_| Ok(()))?;
+            Ok(begun)
+        })
+        .map_err(database(&self.path))?;
         work(&transaction).map_err(database(&self.path))
     }
 
@@ -186,15 +192,14 @@ impl State {
         durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut connection = self.lock();
+        let connection = self.lock();
         let level = match durability {
             Durability::Process => "NORMAL",
             Durability::Power => "FULL",
         };
         connection.pragma_update(None, "synchronous", level).map_err(database(&self.path))?;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(database(&self.path))?;
+        let begin = || Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
+        let transaction = patiently(begin).map_err(database(&self.path))?;
         let value = work(&transaction)?;
         transaction.commit().map_err(database(&self.path))?;
         Ok(value)
@@ -265,6 +270,23 @@ fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
 
 fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// SQLite waits by itself where it can; while another process ends as the last one that had the database
+/// open, or turns a new one to WAL mode, it says at once that it is busy (sqlite.org/wal.html, section 8).
+fn patiently<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let end = Instant::now() + BUSY;
+    loop {
+        match attempt() {
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                    && Instant::now() < end =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// WAL mode stays with the file, so that only its creator pays for setting it.
