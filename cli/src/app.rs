@@ -28,6 +28,9 @@ struct GlobalArgs {
     /// Folder with a hosts.toml a registry (may be given several times)
     #[arg(long, value_name = "DIR")]
     hosts_dir: Vec<PathBuf>,
+    /// The configuration file, for what a monitor starts without an environment
+    #[arg(long, value_name = "FILE", hide = true)]
+    config_file: Option<PathBuf>,
     /// Say on standard error what is done
     #[arg(short = 'D', long)]
     debug: bool,
@@ -40,6 +43,7 @@ impl From<GlobalArgs> for Globals {
             state: args.state,
             namespace: args.namespace,
             hosts_dirs: args.hosts_dir,
+            config_file: args.config_file,
             debug: args.debug,
         }
     }

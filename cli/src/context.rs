@@ -31,6 +31,8 @@ pub struct Globals {
     pub namespace: Option<String>,
     /// `--hosts-dir`, each.
     pub hosts_dirs: Vec<PathBuf>,
+    /// `--config-file`.
+    pub config_file: Option<PathBuf>,
     /// `--debug`.
     pub debug: bool,
 }
@@ -51,6 +53,8 @@ pub struct Context {
     pub download_idle_timeout: Option<Duration>,
     root: PathBuf,
     state: PathBuf,
+    /// The one that was named.
+    config_file: Option<PathBuf>,
     cgroup_parent: String,
     runtime: OnceCell<Runtime>,
 }
@@ -61,7 +65,7 @@ impl Context {
     /// # Errors
     /// The configuration file.
     pub fn new(personality: Personality, globals: Globals) -> Result<Self, Error> {
-        let named = env::path(env::CONFIG);
+        let named = globals.config_file.or_else(|| env::path(env::CONFIG));
         let path = named.as_deref().unwrap_or(Path::new(config::PATH));
         let file = config::read(path, named.is_some())?;
         let hosts_dirs = [
@@ -85,6 +89,7 @@ impl Context {
             root: settled(globals.root, env::ROOT, file.root, DEFAULT_ROOT),
             state: settled(globals.state, env::STATE, file.state, DEFAULT_STATE),
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| DEFAULT_CGROUP_PARENT.to_owned()),
+            config_file: named,
             runtime: OnceCell::new(),
         })
     }
@@ -186,13 +191,18 @@ impl Context {
             source,
         })?;
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        Ok(vec![
+        let mut program = vec![
             text(&file),
             "--root".to_owned(),
             text(&absolute(&self.root)?),
             "--state".to_owned(),
             text(&absolute(&self.state)?),
-        ])
+        ];
+        // Or it would look for containers where this instance has none.
+        if let Some(path) = &self.config_file {
+            program.extend(["--config-file".to_owned(), text(&absolute(path)?)]);
+        }
+        Ok(program)
     }
 }
 
