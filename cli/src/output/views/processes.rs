@@ -23,10 +23,7 @@ impl Machine {
     #[must_use]
     pub fn here(now: DateTime<Utc>, zone: FixedOffset) -> Self {
         let names = |path| fs::read_to_string(path).map(|text| names(&text)).unwrap_or_default();
-        let info = rustix::system::sysinfo();
-        // Wider than the fields of some machines.
-        #[allow(clippy::useless_conversion)]
-        let memory = u64::from(info.totalram) * u64::from(info.mem_unit.max(1));
+        let memory = super::stats::all_memory();
         Self { now, zone, memory, users: names("/etc/passwd"), groups: names("/etc/group") }
     }
 

@@ -87,10 +87,11 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 }
 }
 
-fn all_memory() -> u64 {
+/// Bytes of the machine's memory.
+#[must_use]
+pub fn all_memory() -> u64 {
     let info = rustix::system::sysinfo();
-    // Wider than the fields of some machines.
-    #[allow(clippy::useless_conversion)]
+    #[allow(clippy::useless_conversion, reason = "wider than the fields of some machines")]
     let total = u64::from(info.totalram);
     total * u64::from(info.mem_unit.max(1))
 }

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::output::json;
 use crate::output::template::Format;
 use crate::output::views::info::{self as view, Counts, Info};
+use crate::output::views::stats;
 
 /// Show what this machine and instance are
 #[derive(Debug, clap::Args)]
@@ -57,7 +58,7 @@ fn gather(context: &Context) -> Result<Info, Error> {
             .is_ok_and(|text| text.trim() == "1"),
         time: Utc::now(),
         cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        memory: memory(),
+        memory: stats::all_memory(),
         name: text(system.nodename()),
         version: crate::VERSION.to_owned(),
     })
@@ -121,11 +122,4 @@ fn controllers() -> Vec<String> {
     let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let enabled = words.filter(|words| words.last() == Some(&"1") && !words[0].starts_with('#'));
     enabled.map(|words| words[0].to_owned()).collect()
-}
-
-fn memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    #[expect(clippy::useless_conversion, reason = "its width differs between architectures")]
-    let total = u64::try_from(info.totalram).unwrap_or_default();
-    total * u64::from(info.mem_unit)
 }
