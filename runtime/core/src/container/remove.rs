@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a monitor whose container has ended may take to end itself.
 const LAST_ACTS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
+/// How often a folder in which others still make files is emptied.
+const TRIES: u32 = 1000;
+
 /// How thoroughly to remove.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RemoveOptions {
@@ -237,11 +240,46 @@ fn prune_cgroups(monitor: Option<(i32, PathBuf)>) {
 }
 
 /// Removes a folder and all in it; one that is not there is none of our concern.
+///
+/// Commands that wait for a container's lock make the lock's file again while its folder goes. Each
+/// does so once before it sees that the container is no more, so that some try finds the folder empty.
 pub(super) fn remove_folder(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io("cannot remove", path)(error))
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && left > 0 => {
+                std::thread::yield_now();
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("cannot remove", path)(error));
+            }
+            _ => return Ok(()),
         }
-        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_though_a_lock_is_made_in_it_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("container");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    fs::create_dir_all(&path).ok();
+                    fs::write(path.join("operation.lock"), "").ok();
+                }
+            });
+            let removed: Vec<_> = (0..2000).map(|_| remove_folder(&path)).collect();
+            is_over.store(true, Ordering::Relaxed);
+            removed.into_iter().for_each(|removal| removal.unwrap());
+        });
     }
 }
