@@ -10,7 +10,8 @@
 //! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
-//! - [`program`]: finding that program.
+//! - [`program`]: finding that program;
+//! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
 mod confinement;
 mod console;
@@ -21,6 +22,7 @@ mod loopback;
 mod null;
 mod program;
 mod rootfs;
+mod unified;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

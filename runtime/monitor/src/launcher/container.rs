@@ -19,7 +19,7 @@ use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, loopback};
+use super::{Failure, Started, Stdio, fd_path, loopback, unified};
 use crate::spec::Facts;
 
 /// Runs `launch` up to the execution of its program.
@@ -33,7 +33,7 @@ pub(super) fn start(
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let (bundle, confinement) = bundle(launch, facts, network)?;
+    let (bundle, confinement) = bundle(launch, hierarchies, facts, network)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -73,6 +73,7 @@ pub(super) fn start(
 /// the network namespace that the monitor holds. The container's own `config.json` stays as it is, for people and for the hooks that read it.
 fn bundle(
     launch: &Launch,
+    hierarchies: &Hierarchies,
     facts: &Facts,
     network: Option<BorrowedFd<'_>>,
 ) -> Result<(PathBuf, Option<Confinement>), Failure> {
@@ -88,6 +89,7 @@ fn bundle(
     if let Some(mut linux) = spec.linux().clone() {
         linux.set_seccomp(None);
         join_network(launch, &mut linux, network)?;
+        unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
     }
     let folder = launch.state.join(state::BUNDLE);
