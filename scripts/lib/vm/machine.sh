@@ -19,10 +19,11 @@ unpack_kernel() {
     step "fetching $package (unpacked under $kernel_dir, not installed)"
     rm -rf "$kernel_dir" "$kernel_dir.new"
     mkdir -p "$kernel_dir.new"
-    (cd "$kernel_dir.new" && quietly apt-get -q -o APT::Sandbox::User=root download "$package" &&
-        dpkg-deb -x ./*.deb . && rm ./*.deb) || fail "$package can't be fetched"
+    # What loads profiles comes along: it has no place on this machine, which may have none of AppArmor.
+    (cd "$kernel_dir.new" && quietly apt-get -q -o APT::Sandbox::User=root download "$package" apparmor &&
+        for archive in ./*.deb; do dpkg-deb -x "$archive" . && rm "$archive"; done) ||
+        fail "$package and apparmor can't be fetched"
     local release=${package#linux-image-}
-    # Told its folder, depmod writes names relative to it.
     busybox depmod -b "$kernel_dir.new" "$release"
     printf '%s\n' "$release" >"$kernel_dir.new/release"
     mv "$kernel_dir.new" "$kernel_dir"
@@ -42,7 +43,7 @@ make_initramfs() {
     done | tr -d ':' | tr ' ' '\n' | sort -u | sed '/^$/d' |
         (cd "$(kernel_modules)" && xargs cp --parents -t "$tree/lib/modules/$release")
     busybox depmod -b "$tree" "$release"
-    printf 'TOP=%s\nMODULES=%s\nEARLY="%s"\n' "$top" "$(kernel_modules)" "${early_modules[*]}" >"$tree/settings"
+    printf 'TOP=%s\nKERNEL=%s\nEARLY="%s"\n' "$top" "$kernel_dir" "${early_modules[*]}" >"$tree/settings"
     (cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs.gz"
 }
 

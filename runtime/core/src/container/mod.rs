@@ -2,6 +2,7 @@
 //! process. One verb a file.
 
 mod after_exit;
+mod apparmor;
 mod archive;
 mod attach;
 mod binds;
