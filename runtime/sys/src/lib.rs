@@ -12,4 +12,5 @@ pub mod netlink;
 pub mod process;
 pub mod root;
 pub mod seccomp;
+pub mod step;
 pub mod tree;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use isopod_image::digest::Digest;
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::Content;
 use crate::{Error, Result};
@@ -206,7 +207,9 @@ impl Spool {
     /// # Errors
     /// They can't be written.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io("cannot write", &self.path))
+        self.file.write_all(bytes).map_err(Error::io("cannot write", &self.path))?;
+        step("spool.grown");
+        Ok(())
     }
 
     /// Puts them in their place, now that the caller knows it.
@@ -218,6 +221,7 @@ impl Spool {
             return Ok(());
         }
         self.file.sync_data().map_err(Error::io("cannot sync", &self.path))?;
+        step("blob.synced");
         place(&self.path, &self.content.path(digest))
     }
 }
@@ -232,10 +236,13 @@ impl Drop for Spool {
 /// Renames a synced file into the blobs' folder, durably.
 fn place(from: &std::path::Path, target: &std::path::Path) -> Result<()> {
     fs::rename(from, target).map_err(Error::io("cannot commit", target))?;
+    step("blob.renamed");
     let folder = target.parent().expect("a blob lies in its algorithm's folder");
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(Error::io("cannot sync", folder))
+        .map_err(Error::io("cannot sync", folder))?;
+    step("blob.committed");
+    Ok(())
 }
 
 impl Ingest {
@@ -260,6 +267,7 @@ impl Ingest {
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(Error::io("cannot write", &self.partial))?;
         self.offset += bytes.len() as u64;
+        step("blob.partial");
         Ok(())
     }
 
@@ -269,6 +277,7 @@ impl Ingest {
     /// Syncing or renaming failed.
     pub fn commit(mut self) -> Result<()> {
         self.file.sync_data().map_err(Error::io("cannot sync", &self.partial))?;
+        step("blob.synced");
         place(&self.partial, &self.content.path(&self.digest))?;
         self.ended = true;
         fs::remove_file(&self.lock_path).map_err(Error::io("cannot remove", &self.lock_path))
