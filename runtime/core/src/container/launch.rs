@@ -10,7 +10,7 @@ use isopod_image::Digest;
 use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
-use isopod_sys::step;
+use isopod_sys::step::{self, Plan};
 use isopod_sys::tree;
 
 use super::Container;
@@ -175,8 +175,10 @@ impl Container<'_> {
             return Ok(());
         }
         let path = self.data().join(data::STEPS);
-        let done = match step::installed() {
-            Some(plan) => fs::write(&path, plan.to_text()),
+        let done = match step::installed().map(Plan::to_text) {
+            // Another command of the same plan may have it read just now.
+            Some(text) if fs::read_to_string(&path).is_ok_and(|there| there == text) => Ok(()),
+            Some(text) => fs::write(&path, text),
             // Of an earlier start.
             None => fs::remove_file(&path),
         };

@@ -116,7 +116,8 @@ impl Content {
         Ok(partials)
     }
 
-    /// Removes what ended transfers left before `before`; those under way are kept.
+    /// Removes what ended transfers left before `before`; those under way are kept. The caller holds the
+    /// collection's lock alone.
     ///
     /// # Errors
     /// The ingest folder can't be read or a file can't be removed.
@@ -131,23 +132,20 @@ impl Content {
                 removed.push((partial.digest, partial.size));
             }
         }
-        self.remove_spools(before)?;
+        self.remove_spools()?;
         self.remove_locks()?;
         Ok(removed)
     }
 }
 
 impl Content {
-    /// Removes what imports left that were killed.
-    fn remove_spools(&self, before: DateTime<Utc>) -> Result<()> {
+    /// Removes what imports and commits left that were killed: nobody could go on with it. Those that live
+    /// keep the collector away.
+    fn remove_spools(&self) -> Result<()> {
         let folder = self.ingest_folder();
         for entry in fs::read_dir(&folder).map_err(Error::io("cannot list", &folder))? {
             let entry = entry.map_err(Error::io("cannot list", &folder))?;
-            let is_old = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
-            if is_old && entry.file_name().to_string_lossy().starts_with(SPOOL) {
+            if entry.file_name().to_string_lossy().starts_with(SPOOL) {
                 let path = entry.path();
                 fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
             }
@@ -185,7 +183,7 @@ pub struct Spool {
 }
 
 impl Content {
-    /// A place for bytes of unknown digest.
+    /// A place for bytes of unknown digest. The caller keeps the collector away.
     ///
     /// # Errors
     /// Its file can't be made.
