@@ -35,6 +35,7 @@ use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::message::{ErrorKind, Size};
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
+use isopod_sys::step::step;
 use oci_spec::runtime::Process;
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
@@ -141,7 +142,9 @@ pub fn fork(
     let pid = process::fork(|| {
         let result = isolate(&theirs, network, &stdio).and_then(|()| match job {
             Job::Container => {
+                step("launcher.isolated");
                 rootfs::make(launch, &facts.working_dir)?;
+                step("launcher.rooted");
                 container::start(launch, hierarchies, facts, network, stdio)
             }
             Job::Exec(process) => exec::start(launch, facts, process, stdio),
@@ -150,6 +153,7 @@ pub fn fork(
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),
             Err(failure) => (Report::Failed { kind: failure.kind, message: failure.message }, None),
         };
+        step("launcher.started");
         // If the monitor doesn't get this, it sees the status.
         let terminal: Vec<BorrowedFd<'_>> = terminal.iter().map(AsFd::as_fd).collect();
         match encode(&report).map(|bytes| send(&theirs, &bytes, &terminal)) {

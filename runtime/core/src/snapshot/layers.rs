@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use isopod_image::digest::Digest;
 use isopod_layer::WhiteoutEncoding;
 use isopod_sys::atomic::{self, Durability};
+use isopod_sys::step::step;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{Layout, private_folder};
@@ -172,6 +173,7 @@ impl Layers {
             fs::create_dir(&path).map_err(Error::io("cannot make", &path))?;
         }
         set_mode(&staging.content(), 0o755)?;
+        step("layer.staged");
         Ok(staging)
     }
 
@@ -203,6 +205,7 @@ impl Layers {
         let path = staging.folder.join(DESCRIPTION);
         atomic::write(&path, &bytes, 0o600, Durability::Process)
             .map_err(Error::io("cannot write", &path))?;
+        step("layer.described");
         // overlayfs leaves a folder of mode 0 in its work folder, which nothing needs any more.
         let work = staging.work();
         fs::remove_dir_all(&work).map_err(Error::io("cannot remove", &work))?;
@@ -211,7 +214,10 @@ impl Layers {
             self.remove(&name)?;
         }
         match fs::rename(&staging.folder, &target) {
-            Ok(()) => staging.committed = true,
+            Ok(()) => {
+                step("layer.renamed");
+                staging.committed = true;
+            }
             Err(error) if target.exists() => {
                 tracing::debug!(layer = name.as_str(), %error, "another process was faster");
             }
@@ -255,6 +261,7 @@ impl Layers {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(Error::io("cannot remove", &path))?,
         }
+        step("layer.condemned");
         fs::remove_dir_all(&trash).map_err(Error::io("cannot remove", &trash))
     }
 
@@ -308,6 +315,7 @@ impl Layers {
         fs::File::open(&self.folder)
             .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
             .map_err(Error::io("cannot sync", &self.folder))?;
+        step("layer.synced");
         for name in unsettled {
             let mark = self.folder.join(name.as_str()).join(SETTLED);
             match fs::write(&mark, b"") {
@@ -315,6 +323,7 @@ impl Layers {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(Error::io("cannot write", &mark))?,
             }
+            step("layer.settled");
         }
         Ok(())
     }
