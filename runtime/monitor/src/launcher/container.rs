@@ -168,7 +168,7 @@ pub(super) fn connect(
 
 /// What the new process says about its program; nothing once the program runs, or when the process
 /// ended before it came so far.
-pub(super) fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
+pub fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
     let mut words = Vec::new();
     verdict.read_to_end(&mut words).ok()?;
     let error: ProgramError = serde_json::from_slice(&words).ok()?;
