@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from . import bundles, floor, machine, network, pulls, rounds
-from .daemons import Containerd, Docker
+from .daemons import Containerd, ContainerdSynced, Docker
 from .subjects import Isopod, Podman, require
 
 SHORT = {"run": 7, "runtime": 7, "pull": 3, "big": 1, "floor": 1, "monitors": 20, "bridge": 7, "publish": 3, "at_once": 1, "throughput": 1}
@@ -31,6 +31,7 @@ class Parts:
         self.podman = Podman(self.registry)
         self.daemons = [Containerd(self.registry, hosts), Docker(self.registry)] if daemons else []
         self.engines = [*self.ours, self.podman, *self.daemons]
+        self.pullers = [*self.engines, *([ContainerdSynced(self.registry, hosts)] if daemons else [])]
         self.crun = bundles.Runtime("crun", "crun")
         self.skipped = {}
 
@@ -49,15 +50,15 @@ class Parts:
 
     def pull(self):
         return {
-            "pull": pulls.pull(self.work, self.count["pull"], self.engines, pulls.REDIS),
-            "syncs": pulls.syncs(self.work, self.engines, pulls.REDIS),
+            "pull": pulls.pull(self.work, self.count["pull"], self.pullers, pulls.REDIS),
+            "syncs": pulls.syncs(self.work, self.pullers, pulls.REDIS),
         }
 
     def big(self):
         require("curl", "openssl")
         layout = self.layouts["bench-big"]
         return {
-            "big": pulls.pull(self.work, self.count["big"], self.engines, pulls.BIG),
+            "big": pulls.pull(self.work, self.count["big"], self.pullers, pulls.BIG),
             "floor": floor.floor(self.work, self.count["floor"], self.registry, layout, pulls.BIG),
         }
 

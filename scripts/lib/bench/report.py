@@ -57,12 +57,10 @@ def where_it_goes(floor, engines):
 
 
 def versions(result):
-    """Each subject once, or once for each version of it that a part was made with."""
-    told = {}
-    for part in result.get("parts", {}).values():
-        for version in part["versions"].values():
-            told[version] = None
-    return "; ".join(told or result["versions"].values())
+    """Each program once, or once for each version of it that a part was made with."""
+    parts = [part["versions"] for part in result.get("parts", {}).values()] or [result["versions"]]
+    told = dict.fromkeys(name for part in parts for version in part.values() for name in version.split(", "))
+    return ", ".join(told)
 
 
 def markdown(result):
