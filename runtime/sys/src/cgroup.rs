@@ -264,6 +264,29 @@ impl Hierarchies {
         }
     }
 
+    /// Whether the group at `path` is frozen, by itself or by a group above it.
+    ///
+    /// # Errors
+    /// Reading failed; a group that is not there is not frozen.
+    pub fn is_group_frozen(&self, path: &Path) -> io::Result<bool> {
+        let Some(folder) = self.folder("freezer", path) else { return Ok(false) };
+        match self.is_frozen(&folder) {
+            Err(error) if gone(&error) => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Removes the group and its subgroups, and leaves the groups above it to whoever made them.
+    ///
+    /// # Errors
+    /// The first failure, after all else was tried; `ResourceBusy` where processes are left. A group that
+    /// is not there is none.
+    pub fn remove_alone(&self, path: &Path) -> io::Result<()> {
+        let removed: Vec<io::Result<()>> =
+            self.folders(path).map(|folder| remove_tree(&folder)).collect();
+        removed.into_iter().collect()
+    }
+
     fn is_frozen(&self, folder: &Path) -> io::Result<bool> {
         if self.is_unified() {
             return Ok(value(&folder.join("cgroup.events"), "frozen")? == Some(1));

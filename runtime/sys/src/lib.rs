@@ -14,4 +14,5 @@ pub mod netlink;
 pub mod process;
 pub mod root;
 pub mod seccomp;
+pub mod step;
 pub mod tree;
