@@ -74,13 +74,20 @@ share_files() {
     machine_processes+=($!)
 }
 
-start_machine() {
-    export virtiofsd
-    share_files
-    share report "$work/report"
+# A disk for one run; it outlives a reboot.
+make_disk() {
     truncate -s 8G "$work/disk"
     mke2fs -q -t ext4 -E lazy_itable_init=1,lazy_journal_init=1 "$work/disk"
+}
+
+# start_machine [WORD...]: with these words for the kernel.
+start_machine() {
     local try
+    export virtiofsd
+    rm -rf "$work"/*.sock "$work/view"
+    machine_processes=()
+    share_files
+    share report "$work/report"
     for try in {1..100}; do
         [ ! -S "$work/host.sock" ] || [ ! -S "$work/report.sock" ] || break
         [ "$try" -lt 100 ] || { cat "$work"/*.log >&2 && fail "virtiofsd doesn't come up"; }
@@ -89,7 +96,7 @@ start_machine() {
     # /dev/kvm is never asked for: where it is, it may not work.
     qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3G -nographic -no-reboot -nodefaults \
         -kernel "$kernel_dir/boot/vmlinuz-$(cat "$kernel_dir/release")" -initrd "$work/initramfs.gz" \
-        -append "console=ttyS0 quiet panic=1 apparmor=1 security=apparmor cgroup_no_v1=all random.trust_cpu=1 mitigations=off" \
+        -append "console=ttyS0 quiet panic=1 apparmor=1 security=apparmor cgroup_no_v1=all random.trust_cpu=1 mitigations=off $*" \
         -object memory-backend-memfd,id=memory,size=3G,share=on -machine q35,memory-backend=memory \
         -chardev "socket,id=host,path=$work/host.sock" -device vhost-user-fs-pci,chardev=host,tag=host \
         -chardev "socket,id=report,path=$work/report.sock" -device vhost-user-fs-pci,chardev=report,tag=report \
