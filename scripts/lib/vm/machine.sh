@@ -96,7 +96,7 @@ start_machine() {
     # /dev/kvm is never asked for: where it is, it may not work.
     qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3G -nographic -no-reboot -nodefaults \
         -kernel "$kernel_dir/boot/vmlinuz-$(cat "$kernel_dir/release")" -initrd "$work/initramfs.gz" \
-        -append "console=ttyS0 quiet panic=1 apparmor=1 security=apparmor cgroup_no_v1=all random.trust_cpu=1 mitigations=off $*" \
+        -append "console=ttyS0 quiet panic=1 apparmor=1 security=apparmor cgroup_no_v1=all random.trust_cpu=1 no_timer_check mitigations=off $*" \
         -object memory-backend-memfd,id=memory,size=3G,share=on -machine q35,memory-backend=memory \
         -chardev "socket,id=host,path=$work/host.sock" -device vhost-user-fs-pci,chardev=host,tag=host \
         -chardev "socket,id=report,path=$work/report.sock" -device vhost-user-fs-pci,chardev=report,tag=report \
