@@ -173,6 +173,15 @@ pub fn config(context: &Context) -> Result<Config, Error> {
     Ok(config)
 }
 
+/// How many servers would be asked for `reference`, in the order of the configuration.
+///
+/// # Errors
+/// The configuration can't be read or understood.
+pub fn servers(context: &Context, reference: &Reference) -> Result<usize, Error> {
+    let endpoints = config(context)?.hosts.endpoints(reference).map_err(Error::argument)?;
+    Ok(endpoints.len())
+}
+
 /// `user:password`; a password that is not given is read from nobody, unlike ctr, which asks.
 fn credential(user: &str) -> Result<Credential, Error> {
     match user.split_once(':') {
