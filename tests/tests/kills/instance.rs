@@ -75,7 +75,7 @@ impl Instance {
     }
 
     /// Its root, wherever that is mounted.
-    fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         self.disk.as_ref().map_or_else(|| self.context.path("root"), Disk::root)
     }
 
