@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "Cargo.toml",
                 "runtime/monitor",
                 "runtime/monitor-protocol",
+                "runtime/oci",
                 "runtime/sys",
             ] {
                 println!("cargo:rerun-if-changed={}", workspace.join(source).display());

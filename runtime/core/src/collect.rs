@@ -4,6 +4,10 @@
 //! The collector holds `<root>/collect.lock` alone while it marks and sweeps, and whoever is about to
 //! rely on something unnamed holds it shared while it says so.
 
+mod explain;
+
+pub use explain::Item;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -43,8 +47,7 @@ impl Runtime {
     /// Something can't be read, or can't be removed. A damaged document stops the collection before
     /// anything goes, since what it refers to isn't known.
     pub fn collect_garbage(&self) -> Result<Collected> {
-        let path = self.layout().root().join("collect.lock");
-        let _alone = Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))?;
+        let _alone = self.hold_collection_alone()?;
         let leased = leased(self)?;
         let mut blobs = leased.clone();
         let mut layers = BTreeSet::new();
@@ -72,6 +75,12 @@ impl Runtime {
             Some(_alone) => self.remove_orphans(),
             None => Ok(()),
         }
+    }
+
+    /// Keeps everybody away who is about to rely on something unnamed.
+    pub(crate) fn hold_collection_alone(&self) -> Result<Lock> {
+        let path = self.layout().root().join("collect.lock");
+        Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
     }
 
     /// Keeps the collector away while something that nothing refers to yet is being referred to.

@@ -6,27 +6,32 @@
 //!
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
+//! - [`home`]: the variable that every program has;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
-//! - [`program`]: finding that program.
+//! - [`program`]: finding that program;
+//! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
-mod confinement;
-mod console;
+pub mod confinement;
+pub mod console;
 mod container;
 mod exec;
-mod executor;
-mod loopback;
+pub mod executor;
+mod home;
+pub mod loopback;
 mod null;
-mod program;
+pub mod program;
 mod rootfs;
+mod unified;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 pub use console::resize;
+pub use container::read_verdict;
 pub use exec::EXECS;
 use isopod_monitor_protocol::frame::{encode, send};
 use isopod_monitor_protocol::launch::Launch;
@@ -87,12 +92,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     /// For `map_err`: what was attempted, and what came of it.
-    fn at<E: std::error::Error>(what: impl std::fmt::Display) -> impl FnOnce(E) -> Self {
+    pub fn at<E: std::error::Error>(what: impl std::fmt::Display) -> impl FnOnce(E) -> Self {
         move |error| {
             let mut message = format!("{what}: {error}");
             let mut source = error.source();
@@ -184,7 +189,7 @@ fn isolate(
 }
 
 /// An existing descriptor in `/proc`, to be opened or used as a path by this process and its clones.
-fn fd_path(fd: impl AsFd) -> String {
+pub fn fd_path(fd: impl AsFd) -> String {
     use std::os::fd::AsRawFd;
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }

@@ -106,6 +106,17 @@ impl Host {
         })
     }
 
+    /// How many processors are online; `None` where the kernel does not say.
+    #[must_use]
+    pub fn online_processors(&self) -> Option<u64> {
+        let number = |text: &str| text.parse::<u64>().ok();
+        let count = |item: &str| match item.split_once('-') {
+            Some((low, high)) => number(high)?.checked_sub(number(low)?)?.checked_add(1),
+            None => number(item).map(|_| 1),
+        };
+        self.processors.as_deref()?.split(',').map(count).sum()
+    }
+
     /// Whether the runtime may raise hard limits and lower out-of-memory scores.
     #[must_use]
     pub fn can_raise_limits(&self) -> bool {
@@ -198,6 +209,16 @@ mod tests {
             ])
         );
         assert_eq!(cgroup_layout("garbage\n"), CgroupLayout::Absent);
+    }
+
+    #[test]
+    fn processors_are_counted_from_the_kernels_list() {
+        let count = |list: &str| {
+            Host { processors: Some(list.to_owned()), ..crate::testing::host() }.online_processors()
+        };
+        assert_eq!(count("0"), Some(1));
+        assert_eq!(count("0-3,7,9-10"), Some(7));
+        assert_eq!(count("all"), None);
     }
 
     #[test]

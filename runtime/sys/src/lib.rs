@@ -4,7 +4,9 @@
 //! What lives here knows the kernel and nothing of containers or images.
 
 pub mod atomic;
+pub mod bpf;
 pub mod cgroup;
+pub mod devices;
 pub mod kernel;
 pub mod lock;
 pub mod mount;

@@ -40,6 +40,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     super::health::check(&record.settings.health)?;
     super::binds::check_places(&record.settings.mounts)?;
     let host = host()?;
+    check_processors(record.settings.resources.nano_cpus, &host)?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
     let mut request = request(record, image.as_ref(), &root, &host, rootfs)?;
@@ -51,6 +52,20 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     }
     request.cgroups_path = Some(PathBuf::from(format!("/check/{id}")));
     filter(&isopod_spec::build(&request)?).map(drop)
+}
+
+/// More processors than there are is a slip of the keyboard. Only creation and update look, as with docker:
+/// a container that was made on a larger machine still starts on a smaller one.
+fn check_processors(asked: Option<u64>, host: &Host) -> Result<()> {
+    let Some((asked, online)) = asked.zip(host.online_processors()) else { return Ok(()) };
+    if asked <= online.saturating_mul(1_000_000_000) {
+        return Ok(());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "shown only")]
+    let asked = asked as f64 / 1e9;
+    Err(Error::Invalid(format!(
+        "{asked} processors are more than there are: give 0.01 to {online}.00"
+    )))
 }
 
 /// The specification of the next start; `root` is the root file system to look users up in.
@@ -408,13 +423,6 @@ fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources>
             .transpose()
             .map_err(|_| Error::Invalid(format!("{what} can't be negative")))
     };
-    if resources.oom_kill_disable {
-        return Err(Error::Unsupported(
-            "disabling the out-of-memory killer for a container is not supported: \
-             cgroup v2 has no such setting, and on v1 it stops the container for good"
-                .to_owned(),
-        ));
-    }
     Ok(isopod_spec::resources::Resources {
         memory: bytes(resources.memory, "memory")?,
         memory_swap: match resources.memory_swap {
@@ -424,6 +432,7 @@ fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources>
         },
         memory_reservation: bytes(resources.memory_reservation, "memory reservation")?,
         memory_swappiness: resources.memory_swappiness,
+        oom_kill_disable: resources.oom_kill_disable,
         nano_cpus: resources.nano_cpus,
         cpu_shares: resources.cpu_shares,
         cpu_period: resources.cpu_period,

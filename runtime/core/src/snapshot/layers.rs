@@ -24,9 +24,11 @@ use crate::layout::{Layout, private_folder};
 use crate::{Error, Result};
 
 const DESCRIPTION: &str = "layer.json";
-const SETTLED: &str = "settled";
-const STAGING: &str = ".staging-";
-const VERSION: u32 = 1;
+/// Lies in a layer that is known to be on disk.
+pub(crate) const SETTLED: &str = "settled";
+/// What the folders begin with of layers that come or go.
+pub(crate) const STAGING: &str = ".staging-";
+pub(crate) const VERSION: u32 = 1;
 
 /// The name of a layer's folder: 96 bits of a digest in hex, short because a mount of 127 layers
 /// must fit in one page.
@@ -55,6 +57,12 @@ impl LayerName {
         };
         let name = Digest::sha256(format!("{encoding}\n{kind}\n{digest}").as_bytes());
         Self(name.hex()[..24].to_owned())
+    }
+
+    /// What looks like a folder's name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == 24 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
     /// The folder's name.
@@ -128,7 +136,7 @@ impl Layers {
     }
 
     /// Whether it is there and known to be whole.
-    fn is_usable(&self, name: &LayerName) -> bool {
+    pub(crate) fn is_usable(&self, name: &LayerName) -> bool {
         self.is_settled(name)
             || self.describe(name).is_ok_and(|description| description.boot_id == self.boot_id)
     }

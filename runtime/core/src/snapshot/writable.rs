@@ -110,6 +110,23 @@ impl Snapshots<'_> {
         fs::create_dir(&work).map_err(Error::io("cannot make", &work))
     }
 
+    /// Makes what of a snapshot's folders is not there.
+    pub(crate) fn make_missing(&self, row: &SnapshotRow, layers: &[LayerName]) -> Result<()> {
+        let folder = self.folder(row);
+        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+        for name in ["fs", "work"] {
+            let path = folder.join(name);
+            match fs::create_dir(&path) {
+                Ok(()) if name == "fs" => self.take_over_root(&path, layers.first())?,
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
+                    return Err(Error::io("cannot make", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The upper folder's mode and owner are those of `/` in a container: the topmost layer's.
     fn take_over_root(&self, upper: &Path, top: Option<&String>) -> Result<()> {
         let (mode, owner, group) = match top {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use isopod_image::document::Descriptor;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::survey::Stored;
 use super::{Labels, json, labels_to_text, now, to_time};
 
 /// A name and what it points at.
@@ -19,6 +20,15 @@ pub struct ImageRow {
     pub updated: DateTime<Utc>,
     /// Labels.
     pub labels: Labels,
+}
+
+impl Stored for ImageRow {
+    const TABLE: &'static str = "images";
+    const KEY: &'static [&'static str] = &["name"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl ImageRow {

@@ -130,6 +130,15 @@ impl Volumes<'_> {
         }
     }
 
+    /// Makes the folder of a volume that has lost it.
+    pub(crate) fn restore(&self, name: &str) -> Result<()> {
+        let _lock = self.lock()?;
+        match self.get(name) {
+            Err(Error::NotFound { .. }) => Ok(()),
+            other => other.and_then(|_| self.make_folder(name)),
+        }
+    }
+
     /// Makes its folder with an empty one for content in it, if they are missing.
     pub(super) fn make_folder(&self, name: &str) -> Result<()> {
         let folder = self.folder(name);

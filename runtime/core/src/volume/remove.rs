@@ -106,7 +106,7 @@ impl Volumes<'_> {
 }
 
 /// What folders are called that are being removed.
-const TRASH: &str = ".removed-";
+pub(crate) const TRASH: &str = ".removed-";
 
 fn remove_trash(trash: Option<PathBuf>) -> Result<()> {
     let Some(path) = trash else { return Ok(()) };
