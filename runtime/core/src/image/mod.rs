@@ -42,7 +42,7 @@ pub use root::RootOptions;
 pub use crate::usage::{ImageUsage, ImagesUsage};
 
 pub(crate) use documents::{details_of, layer_names, read_document};
-pub(crate) use unpack::ensure;
+pub(crate) use unpack::{ensure, unpack_again};
 
 use crate::Runtime;
 
