@@ -1,10 +1,11 @@
 //! One instance in which a scenario goes on again and again, and what has to hold of it whatever was killed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use isopod_tests::{Invocation, Outcome, TestContext, binary, orphans};
+use isopod_tests::{Invocation, Outcome, Running, TestContext, binary, orphans};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -93,6 +94,26 @@ impl Instance {
         planned.env("ISOPOD_STEP", deed).deadline(PATIENCE)
     }
 
+    /// Starts it as it is.
+    pub fn started(&self, line: &str) -> Running {
+        if line == MONITOR_DIES {
+            self.kill_monitor();
+        }
+        let line = if line == MONITOR_DIES { "ps -a" } else { line };
+        self.command(line.split(' ')).deadline(PATIENCE).start()
+    }
+
+    /// By how many passings of each step a process comes where nothing is killed.
+    pub fn survey(&self) -> BTreeMap<String, u32> {
+        self.log.clear();
+        for line in self.scenario.before.iter().chain(self.scenario.acts) {
+            self.run_planned(line, "none");
+        }
+        let passed = self.log.counts();
+        self.undo();
+        passed
+    }
+
     fn run_after_the_monitors_death(&self) -> Outcome {
         self.kill_monitor();
         self.run("ps -a")
@@ -150,6 +171,20 @@ impl Instance {
         let check = self.run("ctr images check");
         assert_eq!(check.code, 0, "{after}: {check}");
         assert!(!check.stdout.contains("incomplete"), "{after}: {check}");
+        self.is_mended(after);
+    }
+
+    /// The checker finds nothing, or nothing any more when it has mended what it found.
+    #[track_caller]
+    fn is_mended(&self, after: &str) {
+        let found = self.run("system fsck");
+        if found.code == 0 {
+            return;
+        }
+        let mended = self.run("system fsck --repair");
+        assert_eq!(mended.code, 0, "{after}: {found}{mended}");
+        let left = self.run("system fsck");
+        assert_eq!(left.code, 0, "{after}: {left}");
     }
 
     /// Removes everything by ordinary commands; nothing that they don't know of is left on disk. (What

@@ -9,6 +9,7 @@
 
 mod disk;
 mod instance;
+mod long;
 mod power;
 mod scenario;
 mod steps;

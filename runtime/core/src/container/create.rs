@@ -404,7 +404,7 @@ impl Container<'_> {
 
     /// Does what its creator was killed before, or what a power cut has undone. The caller holds the
     /// operation's lock.
-    pub(super) fn finish_creation(&self) -> Result<()> {
+    pub(crate) fn finish_creation(&self) -> Result<()> {
         let data = self.data();
         let is_anothers = data.join(PREPARED).exists() && !self.is_stamped();
         if data.exists() && !is_anothers {

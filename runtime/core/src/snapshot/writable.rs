@@ -90,41 +90,41 @@ impl Snapshots<'_> {
         self.complete(&self.row(key)?)
     }
 
-    /// A power cut takes folders away where the row was synced, which it is when a container was created, and
-    /// they were not.
-    fn complete(&self, row: &SnapshotRow) -> Result<()> {
+    /// Row and folders of a new one at once.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`]; folders can't be made.
+    pub(crate) fn prepare(
+        &self,
+        key: &str,
+        layers: &[LayerName],
+        parent: &str,
+        durability: Durability,
+    ) -> Result<SnapshotRow> {
+        let state = self.runtime.state();
+        let row =
+            state.write(durability, |transaction| self.insert(transaction, key, layers, parent))?;
+        self.complete(&row)?;
+        Ok(row)
+    }
+
+    /// Makes what of a snapshot's folders is not there. A power cut takes them away where the row was synced,
+    /// which it is when a container was created, and they were not.
+    ///
+    /// # Errors
+    /// They can't be made.
+    pub(crate) fn complete(&self, row: &SnapshotRow) -> Result<()> {
         let folder = self.folder(row);
-        let work = folder.join(WORK);
-        if work.exists() {
+        let (content, work) = (folder.join(CONTENT), folder.join(WORK));
+        if content.is_dir() && work.is_dir() {
             return Ok(());
         }
         private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
-        let content = folder.join(CONTENT);
-        match fs::create_dir(&content) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.map_err(Error::io("cannot make", &content))?,
-        }
+        make_missing(&content)?;
         self.take_over_root(&content, row.layers.first())?;
         step("snapshot.content");
         // The last: it says that the other one is as it should be.
-        fs::create_dir(&work).map_err(Error::io("cannot make", &work))
-    }
-
-    /// Makes what of a snapshot's folders is not there.
-    pub(crate) fn make_missing(&self, row: &SnapshotRow, layers: &[LayerName]) -> Result<()> {
-        let folder = self.folder(row);
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
-        for name in ["fs", "work"] {
-            let path = folder.join(name);
-            match fs::create_dir(&path) {
-                Ok(()) if name == "fs" => self.take_over_root(&path, layers.first())?,
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
-                    return Err(Error::io("cannot make", &path)(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        make_missing(&work)
     }
 
     /// The upper folder's mode and owner are those of `/` in a container: the topmost layer's.
@@ -273,5 +273,12 @@ impl Snapshots<'_> {
         self.runtime.state().write(Durability::Process, |transaction| {
             SnapshotRow::delete(transaction, key).map(drop).map_err(self.runtime.state().error())
         })
+    }
+}
+
+fn make_missing(folder: &Path) -> Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        other => other.map_err(Error::io("cannot make", folder)),
     }
 }
