@@ -7,7 +7,10 @@
     reason = "tests may panic; clippy only knows functions marked as tests"
 )]
 
+mod disk;
 mod instance;
+mod long;
+mod power;
 mod scenario;
 mod steps;
 
@@ -92,7 +95,9 @@ killed! {
     the_removal_of_an_image_is_killed_at_every_step: "rmi";
     loading_images_is_killed_at_every_step: "load";
     a_commit_is_killed_at_every_step: "commit";
+    the_creation_of_a_container_is_killed_at_every_step: "create";
     a_container_is_killed_at_every_step: "run";
+    a_monitor_is_killed_at_every_step: "monitor";
     the_removal_of_a_container_is_killed_at_every_step: "rm";
     networks_in_change_are_killed_at_every_step: "networks";
     volumes_are_killed_at_every_step: "volumes";
