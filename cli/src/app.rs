@@ -112,7 +112,7 @@ impl App {
             },
             Err((Stop::Failed(error), failure)) => (error, failure),
         };
-        report(printer, self.personality, &error);
+        report(printer, &self.program, &error);
         let usage = if self.personality == Personality::Ctr { 1 } else { TOOL_FAILED };
         error.status(failure, usage)
     }
@@ -129,7 +129,7 @@ impl App {
         if debug {
             crate::debug::start();
         }
-        let context = Context::new(self.personality, globals).map_err(fail)?;
+        let context = Context::new(self.personality, &self.program, globals).map_err(fail)?;
         (leaf.run)(&matches, &context).map_err(fail)
     }
 

@@ -103,7 +103,8 @@ fn bundle(
         join_network(launch, &mut linux, network)?;
         spec.set_linux(Some(linux));
     }
-    let memory = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.memory().as_ref());
+    let memory =
+        spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.memory().as_ref());
     let disables_oom_killer = memory.and_then(|memory| memory.disable_oom_killer()) == Some(true);
     let folder = launch.state.join(state::BUNDLE);
     let path = folder.join(data::SPEC);

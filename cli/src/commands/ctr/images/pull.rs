@@ -56,6 +56,7 @@ impl Verb for Args {
             all_platforms: self.all_platforms,
             labels: labels::new(&self.label)?,
             max_concurrent: self.max_concurrent_downloads.filter(|number| *number > 0),
+            keep_replaced: false,
             access: Access {
                 user: self.user,
                 plain_http: self.plain_http,
