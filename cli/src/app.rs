@@ -215,7 +215,7 @@ impl App {
         // Nouns are looked up by their first name, whatever alias was typed.
         let mut spelled: Vec<&str> = path.split(' ').filter(|word| !word.is_empty()).collect();
         spelled.extend(&words[index.min(words.len())..]);
-        if let Some(refusal) = refused::command(self.personality, &spelled) {
+        if let Some(refusal) = refused::command(self.personality, &self.program, &spelled) {
             return Error::from(refusal).into();
         }
         let word = words.get(index).copied().unwrap_or_default();
@@ -240,7 +240,8 @@ impl App {
         };
         let flag = argument.split(['=', ' ']).next().unwrap_or_default();
         let unknown = error.kind() == ErrorKind::UnknownArgument;
-        if unknown && let Some(refusal) = refused::flag(self.personality, path, flag) {
+        if unknown && let Some(refusal) = refused::flag(self.personality, &self.program, path, flag)
+        {
             return Error::from(refusal).into();
         }
         let message = match error.kind() {

@@ -127,8 +127,11 @@ impl Record {
         if let Some(asked) = &image.asked {
             return asked.clone();
         }
-        let familiar = Reference::parse(&image.name).map(|reference| reference.familiar());
-        familiar.unwrap_or_else(|_| image.name.clone())
+        match Reference::parse(&image.name) {
+            // A digest alone would be read as a name.
+            Ok(reference) if !image.name.starts_with("sha256:") => reference.familiar(),
+            _ => image.name.clone(),
+        }
     }
 
     /// Reads the record of a row.
