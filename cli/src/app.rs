@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use isopod_sys::step::{self, Plan};
 
 use crate::commands::{self, Entry, Kind, Leaf, Status};
 use crate::context::{Context, Globals, report};
+use crate::env;
 use crate::error::{Error, TOOL_FAILED};
 use crate::output::printer::Printer;
 use crate::personality::Personality;
@@ -89,6 +91,25 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Status {
     app.run(&arguments[used - 1..])
 }
 
+/// Takes from the environment what a test wants to happen on the way ([`isopod_sys::step`]).
+fn plan_steps() -> Result<(), Error> {
+    let (deed, log) = (env::text(env::STEP), env::text(env::STEP_LOG));
+    if deed.is_none() && log.is_none() {
+        return Ok(());
+    }
+    let (deed, log) = (deed.unwrap_or_default(), log.unwrap_or_default());
+    let plan = Plan::parse(&deed, &log)
+        .map_err(|error| Error::Argument(format!("{}: {error}", env::STEP)))?;
+    match step::install(plan) {
+        true => Ok(()),
+        false => Err(Error::Argument(format!(
+            "{} and {} are for debug builds: this program has no steps",
+            env::STEP,
+            env::STEP_LOG
+        ))),
+    }
+}
+
 /// How the user called this personality.
 fn spelled(program: Option<&OsStr>, personality: Personality, used: usize) -> String {
     if used == 2 {
@@ -119,6 +140,7 @@ impl App {
 
     fn start(&self, arguments: &[OsString]) -> Result<Status, (Stop, Status)> {
         let fail = |stop: Stop| (stop, 1);
+        plan_steps().map_err(|error| fail(error.into()))?;
         let (globals, words) = self.globals(arguments).map_err(fail)?;
         let debug = globals.debug;
         let (leaf, matches) = self.command(&words).map_err(fail)?;

@@ -167,7 +167,11 @@ impl Context {
         &self.cgroup_parent
     }
 
-    fn runtime_config(&self) -> Result<Config, Error> {
+    /// How the library is opened.
+    ///
+    /// # Errors
+    /// A relative folder without a working directory.
+    pub fn runtime_config(&self) -> Result<Config, Error> {
         Ok(Config {
             root: absolute(&self.root)?,
             state: absolute(&self.state)?,

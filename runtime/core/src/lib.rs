@@ -8,6 +8,7 @@
 //! - [`network`]: networks, addresses, published ports, names.
 //! - [`volume`]: folders that outlive containers.
 //! - [`event`]: the journal of what happens.
+//! - [`fsck`]: what is damaged, and mending it.
 //! - [`state`]: the database that many processes share.
 //!
 //! Nothing here prints, exits or reads the environment.
@@ -18,6 +19,7 @@ pub mod container;
 pub mod content;
 pub mod error;
 pub mod event;
+pub mod fsck;
 pub mod id;
 pub mod image;
 pub mod layout;

@@ -15,6 +15,7 @@ mod conntrack;
 mod driver;
 mod firewall;
 mod host;
+mod inspection;
 mod link;
 mod macvlan;
 mod netlink;
@@ -30,6 +31,7 @@ pub mod warning;
 
 pub use error::{Error, Result};
 pub use host::{Connected, Host};
+pub use inspection::Inspection;
 pub use model::{Driver, Endpoint, Network, PortMap, Protocol, Subnet};
 pub use subnets::Prefix;
 pub use warning::Warning;

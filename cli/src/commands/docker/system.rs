@@ -6,6 +6,8 @@ mod disable;
 mod enable;
 mod events;
 mod follow;
+mod fsck;
+mod gc;
 mod info;
 mod inspect;
 mod outcomes;
@@ -16,6 +18,7 @@ mod unit;
 mod version;
 
 use crate::commands::Entry;
+use crate::error::TOOL_FAILED;
 
 /// `completion`.
 pub const COMPLETION: Entry = Entry::verb::<completion::Args>("completion").without_root();
@@ -38,6 +41,8 @@ pub const TABLE: &[Entry] = &[
     Entry::verb::<disable::Args>("disable"),
     Entry::verb::<enable::Args>("enable"),
     EVENTS,
+    Entry::verb::<fsck::Args>("fsck").failing_with(TOOL_FAILED),
+    Entry::verb::<gc::Args>("gc"),
     INFO,
     PRUNE,
     Entry::verb::<start_all::Args>("start-all"),

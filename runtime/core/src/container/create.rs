@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use isopod_image::Platform;
 use isopod_spec::image_claims;
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::record::{ImageUse, MountedImage, Record, VERSION, VolumeUse};
 use super::settings::{LogConfig, Mount, Network, Profile, Restart, Settings};
@@ -307,6 +308,7 @@ impl<'a> Creation<'a, '_> {
                 other => break other?,
             }
         };
+        step("container.row");
         let container = Container { runtime: self.runtime, row, record };
         // Whoever removes one of this id, whose row has gone already, is not done with its folders.
         let prepared = container
@@ -383,6 +385,7 @@ impl<'a> Creation<'a, '_> {
         // What a crash left under an id that is used again.
         super::remove::remove_folder(&data)?;
         private_folder(&data).map_err(Error::io("cannot make", &data))?;
+        step("container.folder");
         if let Some(key) = &container.record.snapshot {
             let snapshots = self.runtime.snapshots();
             snapshots.prepare(key, &container.record.layers, parent, durability)?;
@@ -393,6 +396,7 @@ impl<'a> Creation<'a, '_> {
             }
             self.runtime.volumes().populate(volume, container)?;
         }
+        step("container.prepared");
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Read};
 use isopod_image::document::{Document, MAX_MANIFEST, media_types};
 use isopod_image::{Algorithm, Descriptor, Digest, Digester, Index, Manifest, Platform, Reference};
 use isopod_layer::Compression;
+use isopod_sys::step::step;
 use serde::Deserialize;
 
 use super::progress::NoProgress;
@@ -54,6 +55,7 @@ impl Images<'_> {
         for (name, target) in &named {
             self.look_at(name, target, options)?;
         }
+        step("import.stored");
         let state = self.runtime.state();
         let images = state.write(Durability::Power, |transaction| {
             let put = |(name, target): &(String, Descriptor)| {
@@ -64,6 +66,7 @@ impl Images<'_> {
             };
             named.iter().map(put).collect::<Result<Vec<_>>>()
         })?;
+        step("import.named");
         self.write_index()?;
         drop(collection);
         if options.unpack {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use isopod_image::{Descriptor, Digest, Platform, Reference};
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::Images;
 use super::documents::{details_of, manifest_for};
@@ -180,6 +181,7 @@ impl Images<'_> {
             };
             put(transaction, &name, &image.target, &image.labels).map_err(&wrap)
         })?;
+        step("image.tagged");
         self.write_index()?;
         self.runtime.record_image("tag", &self.shown_id(&image), &target.familiar());
         Ok(row.into())
@@ -248,7 +250,9 @@ impl Images<'_> {
             }
             Ok(())
         })?;
+        step("image.unnamed");
         self.write_index()?;
+        step("image.unlisted");
         self.record_removal(ids)
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use isopod_image::document::{Document, MAX_CONFIG, MAX_MANIFEST};
 use isopod_image::{Descriptor, Digest, Platform, Reference};
 use isopod_registry::Client;
+use isopod_sys::step::step;
 
 use super::documents::{ImageDetails, parse_config, parse_document, select};
 use super::progress::{PullEvent, PullProgress};
@@ -252,6 +253,7 @@ impl Pull<'_> {
             content.store(&one.details.manifest_descriptor.digest, &one.manifest_bytes)?;
         }
         content.store(&target.digest, bytes)?;
+        step("image.stored");
         let target = Descriptor::new(&target.media_type, target.digest.clone(), target.size);
         let state = self.images.runtime.state();
         let row = state.write(Durability::Power, |transaction| {
@@ -261,6 +263,7 @@ impl Pull<'_> {
             };
             put(transaction, name, &target, &self.options.labels).map_err(state.error())
         })?;
+        step("image.named");
         self.images.write_index()?;
         Ok(row.into())
     }

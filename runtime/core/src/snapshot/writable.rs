@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use isopod_image::Platform;
 use isopod_monitor_protocol::launch::Rootfs;
+use isopod_sys::step::step;
 
 use super::layers::LayerName;
 use super::usage::Usage;
@@ -67,6 +68,7 @@ impl Snapshots<'_> {
             SnapshotRow::insert(transaction, key, SnapshotKind::Active, &names, parent)
                 .map_err(&wrap)
         })?;
+        step("snapshot.row");
         let folder = self.folder(&row);
         // A folder of this number without a row is what a crash left; nothing refers to it.
         match fs::remove_dir_all(&folder) {
@@ -80,8 +82,26 @@ impl Snapshots<'_> {
             let path = folder.join(name);
             fs::create_dir(&path).map_err(Error::io("cannot make", &path))?;
         }
+        step("snapshot.folders");
         self.take_over_root(&folder.join("fs"), layers.first())?;
         Ok(row)
+    }
+
+    /// Makes what of a snapshot's folders is not there.
+    pub(crate) fn make_missing(&self, row: &SnapshotRow, layers: &[LayerName]) -> Result<()> {
+        let folder = self.folder(row);
+        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+        for name in ["fs", "work"] {
+            let path = folder.join(name);
+            match fs::create_dir(&path) {
+                Ok(()) if name == "fs" => self.take_over_root(&path, layers.first())?,
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
+                    return Err(Error::io("cannot make", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The upper folder's mode and owner are those of `/` in a container: the topmost layer's.

@@ -5,6 +5,7 @@ use isopod_image::Digest;
 use isopod_image::document::Descriptor;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::survey::Stored;
 use super::{Labels, json, labels_to_text, now, to_time};
 
 /// What stands before the digest in the name of an image that has no name.
@@ -23,6 +24,15 @@ pub struct ImageRow {
     pub updated: DateTime<Utc>,
     /// Labels.
     pub labels: Labels,
+}
+
+impl Stored for ImageRow {
+    const TABLE: &'static str = "images";
+    const KEY: &'static [&'static str] = &["name"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl ImageRow {

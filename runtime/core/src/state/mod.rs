@@ -8,7 +8,9 @@ mod database;
 mod images;
 mod namespaces;
 mod networks;
+mod rescue;
 mod snapshots;
+mod survey;
 mod volumes;
 
 pub use containers::{ContainerRow, NewContainer};
@@ -16,7 +18,9 @@ pub use database::{Durability, State};
 pub use images::ImageRow;
 pub use namespaces::NamespaceRow;
 pub use networks::{EndpointRow, NetworkRow};
+pub(crate) use rescue::{Health, examine, salvage};
 pub use snapshots::{SnapshotKind, SnapshotRow};
+pub(crate) use survey::Rows;
 pub use volumes::VolumeRow;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
 
+use super::survey::Stored;
 use super::{Labels, change, json, labels_to_text, now, row, rows, to_time};
 
 /// A network as the database knows it.
@@ -21,6 +22,15 @@ pub struct NetworkRow {
     pub labels: Labels,
     /// [`crate::network::NetworkRecord`] as JSON.
     pub record: String,
+}
+
+impl Stored for NetworkRow {
+    const TABLE: &'static str = "networks";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl NetworkRow {
@@ -106,6 +116,15 @@ pub struct EndpointRow {
     pub ip6: Option<Ipv6Addr>,
     /// [`crate::network::EndpointRecord`] as JSON.
     pub record: String,
+}
+
+impl Stored for EndpointRow {
+    const TABLE: &'static str = "endpoints";
+    const KEY: &'static [&'static str] = &["network", "namespace", "container"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl EndpointRow {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
 
+use super::survey::Stored;
 use super::{Labels, change, json, labels_to_text, now, row, rows, to_time};
 
 /// A volume.
@@ -18,6 +19,15 @@ pub struct VolumeRow {
     pub labels: Labels,
     /// What its driver was told (`type`, `device`, `o`).
     pub options: Labels,
+}
+
+impl Stored for VolumeRow {
+    const TABLE: &'static str = "volumes";
+    const KEY: &'static [&'static str] = &["name"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl VolumeRow {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::{Source, Volumes, copy};
 use crate::container::{Container, VolumeUse};
@@ -47,7 +48,9 @@ impl Volumes<'_> {
         }
         let root = view::open(&container.rootfs()?)?;
         fs::write(&marker, "").map_err(Error::io("cannot write", &marker))?;
+        step("volume.copying");
         copy::content(&root, Path::new(&volume.destination), &data)?;
+        step("volume.copied");
         fs::remove_file(&marker).map_err(Error::io("cannot remove", &marker))
     }
 

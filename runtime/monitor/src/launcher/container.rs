@@ -19,7 +19,7 @@ use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, loopback};
+use super::{Failure, Started, Stdio, fd_path, loopback, unified};
 use crate::spec::Facts;
 
 /// Runs `launch` up to the execution of its program.
@@ -33,7 +33,8 @@ pub(super) fn start(
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let Bundle { folder, confinement, disables_oom_killer } = bundle(launch, facts, network)?;
+    let Bundle { folder, confinement, disables_oom_killer } =
+        bundle(launch, hierarchies, facts, network)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -86,6 +87,7 @@ struct Bundle {
 /// the network namespace that the monitor holds. The container's own `config.json` stays as it is, for people and for the hooks that read it.
 fn bundle(
     launch: &Launch,
+    hierarchies: &Hierarchies,
     facts: &Facts,
     network: Option<BorrowedFd<'_>>,
 ) -> Result<Bundle, Failure> {
@@ -101,6 +103,7 @@ fn bundle(
     if let Some(mut linux) = spec.linux().clone() {
         linux.set_seccomp(None);
         join_network(launch, &mut linux, network)?;
+        unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
     }
     let memory =
@@ -166,7 +169,7 @@ pub(super) fn connect(
 
 /// What the new process says about its program; nothing once the program runs, or when the process
 /// ended before it came so far.
-pub(super) fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
+pub fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
     let mut words = Vec::new();
     verdict.read_to_end(&mut words).ok()?;
     let error: ProgramError = serde_json::from_slice(&words).ok()?;
