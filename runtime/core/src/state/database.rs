@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use isopod_sys::step::step;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::{Error, Result};
@@ -210,8 +211,11 @@ impl State {
         connection.pragma_update(None, "synchronous", level).map_err(database(&self.path))?;
         let begin = || Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
         let transaction = patiently(begin).map_err(database(&self.path))?;
+        step("state.begun");
         let value = work(&transaction)?;
+        step("state.written");
         transaction.commit().map_err(database(&self.path))?;
+        step("state.committed");
         Ok(value)
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 
+use isopod_sys::step::step;
 use rusqlite::Transaction;
 
 use super::{Source, Volumes, check_name};
@@ -56,7 +57,9 @@ impl Volumes<'_> {
             };
             self.ensure(transaction, &row)
         })?;
+        step("volume.row");
         self.make_folder(&name)?;
+        step("volume.folder");
         if is_new {
             self.record("create", &name);
         }
