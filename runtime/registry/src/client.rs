@@ -184,6 +184,7 @@ impl Inner {
             error,
             Error::Unreachable { .. }
                 | Error::Stalled { .. }
+                | Error::Slow { .. }
                 | Error::Tls { .. }
                 | Error::DigestMismatch { .. }
                 | Error::SizeMismatch { .. }
