@@ -5,6 +5,7 @@
 //! - [`sockets`]: sockets that hold ports;
 //! - [`subnets`]: the arithmetic of addresses;
 //! - [`model`]: what a network, an endpoint on it and a published port are;
+//! - [`probe`]: what the kernel can do;
 //! - [`error`], [`warning`]: what can go wrong, and what may.
 //!
 //! Nothing here knows a database or a container: callers say what is to be there, and keep the record of
@@ -25,6 +26,7 @@ mod sysctl;
 pub mod error;
 pub mod model;
 pub mod namespace;
+pub mod probe;
 pub mod sockets;
 pub mod subnets;
 pub mod warning;

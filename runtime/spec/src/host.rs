@@ -57,9 +57,10 @@ pub struct Host {
     pub swap_accounting: bool,
     /// Whether the kernel filters system calls.
     pub seccomp: bool,
-    /// The AppArmor profile a confined container gets, loaded by the caller; `None` where
-    /// AppArmor is off.
-    pub apparmor: Option<String>,
+    /// Whether the kernel confines by AppArmor profiles.
+    pub apparmor: bool,
+    /// The AppArmor profile a confined container gets, loaded by the caller; `None`: none.
+    pub default_apparmor: Option<String>,
     /// Whether SELinux is on; this crate sets no labels.
     pub selinux: bool,
     /// The architecture of filters.
@@ -95,7 +96,9 @@ impl Host {
             swap_accounting: swap_accounting(&cgroups),
             cgroups,
             seccomp: status.lines().any(|line| line.starts_with("Seccomp:")),
-            apparmor: None,
+            apparmor: fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+                .is_ok_and(|text| text.starts_with('Y')),
+            default_apparmor: None,
             selinux: fs::metadata("/sys/fs/selinux/enforce").is_ok(),
             machine: Machine::BUILT_FOR,
             kernel: kernel_version()?,

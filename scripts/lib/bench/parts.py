@@ -76,7 +76,7 @@ class Parts:
 
     def network(self):
         require("ip", "iperf3", "nsenter", "ss")
-        return network.all_of(self.work, self.count, self.engines)
+        return network.all_of(self.work, self.count, self.engines, self.layouts["bench"])
 
     def rounds(self, part):
         """The numbers of rounds of what it measures."""

@@ -19,10 +19,11 @@ unpack_kernel() {
     step "fetching $package (unpacked under $kernel_dir, not installed)"
     rm -rf "$kernel_dir" "$kernel_dir.new"
     mkdir -p "$kernel_dir.new"
-    (cd "$kernel_dir.new" && quietly apt-get -q -o APT::Sandbox::User=root download "$package" &&
-        dpkg-deb -x ./*.deb . && rm ./*.deb) || fail "$package can't be fetched"
+    # What loads profiles comes along: it has no place on this machine, which may have none of AppArmor.
+    (cd "$kernel_dir.new" && quietly apt-get -q -o APT::Sandbox::User=root download "$package" apparmor &&
+        for archive in ./*.deb; do dpkg-deb -x "$archive" . && rm "$archive"; done) ||
+        fail "$package and apparmor can't be fetched"
     local release=${package#linux-image-}
-    # Told its folder, depmod writes names relative to it.
     busybox depmod -b "$kernel_dir.new" "$release"
     printf '%s\n' "$release" >"$kernel_dir.new/release"
     mv "$kernel_dir.new" "$kernel_dir"
@@ -42,7 +43,7 @@ make_initramfs() {
     done | tr -d ':' | tr ' ' '\n' | sort -u | sed '/^$/d' |
         (cd "$(kernel_modules)" && xargs cp --parents -t "$tree/lib/modules/$release")
     busybox depmod -b "$tree" "$release"
-    printf 'TOP=%s\nMODULES=%s\nEARLY="%s"\n' "$top" "$(kernel_modules)" "${early_modules[*]}" >"$tree/settings"
+    printf 'TOP=%s\nKERNEL=%s\nEARLY="%s"\n' "$top" "$kernel_dir" "${early_modules[*]}" >"$tree/settings"
     (cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs.gz"
 }
 
@@ -73,13 +74,20 @@ share_files() {
     machine_processes+=($!)
 }
 
-start_machine() {
-    export virtiofsd
-    share_files
-    share report "$work/report"
+# A disk for one run; it outlives a reboot.
+make_disk() {
     truncate -s 8G "$work/disk"
     mke2fs -q -t ext4 -E lazy_itable_init=1,lazy_journal_init=1 "$work/disk"
+}
+
+# start_machine [WORD...]: with these words for the kernel.
+start_machine() {
     local try
+    export virtiofsd
+    rm -rf "$work"/*.sock "$work/view"
+    machine_processes=()
+    share_files
+    share report "$work/report"
     for try in {1..100}; do
         [ ! -S "$work/host.sock" ] || [ ! -S "$work/report.sock" ] || break
         [ "$try" -lt 100 ] || { cat "$work"/*.log >&2 && fail "virtiofsd doesn't come up"; }
@@ -88,7 +96,7 @@ start_machine() {
     # /dev/kvm is never asked for: where it is, it may not work.
     qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3G -nographic -no-reboot -nodefaults \
         -kernel "$kernel_dir/boot/vmlinuz-$(cat "$kernel_dir/release")" -initrd "$work/initramfs.gz" \
-        -append "console=ttyS0 quiet panic=1 apparmor=1 security=apparmor cgroup_no_v1=all random.trust_cpu=1 mitigations=off" \
+        -append "console=ttyS0 quiet panic=1 apparmor=1 security=apparmor cgroup_no_v1=all random.trust_cpu=1 no_timer_check mitigations=off $*" \
         -object memory-backend-memfd,id=memory,size=3G,share=on -machine q35,memory-backend=memory \
         -chardev "socket,id=host,path=$work/host.sock" -device vhost-user-fs-pci,chardev=host,tag=host \
         -chardev "socket,id=report,path=$work/report.sock" -device vhost-user-fs-pci,chardev=report,tag=report \

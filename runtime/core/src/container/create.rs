@@ -46,6 +46,8 @@ pub struct CreateOptions {
     pub settings: Settings,
     /// Where output is kept.
     pub log: LogConfig,
+    /// What the image was called by whoever asked for it, where that is to be shown.
+    pub asked: Option<String>,
     /// Whether it goes when it ends.
     pub auto_remove: bool,
 }
@@ -106,6 +108,7 @@ impl<'a> Containers<'a> {
                     name: image.name,
                     target: image.target.digest,
                     id: details.id().clone(),
+                    asked: options.asked,
                     manifest: details.manifest_descriptor,
                     config: details.config.config,
                 });
@@ -117,6 +120,9 @@ impl<'a> Containers<'a> {
         record.images = mounted_images(&record.settings, mounted)?;
         self.check_network(&mut record)?;
         super::spec::check(&id, &record)?;
+        if let LogConfig::JsonFile { attributes, .. } = &record.log {
+            attributes.check()?;
+        }
         record.volumes = volumes(&record)?;
 
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };

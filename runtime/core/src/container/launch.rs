@@ -1,5 +1,6 @@
 //! What a monitor is given: its program, and the files it reads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -92,12 +93,20 @@ impl Container<'_> {
         let settings = &self.record.settings;
         let data_folder = self.data();
         let log = match (&self.record.log, self.log_path()) {
-            (LogConfig::JsonFile { max_size, max_files }, Some(path)) => {
-                Log::JsonFile { path, max_size: *max_size, max_files: *max_files }
+            (LogConfig::JsonFile { max_size, max_files, attributes }, Some(path)) => {
+                Log::JsonFile {
+                    path,
+                    max_size: *max_size,
+                    max_files: *max_files,
+                    attributes: self.log_attributes(attributes)?,
+                }
             }
-            (LogConfig::Local { max_size, max_files }, Some(path)) => {
-                Log::JsonFile { path, max_size: Some(*max_size), max_files: *max_files }
-            }
+            (LogConfig::Local { max_size, max_files }, Some(path)) => Log::JsonFile {
+                path,
+                max_size: Some(*max_size),
+                max_files: *max_files,
+                attributes: BTreeMap::new(),
+            },
             _ => Log::None,
         };
         let after_exit = match self.leaves_something() {

@@ -20,6 +20,7 @@ use isopod_sys::root::Root;
 use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
+use super::apparmor;
 use super::exec::ExecOptions;
 use super::files::FILES;
 use super::network::Places;
@@ -39,7 +40,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     }
     super::health::check(&record.settings.health)?;
     super::binds::check_places(&record.settings.mounts)?;
-    let host = host()?;
+    let host = host_for(&record.settings)?;
     check_processors(record.settings.resources.nano_cpus, &host)?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
@@ -71,7 +72,7 @@ fn check_processors(asked: Option<u64>, host: &Host) -> Result<()> {
 /// The specification of the next start; `root` is the root file system to look users up in.
 pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>) -> Result<Spec> {
     let record = &container.record;
-    let host = host()?;
+    let host = host_for(&record.settings)?;
     let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
     let mut request = request(record, image.as_ref(), root, &host, &rootfs)?;
@@ -222,6 +223,22 @@ pub(super) fn same_place(one: &str, other: &str) -> bool {
 
 fn host() -> Result<Host> {
     Ok(Host::detect()?)
+}
+
+/// With what a container of these settings needs of AppArmor.
+fn host_for(settings: &Settings) -> Result<Host> {
+    let mut host = host()?;
+    if !host.apparmor {
+        return Ok(host);
+    }
+    match &settings.apparmor {
+        AppArmor::Default if !settings.privileged => {
+            host.default_apparmor = apparmor::default_profile()?;
+        }
+        AppArmor::Named(name) => apparmor::check_loaded(name)?,
+        AppArmor::Default | AppArmor::Unconfined => {}
+    }
+    Ok(host)
 }
 
 fn image_config(record: &Record) -> Option<ContainerConfig> {
