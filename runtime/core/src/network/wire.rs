@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use isopod_monitor_protocol::launch::Forward;
 use isopod_network::{Error as NetworkError, Warning, namespace, sockets};
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::endpoint::{self, Endpoint};
 use super::find::{Network, Networks};
@@ -97,6 +98,7 @@ impl<'a> Reserved<'a> {
                 }
             })
         })?;
+        step("endpoint.rows");
         Ok(Self {
             networks,
             container: (who.0.to_owned(), who.1.to_owned()),
@@ -117,12 +119,15 @@ impl<'a> Reserved<'a> {
     pub(crate) fn wire(&self) -> Result<Wired> {
         let host = self.networks.host()?;
         let netns = namespace::create()?;
+        step("endpoint.namespace");
         let mut warnings = Vec::new();
         for (place, endpoint) in self.plan.places.iter().zip(&self.endpoints) {
             let network = &place.network;
             if let Some(model) = network.record.to_model(&network.id) {
                 warnings.extend(host.ensure_network(&model)?);
+                step("endpoint.network");
                 host.connect(&model, netns.as_fd(), &endpoint.to_model())?;
+                step("endpoint.connected");
             }
             self.connected.fetch_add(1, Ordering::Relaxed);
         }
@@ -131,9 +136,11 @@ impl<'a> Reserved<'a> {
         for endpoint in &self.endpoints {
             host.publish(&ports::to_maps(&endpoint.record.ports))?;
             self.published.fetch_add(1, Ordering::Relaxed);
+            step("endpoint.published");
         }
         for place in &self.plan.places {
             self.networks.write_names(&place.network)?;
+            step("endpoint.named");
         }
         Ok(Wired { netns, resolver, warnings })
     }
