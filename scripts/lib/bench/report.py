@@ -49,10 +49,12 @@ def table(title, figures, columns, ratios, bases):
     return "\n".join(lines)
 
 
-def where_it_goes(floor, engines):
-    """Each step by itself, their sum on two processors, and beside it those who do all of them."""
+def where_it_goes(floor, engines, threads):
+    """Each step by itself, their sum on two processors, and beside it those who do all of them, and their threads."""
     least = next(name for name in floor if name.startswith("floor"))
     rows = {("floor" if name == least else name): row for name, row in {**floor, **engines}.items()}
+    for engine, kinds in threads.items():
+        rows.update({f"{engine}'s {row['threads']} threads `{kind}`, in another pull": row for kind, row in kinds.items()})
     title = (f"where the time of that pull goes: each step by a plain program of its own, one after the other; "
              f"{least}; and those who do all of them")
     return table(title, rows, STEPS, TIMES[:1], ["floor"])
@@ -75,7 +77,7 @@ def markdown(result):
         if figures.get(key):
             lines.append(table(title.format_map(Counts(result["rounds"])), figures[key], *rest))
         if key == "big" and "floor" in figures and "big" in figures:
-            lines.append(where_it_goes(figures["floor"], figures["big"]))
+            lines.append(where_it_goes(figures["floor"], figures["big"], figures.get("threads", {})))
     for name, part in result.get("parts", {}).items():
         if part.get("skipped"):
             lines.append(f"\n{name}: {part['skipped']}.")
