@@ -92,5 +92,5 @@ class Parts:
         if part == "runtime":
             told["runc"] = bundles.Runtime("runc", "runc").version()
         if part == "big" and shutil.which("libdeflate-gunzip"):
-            told["libdeflate"] = machine.quietly("libdeflate-gunzip", "-V").splitlines()[0].partition("version ")[2]
+            told["libdeflate"] = "libdeflate " + machine.quietly("libdeflate-gunzip", "-V").splitlines()[0].rpartition(" v")[2]
         return told

@@ -37,13 +37,18 @@ def ratio(row, base, key):
     return f"{row[key] / base[key]:.2f}" if base[key] else "–"
 
 
+def cell(row, key):
+    """Figures from before daemons were measured have one peak only, the command's."""
+    return str(row.get(key, row.get("peak_mib", "–") if key == "peak_command_mib" else "–"))
+
+
 def table(title, figures, columns, ratios, bases):
     """`columns` and `ratios` are (heading, key); ratios are to those rows of `bases` that are there."""
     compared = [(head, key, base) for base in bases if base in figures for head, key in ratios]
     heads = [head for head, _ in columns] + [f"{head} × {base}" for head, _, base in compared]
     lines = [f"\n{title}\n", "| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for name, row in figures.items():
-        cells = [str(row.get(key, "–")) for _, key in columns]
+        cells = [cell(row, key) for _, key in columns]
         cells += [ratio(row, figures[base], key) if key in row else "–" for _, key, base in compared]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
