@@ -20,6 +20,10 @@ pub const MONITOR: &str = "ISOPOD_MONITOR";
 pub const NAMESPACE: &str = "CONTAINERD_NAMESPACE";
 /// What `--debug` shows, in the syntax of tracing's filters.
 pub const LOG: &str = "ISOPOD_LOG";
+/// Where a debug build kills itself for a test: `NAME[:NTH[:stop]]` ([`isopod_sys::step`]).
+pub const STEP: &str = isopod_sys::step::DEED;
+/// Where it notes by which steps it came.
+pub const STEP_LOG: &str = isopod_sys::step::LOG;
 /// What isopod-registry looks up through [`of_registries`] when something is pulled: proxies, trusted
 /// authorities, files with credentials, short names.
 const OF_REGISTRIES: [&str; 15] = [

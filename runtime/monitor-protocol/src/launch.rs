@@ -223,6 +223,9 @@ pub enum Log {
         max_size: Option<u64>,
         /// How many files there are at most, the current one included; at least 1.
         max_files: u32,
+        /// What stands beside each line, in docker's `attrs`; nothing where it is empty.
+        #[serde(default)]
+        attributes: BTreeMap<String, String>,
     },
     /// The CRI log format, rotated by the kubelet.
     Cri {

@@ -37,6 +37,8 @@ pub mod data {
     pub const LAUNCH: &str = "launch.json";
     /// [`crate::status::Status`].
     pub const STATUS: &str = "status.json";
+    /// In debug builds, where a test wants the monitor killed; without an environment it would not know.
+    pub const STEPS: &str = "steps";
 }
 
 /// File names inside a container's state folder (`<state>/containers/<namespace>/<id>`).

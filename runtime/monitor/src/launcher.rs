@@ -6,33 +6,39 @@
 //!
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
+//! - [`home`]: the variable that every program has;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
-//! - [`program`]: finding that program.
+//! - [`program`]: finding that program;
+//! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
-mod confinement;
-mod console;
+pub mod confinement;
+pub mod console;
 mod container;
 mod exec;
-mod executor;
-mod loopback;
+pub mod executor;
+mod home;
+pub mod loopback;
 mod null;
-mod program;
+pub mod program;
 mod rootfs;
+mod unified;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 pub use console::resize;
+pub use container::read_verdict;
 pub use exec::EXECS;
 use isopod_monitor_protocol::frame::{encode, send};
 use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::message::{ErrorKind, Size};
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
+use isopod_sys::step::step;
 use oci_spec::runtime::Process;
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
@@ -86,12 +92,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     /// For `map_err`: what was attempted, and what came of it.
-    fn at<E: std::error::Error>(what: impl std::fmt::Display) -> impl FnOnce(E) -> Self {
+    pub fn at<E: std::error::Error>(what: impl std::fmt::Display) -> impl FnOnce(E) -> Self {
         move |error| {
             let mut message = format!("{what}: {error}");
             let mut source = error.source();
@@ -139,7 +145,9 @@ pub fn fork(
     let pid = process::fork(|| {
         let result = isolate(&theirs, network, &stdio).and_then(|()| match job {
             Job::Container => {
+                step("launcher.isolated");
                 rootfs::make(launch, &facts.working_dir)?;
+                step("launcher.rooted");
                 container::start(launch, hierarchies, facts, network, stdio)
             }
             Job::Exec(process) => exec::start(launch, facts, process, stdio),
@@ -148,6 +156,7 @@ pub fn fork(
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),
             Err(failure) => (Report::Failed { kind: failure.kind, message: failure.message }, None),
         };
+        step("launcher.started");
         // If the monitor doesn't get this, it sees the status.
         let terminal: Vec<BorrowedFd<'_>> = terminal.iter().map(AsFd::as_fd).collect();
         match encode(&report).map(|bytes| send(&theirs, &bytes, &terminal)) {
@@ -180,7 +189,7 @@ fn isolate(
 }
 
 /// An existing descriptor in `/proc`, to be opened or used as a path by this process and its clones.
-fn fd_path(fd: impl AsFd) -> String {
+pub fn fd_path(fd: impl AsFd) -> String {
     use std::os::fd::AsRawFd;
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }

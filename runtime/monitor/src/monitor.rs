@@ -30,6 +30,7 @@ use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
 use isopod_sys::process;
+use isopod_sys::step::step;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::WaitStatus;
@@ -241,7 +242,10 @@ impl Monitor {
             taken = start::take_state(&self.launch.state);
         }
         match taken {
-            Ok(Some(lock)) => self.lock = Some(lock),
+            Ok(Some(lock)) => {
+                self.lock = Some(lock);
+                step("monitor.claimed");
+            }
             Ok(None) => return Err(format!("container {} is monitored already", self.launch.id)),
             Err(error) => {
                 return Err(format!("cannot take {}: {error}", self.launch.state.display()));

@@ -5,6 +5,7 @@
 //! - [`sockets`]: sockets that hold ports;
 //! - [`subnets`]: the arithmetic of addresses;
 //! - [`model`]: what a network, an endpoint on it and a published port are;
+//! - [`probe`]: what the kernel can do;
 //! - [`error`], [`warning`]: what can go wrong, and what may.
 //!
 //! Nothing here knows a database or a container: callers say what is to be there, and keep the record of
@@ -15,6 +16,7 @@ mod conntrack;
 mod driver;
 mod firewall;
 mod host;
+mod inspection;
 mod link;
 mod macvlan;
 mod netlink;
@@ -24,12 +26,14 @@ mod sysctl;
 pub mod error;
 pub mod model;
 pub mod namespace;
+pub mod probe;
 pub mod sockets;
 pub mod subnets;
 pub mod warning;
 
 pub use error::{Error, Result};
 pub use host::{Connected, Host};
+pub use inspection::Inspection;
 pub use model::{Driver, Endpoint, Network, PortMap, Protocol, Subnet};
 pub use subnets::Prefix;
 pub use warning::Warning;

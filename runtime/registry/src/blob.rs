@@ -12,12 +12,13 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::address::Reach;
+use crate::answer::{Answer, next_piece};
 use crate::attempts::{Attempts, Source};
 use crate::client::{Ask, Client, Inner, Operation};
 use crate::config::ForeignLayers;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::transport::{Answer, Payload, Request, next_piece};
+use crate::transport::{Payload, Request};
 
 /// A failure after this much progress is a new one.
 const PROGRESS: u64 = 256 << 10;

@@ -106,6 +106,9 @@ impl Hierarchies {
         for folder in self.folders(path) {
             fs::create_dir_all(folder)?;
         }
+        if let (true, Some(root)) = (self.is_unified(), &self.v2) {
+            delegate(root, path);
+        }
         Ok(())
     }
 
@@ -211,7 +214,7 @@ impl Hierarchies {
             if self.processes(path)?.is_empty() {
                 return Ok(());
             }
-            self.signal(path, Signal::KILL)?;
+            self.kill_once(path)?;
             // A frozen v1 group dies only when thawed; one that isn't frozen stays as it is.
             self.set_frozen(path, false).ok();
             if Instant::now() > end {
@@ -219,6 +222,16 @@ impl Hierarchies {
             }
             sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Where the kernel can (v2, Linux 5.14), all at once: nothing escapes by forking.
+    fn kill_once(&self, path: &Path) -> io::Result<()> {
+        if let (true, Some(folder)) = (self.is_unified(), self.v2_folder(path)) {
+            if overwrite(&folder.join("cgroup.kill"), "1").is_ok() {
+                return Ok(());
+            }
+        }
+        self.signal(path, Signal::KILL)
     }
 
     /// Freezes or thaws the group and waits until it is.
@@ -249,6 +262,29 @@ impl Hierarchies {
             }
             sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Whether the group at `path` is frozen, by itself or by a group above it.
+    ///
+    /// # Errors
+    /// Reading failed; a group that is not there is not frozen.
+    pub fn is_group_frozen(&self, path: &Path) -> io::Result<bool> {
+        let Some(folder) = self.folder("freezer", path) else { return Ok(false) };
+        match self.is_frozen(&folder) {
+            Err(error) if gone(&error) => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Removes the group and its subgroups, and leaves the groups above it to whoever made them.
+    ///
+    /// # Errors
+    /// The first failure, after all else was tried; `ResourceBusy` where processes are left. A group that
+    /// is not there is none.
+    pub fn remove_alone(&self, path: &Path) -> io::Result<()> {
+        let removed: Vec<io::Result<()>> =
+            self.folders(path).map(|folder| remove_tree(&folder)).collect();
+        removed.into_iter().collect()
     }
 
     fn is_frozen(&self, folder: &Path) -> io::Result<bool> {
@@ -322,6 +358,26 @@ pub fn prime() {
             let procs = root.join(path).join("cgroup.procs");
             if overwrite(&procs, "0").is_ok() {
                 return;
+            }
+        }
+    }
+}
+
+/// Has every group above the one at `path` hand all controllers on to its children.
+///
+/// One that can't be (processes are in a group above, or it isn't ours) is left out: a limit that
+/// needs it is refused when it is written, by name.
+fn delegate(root: &Path, path: &Path) {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let mut above: Vec<&Path> = relative.ancestors().skip(1).collect();
+    above.reverse();
+    for folder in above.into_iter().map(|group| root.join(group)) {
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let (available, on) = (read("cgroup.controllers"), read("cgroup.subtree_control"));
+        for controller in available.split_whitespace() {
+            // One by one: of several, none is handed on if one can't be.
+            if !on.split_whitespace().any(|other| other == controller) {
+                overwrite(&folder.join("cgroup.subtree_control"), &format!("+{controller}")).ok();
             }
         }
     }
@@ -428,6 +484,24 @@ mod tests {
         let top = parent.parent().unwrap().to_owned();
         // Another test of this process may hold the topmost one.
         assert!(hierarchies.folders(&top).all(|folder| folder != freezer));
+    }
+
+    #[test]
+    fn a_new_group_has_the_files_of_every_controller() {
+        let hierarchies = Hierarchies::find().unwrap();
+        let path = path("files");
+        hierarchies.create(&path).unwrap();
+        let mut missing = Vec::new();
+        for (controller, file) in
+            [("memory", "memory.stat"), ("pids", "pids.max"), ("cpu", "cpu.stat")]
+        {
+            let folder = hierarchies.folder(controller, &path).unwrap();
+            if !folder.join(file).exists() {
+                missing.push(file);
+            }
+        }
+        hierarchies.remove(&path).unwrap();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -171,6 +171,33 @@ pub fn close_descriptors_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
         first = first.max(fd + 1);
     }
     close_range(first, u32::MAX)
+}
+
+/// Closes every descriptor from `first` (at least 3) up.
+///
+/// # Errors
+/// `close_range(2)` failed.
+pub fn close_descriptors_from(first: u32) -> io::Result<()> {
+    close_range(first.max(3), u32::MAX)
+}
+
+/// Takes the descriptor that whoever executed this program left under `number`, close-on-exec.
+///
+/// # Errors
+/// It is a standard stream, or isn't open.
+pub fn take_descriptor(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 3 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: F_GETFD reads the flags of a descriptor, or fails where there is none.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and the caller says by its number that it was handed over: nothing else in
+    // this process owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(fd)
 }
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {

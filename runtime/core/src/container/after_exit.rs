@@ -10,6 +10,7 @@ use isopod_monitor_protocol::policy::Ended;
 use isopod_monitor_protocol::status::Status;
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_sys::atomic;
+use isopod_sys::step::step;
 
 use super::{Container, Containers, Network, RemoveOptions};
 use crate::{Error, ErrorKind, Result};
@@ -52,8 +53,9 @@ impl Container<'_> {
             return Ok(());
         }
         let mut first = Ok(());
-        for (what, step) in STEPS {
-            match step(self) {
+        for (what, act) in STEPS {
+            step("after-exit.next");
+            match act(self) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {

@@ -1,7 +1,7 @@
 //! Reading a container's log: json-file lines from the oldest rotated file to the current one, and on
 //! from there while it runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::ops::ControlFlow;
@@ -51,6 +51,8 @@ pub struct LogLine {
     pub stream: Stream,
     /// Its text, with its newline if it has one.
     pub text: String,
+    /// What the log says of the container beside it.
+    pub attributes: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +60,8 @@ struct JsonLine {
     log: String,
     stream: Stream,
     time: DateTime<Utc>,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
 }
 
 impl Container<'_> {
@@ -223,11 +227,17 @@ impl Follower {
         }
         let bytes = std::mem::take(&mut self.unfinished);
         Ok(Some(match serde_json::from_slice::<JsonLine>(&bytes) {
-            Ok(line) => LogLine { time: line.time, stream: line.stream, text: line.log },
+            Ok(line) => LogLine {
+                time: line.time,
+                stream: line.stream,
+                text: line.log,
+                attributes: line.attrs,
+            },
             Err(_) => LogLine {
                 time: DateTime::UNIX_EPOCH,
                 stream: Stream::Stderr,
                 text: String::from_utf8_lossy(&bytes).into_owned(),
+                attributes: BTreeMap::new(),
             },
         }))
     }

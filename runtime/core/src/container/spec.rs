@@ -20,6 +20,7 @@ use isopod_sys::root::Root;
 use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
+use super::apparmor;
 use super::exec::ExecOptions;
 use super::files::FILES;
 use super::network::Places;
@@ -39,7 +40,8 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     }
     super::health::check(&record.settings.health)?;
     super::binds::check_places(&record.settings.mounts)?;
-    let host = host()?;
+    let host = host_for(&record.settings)?;
+    check_processors(record.settings.resources.nano_cpus, &host)?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
     let mut request = request(record, image.as_ref(), &root, &host, rootfs)?;
@@ -53,10 +55,24 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     filter(&isopod_spec::build(&request)?).map(drop)
 }
 
+/// More processors than there are is a slip of the keyboard. Only creation and update look, as with docker:
+/// a container that was made on a larger machine still starts on a smaller one.
+fn check_processors(asked: Option<u64>, host: &Host) -> Result<()> {
+    let Some((asked, online)) = asked.zip(host.online_processors()) else { return Ok(()) };
+    if asked <= online.saturating_mul(1_000_000_000) {
+        return Ok(());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "shown only")]
+    let asked = asked as f64 / 1e9;
+    Err(Error::Invalid(format!(
+        "{asked} processors are more than there are: give 0.01 to {online}.00"
+    )))
+}
+
 /// The specification of the next start; `root` is the root file system to look users up in.
 pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>) -> Result<Spec> {
     let record = &container.record;
-    let host = host()?;
+    let host = host_for(&record.settings)?;
     let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
     let mut request = request(record, image.as_ref(), root, &host, &rootfs)?;
@@ -207,6 +223,22 @@ pub(super) fn same_place(one: &str, other: &str) -> bool {
 
 fn host() -> Result<Host> {
     Ok(Host::detect()?)
+}
+
+/// With what a container of these settings needs of AppArmor.
+fn host_for(settings: &Settings) -> Result<Host> {
+    let mut host = host()?;
+    if !host.apparmor {
+        return Ok(host);
+    }
+    match &settings.apparmor {
+        AppArmor::Default if !settings.privileged => {
+            host.default_apparmor = apparmor::default_profile()?;
+        }
+        AppArmor::Named(name) => apparmor::check_loaded(name)?,
+        AppArmor::Default | AppArmor::Unconfined => {}
+    }
+    Ok(host)
 }
 
 fn image_config(record: &Record) -> Option<ContainerConfig> {
@@ -408,13 +440,6 @@ fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources>
             .transpose()
             .map_err(|_| Error::Invalid(format!("{what} can't be negative")))
     };
-    if resources.oom_kill_disable {
-        return Err(Error::Unsupported(
-            "disabling the out-of-memory killer for a container is not supported: \
-             cgroup v2 has no such setting, and on v1 it stops the container for good"
-                .to_owned(),
-        ));
-    }
     Ok(isopod_spec::resources::Resources {
         memory: bytes(resources.memory, "memory")?,
         memory_swap: match resources.memory_swap {
@@ -424,6 +449,7 @@ fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources>
         },
         memory_reservation: bytes(resources.memory_reservation, "memory reservation")?,
         memory_swappiness: resources.memory_swappiness,
+        oom_kill_disable: resources.oom_kill_disable,
         nano_cpus: resources.nano_cpus,
         cpu_shares: resources.cpu_shares,
         cpu_period: resources.cpu_period,

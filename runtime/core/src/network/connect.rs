@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::endpoint::{self, Endpoint, Wanted};
 use super::find::{Network, Networks};
@@ -38,6 +39,7 @@ impl Networks<'_> {
         let is_alive = container.status()?.phase.is_alive();
         if is_alive {
             self.plug(container, &network, &attachment, &attachments)?;
+            step("plug.made");
         }
         let kept = container.keep_network(Setting::Networks(attachments));
         if kept.is_err() && is_alive {
@@ -64,6 +66,7 @@ impl Networks<'_> {
         }
         if container.status()?.phase.is_alive() {
             self.unplug(container, &network, &attachments)?;
+            step("unplug.unmade");
         }
         container.keep_network(Setting::Networks(attachments))
     }
@@ -122,6 +125,7 @@ impl Networks<'_> {
                 }
                 host.connect(model, netns.as_fd(), &endpoint.to_model())?;
             }
+            step("plug.connected");
             self.rearrange(container, attachments)?;
             self.write_names(network)?;
             self.tell(container)
@@ -156,6 +160,7 @@ impl Networks<'_> {
                 host.disconnect(&model, Some(netns.as_fd()), &endpoint.to_model())?;
             }
         }
+        step("unplug.disconnected");
         let state = self.runtime.state();
         state.write(Durability::Process, |transaction| {
             gone.iter().try_for_each(|endpoint| {

@@ -16,6 +16,7 @@ mod rearrange;
 mod record;
 mod release;
 mod remove;
+mod survey;
 mod wire;
 
 pub use addresses::Pool;

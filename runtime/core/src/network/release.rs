@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use isopod_monitor_protocol::state;
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::endpoint::Endpoint;
 use super::find::{Network, Networks};
@@ -68,9 +69,11 @@ impl Networks<'_> {
             // The row goes last: as long as something is left, there is something to find it by.
             let result = self.unmake(endpoint, devices).and_then(|network| {
                 let state = self.runtime.state();
+                step("endpoint.unmade");
                 state.write(Durability::Process, |transaction| {
                     endpoint.to_row().delete(transaction).map_err(state.error())
                 })?;
+                step("endpoint.deleted");
                 let Some(network) = network else { return Ok(()) };
                 self.happened("disconnect", &network, Some(&endpoint.container));
                 self.write_names(&network)

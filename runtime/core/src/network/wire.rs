@@ -8,6 +8,7 @@ use std::path::Path;
 use isopod_monitor_protocol::launch::Forward;
 use isopod_network::{Error as NetworkError, Warning, namespace, sockets};
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::endpoint::{self, Endpoint};
 use super::find::{Network, Networks};
@@ -91,6 +92,7 @@ impl<'a> Reserved<'a> {
                 }
             })
         })?;
+        step("endpoint.rows");
         Ok(Self {
             networks,
             container: (who.0.to_owned(), who.1.to_owned()),
@@ -109,20 +111,25 @@ impl<'a> Reserved<'a> {
     pub(crate) fn wire(&self) -> Result<Wired> {
         let host = self.networks.host()?;
         let netns = namespace::create()?;
+        step("endpoint.namespace");
         let mut warnings = Vec::new();
         for (place, endpoint) in self.plan.places.iter().zip(&self.endpoints) {
             let network = &place.network;
             let Some(model) = network.record.to_model(&network.id) else { continue };
             warnings.extend(host.ensure_network(&model)?);
+            step("endpoint.network");
             host.connect(&model, netns.as_fd(), &endpoint.to_model())?;
+            step("endpoint.connected");
         }
         // On networks without names too: others may be connected while it runs.
         let resolver = sockets::resolver(netns.as_fd())?;
         for endpoint in self.endpoints.iter().filter(|endpoint| !endpoint.record.ports.is_empty()) {
             host.publish(&ports::to_maps(&endpoint.record.ports))?;
+            step("endpoint.published");
         }
         for place in &self.plan.places {
             self.networks.write_names(&place.network)?;
+            step("endpoint.named");
         }
         Ok(Wired { netns, resolver, warnings })
     }

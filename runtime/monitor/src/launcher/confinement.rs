@@ -39,12 +39,18 @@ impl Confinement {
         facts: &Facts,
         process: &mut Process,
     ) -> Result<Option<Self>, Failure> {
-        let capabilities = process.capabilities().clone().ok_or_else(|| {
-            Failure::new(ErrorKind::Invalid, "process.capabilities must be given")
-        })?;
-        let capabilities = complete(capabilities);
+        if process.capabilities().is_none() {
+            return Err(Failure::new(ErrorKind::Invalid, "process.capabilities must be given"));
+        }
+        Ok(Self::around(read(launch, facts.has_seccomp)?, process))
+    }
+
+    /// That of `process`, which has capabilities, under `filter`. Changes `process` to what libcontainer is to
+    /// be told.
+    pub fn around(filter: Option<Filter>, process: &mut Process) -> Option<Self> {
+        let capabilities = complete(process.capabilities().clone()?);
         process.set_capabilities(Some(capabilities.clone()));
-        let Some(filter) = read(launch, facts.has_seccomp)? else { return Ok(None) };
+        let filter = filter?;
         let gains_nothing = process.no_new_privileges() == Some(true);
         if !gains_nothing {
             process.set_capabilities(Some(provisional(&capabilities)));
@@ -55,11 +61,11 @@ impl Confinement {
             jf: i.jf,
             k: i.k,
         });
-        Ok(Some(Self {
+        Some(Self {
             flags: filter.flags,
             program: program.collect(),
             capabilities: (!gains_nothing).then_some(capabilities),
-        }))
+        })
     }
 
     /// Gives it up. From here on the filter decides about every call of ours.

@@ -19,7 +19,7 @@ use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, loopback};
+use super::{Failure, Started, Stdio, fd_path, loopback, unified};
 use crate::spec::Facts;
 
 /// Runs `launch` up to the execution of its program.
@@ -33,7 +33,8 @@ pub(super) fn start(
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let (bundle, confinement) = bundle(launch, facts, network)?;
+    let Bundle { folder, confinement, disables_oom_killer } =
+        bundle(launch, hierarchies, facts, network)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -45,7 +46,7 @@ pub(super) fn start(
         .map_err(Failure::at(at()))?;
     let (builder, console) = connect(builder, launch, stdio.streams)?;
     let built =
-        builder.as_init(&bundle).with_systemd(false).with_detach(true).as_sibling(true).build();
+        builder.as_init(&folder).with_systemd(false).with_detach(true).as_sibling(true).build();
     let mut container = match built {
         Ok(container) => container,
         Err(error) => return Err(read_verdict(verdict).unwrap_or_else(|| Failure::at(at())(error))),
@@ -53,6 +54,12 @@ pub(super) fn start(
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
+    if disables_oom_killer {
+        // Version 1 only: libcontainer always switches it on there.
+        hierarchies
+            .set("memory", &facts.cgroup, "memory.oom_control", "1")
+            .map_err(Failure::at("cannot disable the out-of-memory killer"))?;
+    }
     if facts.owns_network {
         loopback::bring_up(pid).map_err(Failure::at("cannot bring up the loopback interface"))?;
     }
@@ -69,13 +76,21 @@ pub(super) fn start(
     }
 }
 
+/// The specification as libcontainer reads it, and what of it is done here.
+struct Bundle {
+    folder: PathBuf,
+    confinement: Option<Confinement>,
+    disables_oom_killer: bool,
+}
+
 /// Writes the specification as libcontainer is to have it: without the filter that we load, and with
 /// the network namespace that the monitor holds. The container's own `config.json` stays as it is, for people and for the hooks that read it.
 fn bundle(
     launch: &Launch,
+    hierarchies: &Hierarchies,
     facts: &Facts,
     network: Option<BorrowedFd<'_>>,
-) -> Result<(PathBuf, Option<Confinement>), Failure> {
+) -> Result<Bundle, Failure> {
     let path = launch.data.join(data::SPEC);
     let at = || format!("cannot use {}", path.display());
     let mut spec = Spec::load(&path).map_err(Failure::at(at()))?;
@@ -88,8 +103,12 @@ fn bundle(
     if let Some(mut linux) = spec.linux().clone() {
         linux.set_seccomp(None);
         join_network(launch, &mut linux, network)?;
+        unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
     }
+    let memory =
+        spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.memory().as_ref());
+    let disables_oom_killer = memory.and_then(|memory| memory.disable_oom_killer()) == Some(true);
     let folder = launch.state.join(state::BUNDLE);
     let path = folder.join(data::SPEC);
     let bytes = serde_json::to_vec(&spec).map_err(Failure::at(at()))?;
@@ -99,7 +118,7 @@ fn bundle(
         .create(&folder)
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
-    Ok((folder, confinement))
+    Ok(Bundle { folder, confinement, disables_oom_killer })
 }
 
 /// Puts the descriptor of the network namespace, which all processes on the way to the container
@@ -150,7 +169,7 @@ pub(super) fn connect(
 
 /// What the new process says about its program; nothing once the program runs, or when the process
 /// ended before it came so far.
-pub(super) fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
+pub fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
     let mut words = Vec::new();
     verdict.read_to_end(&mut words).ok()?;
     let error: ProgramError = serde_json::from_slice(&words).ok()?;

@@ -7,18 +7,21 @@ use std::io::{PipeWriter, Write};
 use std::rc::Rc;
 
 use isopod_monitor_protocol::message::ErrorKind;
+use isopod_oci::hooks;
+use isopod_oci::record::Record;
+use isopod_oci::status::Status;
 use isopod_sys::process;
 use libcontainer::workload::{
     Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
 };
 use nix::unistd::execve;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Hook, Spec};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::confinement::Confinement;
-use super::null;
 use super::program::{self, ProgramError};
+use super::{home, null};
 
 /// Our executor: finds the program early, reports why it can't be executed, and executes it.
 #[derive(Debug, Clone)]
@@ -26,12 +29,33 @@ pub struct Runner {
     /// Closed by a successful execution; else a [`ProgramError`] as JSON is written there.
     verdict: Rc<PipeWriter>,
     confinement: Option<Rc<Confinement>>,
+    wishes: Rc<Wishes>,
+}
+
+/// What the OCI command line wants otherwise than a monitor.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// The program's variables, where libcontainer is told others; `HOME` is added if it is missing.
+    pub env: Option<Vec<String>>,
+    /// Leave the inheritable capabilities that the specification names.
+    pub inheritable: bool,
+    /// Hooks to be run as the container's process, under its filter, before its program.
+    pub start_hooks: Vec<Hook>,
+    /// The container that these hooks hear of.
+    pub record: Option<Record>,
 }
 
 impl Runner {
     /// An executor that reports to `verdict`.
     pub fn new(verdict: PipeWriter, confinement: Option<Confinement>) -> Self {
-        Self { verdict: Rc::new(verdict), confinement: confinement.map(Rc::new) }
+        let confinement = confinement.map(Rc::new);
+        Self { verdict: Rc::new(verdict), confinement, wishes: Rc::default() }
+    }
+
+    /// The same with wishes.
+    pub fn wishing(mut self, wishes: Wishes) -> Self {
+        self.wishes = Rc::new(wishes);
+        self
     }
 
     fn tell(&self, error: &ProgramError) {
@@ -48,7 +72,10 @@ impl Runner {
         };
         let process = spec.process().as_ref().ok_or_else(|| failed("no process is given"))?;
         let args = process.args().clone().unwrap_or_default();
-        let env = process.env().clone().unwrap_or_default();
+        let env = match &self.wishes.env {
+            Some(env) => home::ensure(env.clone(), process.user().uid()),
+            None => process.env().clone().unwrap_or_default(),
+        };
         let name = args.first().ok_or_else(|| failed("no command is given"))?;
         // After a pivot a folder of the host's would show here, reached through a descriptor.
         let cwd =
@@ -77,13 +104,32 @@ impl Runner {
             .map_err(|error| failed(format!("cannot use the container's /dev/null: {error}")))?;
         // libcontainer leaves what our caller had where the specification names no set.
         let mut sets = capabilities(None).map_err(|e| ProgramError::from_errno(name, e))?;
-        if !sets.inheritable.is_empty() {
+        if !sets.inheritable.is_empty() && !self.wishes.inheritable {
             sets.inheritable = CapabilitySet::empty();
             set_capabilities(None, sets).map_err(|e| ProgramError::from_errno(name, e))?;
         }
         process::reset_signals();
         // Last: what follows, the filter must allow.
         self.confinement.as_ref().map_or(Ok(()), |confinement| confinement.apply()).map_err(failed)
+    }
+}
+
+impl Runner {
+    fn run_hooks(&self, program: &Program) -> Result<(), ProgramError> {
+        let Wishes { start_hooks, record, .. } = &*self.wishes;
+        let Some(record) = record.as_ref().filter(|_| !start_hooks.is_empty()) else {
+            return Ok(());
+        };
+        let env = program.env.iter().map(|text| text.to_string_lossy().into_owned());
+        let pid = i32::try_from(std::process::id()).ok();
+        let state = record.for_hooks(Status::Created, pid);
+        hooks::run("startContainer", start_hooks, &state, &env.collect::<Vec<_>>()).map_err(|e| {
+            ProgramError {
+                name: program.name.clone(),
+                reason: e.to_string(),
+                kind: ErrorKind::Failed,
+            }
+        })
     }
 }
 
@@ -118,6 +164,7 @@ impl Executor for Runner {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         let result = self.find(spec).and_then(|program| {
             self.confine(&program.name)?;
+            self.run_hooks(&program)?;
             let Err(errno) = execve(&program.path, &program.args, &program.env);
             Err(ProgramError::from_errno(&program.name, Errno::from_raw_os_error(errno as i32)))
         });

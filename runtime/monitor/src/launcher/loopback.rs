@@ -21,7 +21,7 @@ const LENGTH: usize = 16 + 16;
 
 /// Brings up the loopback interface in the network namespace of process `pid`, which this
 /// launcher stays in: nothing that it has left to do concerns the network.
-pub(super) fn bring_up(pid: i32) -> io::Result<()> {
+pub fn bring_up(pid: i32) -> io::Result<()> {
     let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
     // No protocol is NETLINK_ROUTE.

@@ -7,6 +7,7 @@ use isopod_monitor_protocol::state;
 use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
 use super::{CONTAINER, Monitor, MonitorError, failed};
@@ -63,12 +64,14 @@ impl Monitor {
             self.record("exec_die", &known);
         }
         if is_container {
+            step("monitor.reaped");
             let phase = self.phase_after(&exit);
             self.record_end(&exit);
             self.status.exit = Some(exit);
             self.status.pid = 0;
             self.end_checks();
             self.set_phase(phase);
+            step("monitor.recorded");
             self.kill_rest();
         }
     }
@@ -120,6 +123,7 @@ impl Monitor {
             return self.rest(exit);
         }
         self.undo();
+        step("monitor.undone");
         self.is_followed = self.clients.has_attached_first();
         self.processes.remove(&CONTAINER);
         self.tell_exited(CONTAINER, exit);
@@ -214,6 +218,7 @@ impl Monitor {
         let (command, keeper) = (std::mem::take(&mut self.launch.after_exit), self.keeper.take());
         let (hierarchies, is_followed) = (self.hierarchies.clone(), self.is_followed);
         drop(self);
+        step("monitor.leaving");
         match keeper {
             Some(keeper) if is_followed => keeper.dismiss(),
             // It sees our end.

@@ -8,6 +8,7 @@ use isopod_monitor_protocol::message::{ErrorKind, FromMonitor, Handed, Reply, Si
 use isopod_monitor_protocol::state;
 use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
+use isopod_sys::step::step;
 use rustix::process::{Pid, WaitStatus};
 
 use super::clients::{Role, unused};
@@ -115,13 +116,16 @@ impl Monitor {
             streams: Streamed::none(&self.poller),
         };
         self.guard = Some(guard.map_err(cannot("start a guard"))?);
+        step("monitor.guarded");
         let begun = self.begin(id, plan, attach, process, Job::Container);
         if let Some(guard) = &self.guard {
             guard.leave_nest().map_err(cannot("come back to the pid namespace"))?;
         }
         begun?;
         // While the launcher works:
+        step("monitor.launching");
         self.be_reachable()?;
+        step("monitor.reachable");
         if self.status.phase != Phase::Restarting {
             self.set_phase(Phase::Starting);
         }
@@ -290,12 +294,14 @@ impl Monitor {
         ready.and_then(|()| process.streams.begin()).unwrap_or(());
         self.processes.insert(number, process);
         if number == CONTAINER {
+            step("monitor.reported");
             let is_restart = self.status.phase == Phase::Restarting;
             self.mark_started(pid);
             if is_restart {
                 self.restarted();
             }
         }
+        step("monitor.started");
         let (session, descriptors) = session.unzip();
         let reply = FromMonitor::Reply(Reply::Started { pid });
         self.clients.send(client, &reply, descriptors.unwrap_or_default());

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rustix::io::Errno;
 
-use super::request::{ADDRESS, IFALIAS, IFNAME, INFO_KIND, LINKINFO, MTU, UP, header};
+use super::request::{ADDRESS, IFALIAS, IFNAME, INFO_KIND, LINKINFO, MASTER, MTU, UP, header};
 use crate::netlink::{Family, Message, Refused, Reply, Socket, attributes, find, native32, text};
 use crate::subnets::Prefix;
 
@@ -43,6 +43,8 @@ pub struct Link {
     pub is_up: bool,
     /// What somebody wrote on it.
     pub alias: Option<String>,
+    /// The number of the bridge that it is a port of.
+    pub master: Option<u32>,
 }
 
 /// A socket for devices, addresses and routes.
@@ -208,12 +210,14 @@ fn link(reply: &Reply) -> Option<Link> {
         mtu: 0,
         is_up: native32(&head[8..12])? & UP != 0,
         alias: None,
+        master: None,
     };
     for (kind, value) in attributes(rest) {
         match kind {
             IFNAME => link.name = text(value),
             MTU => link.mtu = native32(value)?,
             ADDRESS => link.mac = value.try_into().ok(),
+            MASTER => link.master = native32(value),
             IFALIAS => link.alias = Some(text(value)),
             LINKINFO => link.kind = find(value, INFO_KIND).map(text),
             _ => {}

@@ -1,0 +1,1 @@
+//! `events`: what a container uses.
