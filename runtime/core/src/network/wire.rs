@@ -134,9 +134,11 @@ impl<'a> Reserved<'a> {
         // On networks without names too: others may be connected while it runs.
         let resolver = sockets::resolver(netns.as_fd())?;
         for endpoint in &self.endpoints {
-            host.publish(&ports::to_maps(&endpoint.record.ports))?;
+            if !endpoint.record.ports.is_empty() {
+                host.publish(&ports::to_maps(&endpoint.record.ports))?;
+                step("endpoint.published");
+            }
             self.published.fetch_add(1, Ordering::Relaxed);
-            step("endpoint.published");
         }
         for place in &self.plan.places {
             self.networks.write_names(&place.network)?;
