@@ -56,7 +56,7 @@ pub enum Error {
     NotRoot(u32),
     /// A container that runs could not execute what it was asked to, and that is no answer of the program's.
     #[error(transparent)]
-    NotExecuted(isopod_runtime::Error),
+    NotExecuted(Box<isopod_runtime::Error>),
     /// The library's.
     #[error(transparent)]
     Runtime(#[from] isopod_runtime::Error),

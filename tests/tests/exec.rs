@@ -69,7 +69,7 @@ fn user_folder_and_environment_are_as_said_or_the_containers() {
     let words = ["exec", "-u", "3:4", "-w", "/tmp", "-e", "B=2", "c", "sh", "-c", script];
     context.isopod(words).prints("3\n4\n/tmp\n12\n");
     context.isopod(["exec", "-u", "nobody", "c", "id", "-un"]).prints("nobody\n");
-    context.isopod(["exec", "-u", "nosuch", "c", "true"]).fails_with(1).complains_of("nosuch");
+    context.isopod(["exec", "-u", "nosuch", "c", "true"]).fails_with(126).complains_of("nosuch");
     context
         .isopod(["exec", "-w", "/no/such", "c", "true"])
         .fails_with(126)
@@ -164,5 +164,5 @@ fn users_and_folders_that_are_not_there_end_with_126() {
         let asked = context.isopod(["exec", flag, value, "c", "true"]);
         asked.fails_with(126).complains_of(value.rsplit(':').next().unwrap());
     }
-    context.isopod(["exec", "-d", "-u", "nosuch", "c", "true"]).fails_with(1);
+    context.isopod(["exec", "-d", "-u", "nosuch", "c", "true"]).fails_with(126);
 }

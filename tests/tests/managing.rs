@@ -44,7 +44,7 @@ fn a_new_name_is_known_everywhere_and_the_old_one_nowhere() {
     context.isopod(["exec", "d", "echo", "hi"]).prints("hi\n");
     context.isopod(["ps", "--format", "{{.Names}}"]).prints("d\n");
     context.isopod(["inspect", "-f", "{{.Name}}", "d"]).prints("/d\n");
-    context.isopod(["inspect", "-f", "{{.Config.Image}}", "d"]).prints("busybox:latest\n");
+    context.isopod(["inspect", "-f", "{{.Config.Image}}", "d"]).prints("busybox\n");
     // `inspect c` could mean an id that begins with it.
     context.isopod(["ps", "-aq", "--filter", "name=^c$"]).prints("");
     context.isopod(["rename", "d", "d"]).fails_with(1).complains_of("already");

@@ -88,7 +88,7 @@ impl Verb for Args {
 /// As with docker a user or group that is not there is the program's failure, and not the command line's.
 fn not_executed(error: isopod_runtime::Error) -> Error {
     match error.kind() {
-        ErrorKind::Invalid => Error::NotExecuted(error),
+        ErrorKind::Invalid => Error::NotExecuted(Box::new(error)),
         _ => error.into(),
     }
 }
