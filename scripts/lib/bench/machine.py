@@ -19,11 +19,29 @@ def quietly(*command, **rest):
 def prepare(work):
     """Called in a mount namespace of our own: what is mounted here is seen by no one else."""
     quietly("mount", "--make-rprivate", "/")
-    # crun refuses the hybrid layout; without this entry it is plain v1.
-    if os.path.ismount("/sys/fs/cgroup/unified"):
-        quietly("umount", "/sys/fs/cgroup/unified")
     quietly("mount", "-t", "tmpfs", "tmpfs", "/run")
     quietly("mount", "-t", "tmpfs", "-o", "size=90%", "tmpfs", work)
+    if os.path.ismount("/sys/fs/cgroup/unified"):
+        leave_hybrid(Path("/sys/fs/cgroup"), Path(work, "cgroup"))
+
+
+def leave_hybrid(top, own):
+    """crun refuses the hybrid layout: the v1 hierarchies alone, as plain v1, in a folder of our own.
+
+    Only to unmount the one of v2 would leave its mount point: peers take that for one more
+    hierarchy, and make folders and files in it, which stay on the machine's tmpfs.
+    """
+    own.mkdir()
+    quietly("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", own)
+    for entry in sorted(top.iterdir()):
+        if entry.is_symlink():
+            (own / entry.name).symlink_to(os.readlink(entry))
+        elif entry.name != "unified":
+            (own / entry.name).mkdir()
+            quietly("mount", "--bind", entry, own / entry.name)
+    quietly("umount", "--recursive", "--lazy", top)
+    quietly("mount", "--move", own, top)
+    own.rmdir()
 
 
 def program_of(pid):
