@@ -83,10 +83,23 @@ fn scaled_fraction(digits: &str, scale: u128) -> u128 {
 /// A Go duration: decimal numbers, each with a unit (`1h30m`, `1.5s`, `300ms`); up to 292 years.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, f64); 6] =
-        [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+    const UNITS: [(&str, f64); 8] = [
+        ("ns", 1.0),
+        ("us", 1e3),
+        // The sign for micro, and the Greek letter.
+        ("\u{b5}s", 1e3),
+        ("\u{3bc}s", 1e3),
+        ("ms", 1e6),
+        ("s", 1e9),
+        ("m", 60e9),
+        ("h", 3600e9),
+    ];
     let mut rest = text;
     let mut total = 0.0;
+    // The one number that needs no unit.
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
     if rest.is_empty() {
         return None;
     }
@@ -162,6 +175,33 @@ mod tests {
     }
 
     proptest! {
+        /// The forms of Go's `time.ParseDuration` without signs, and its units.
+        #[test]
+        fn durations_are_what_go_reads(
+            text in r"([0-9]{0,4}\.?[0-9]{0,3}(ns|us|µs|μs|ms|s|m|h|d|)){0,3}|[0-9.hms -]{0,8}|0"
+        ) {
+            let one = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h)";
+            let grammar = regex::Regex::new(&format!(r"\A(?:0|(?:{one})+)\z")).unwrap();
+            prop_assert_eq!(duration(&text).is_some(), grammar.is_match(&text), "{}", text);
+        }
+
+        #[test]
+        fn whole_durations_are_exact(hours in 0u64..9000, minutes in 0u64..99, millis in 0u64..99_999) {
+            let expected = (hours * 3600 + minutes * 60) * 1000 + millis;
+            let read = duration(&format!("{hours}h{minutes}m{millis}ms"));
+            prop_assert_eq!(read, Some(Duration::from_millis(expected)));
+        }
+
+        /// docker's `RAMInBytes`: a number, perhaps a blank, and a unit in either case.
+        #[test]
+        fn sizes_are_what_docker_reads(text in r"[0-9]{0,4}\.?[0-9]{0,2} ?[bkmgtpeBKMGTPi]{0,3}|[0-9kmgb. -]{0,6}") {
+            let number = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)";
+            let grammar = format!(r"\A{number} ?(?i:b|[kmgtp](?:i?b)?)?\z");
+            let grammar = regex::Regex::new(&grammar).unwrap();
+            let is_size = !matches!(bytes(&text), Err(QuantityError::Size(_)));
+            prop_assert_eq!(is_size, grammar.is_match(&text), "{}", text);
+        }
+
         #[test]
         fn whole_sizes_are_exact(number in 0u64..1 << 33, unit in 0usize..4) {
             let suffix = ["", "k", "m", "g"][unit];

@@ -159,6 +159,39 @@ fn mounts_of_ctr_are_read_with_their_options() {
 }
 
 proptest! {
+    /// docker's page on volumes, `--volume`: which of the three forms it is, by the slash in front of the source.
+    #[test]
+    fn a_volume_is_what_its_form_says(
+        source in "(/[a-z]{1,3}(/[a-z]{1,2})?|[a-zA-Z0-9][a-zA-Z0-9_.-]{1,5})?",
+        destination in "/[a-z]{1,4}(/[a-z.]{1,3}[a-z])?",
+        options in "((ro|rw)(,(z|Z|cached))?)?",
+    ) {
+        let text = match (&*source, &*options) {
+            ("", _) => destination.clone(),
+            (_, "") => format!("{source}:{destination}"),
+            _ => format!("{source}:{destination}:{options}"),
+        };
+        let is_read_only = !source.is_empty() && options.starts_with("ro");
+        let (kind, mount) = match parse_volume(&text).unwrap() {
+            MountFlag::Mount(mount) => ("bind", mount),
+            MountFlag::Volume(volume) => match volume.source {
+                VolumeSource::Anonymous => ("anonymous", volume.mount),
+                VolumeSource::Named(name) => {
+                    prop_assert_eq!(&name, &source);
+                    ("named", volume.mount)
+                }
+            },
+        };
+        let expected = match source.chars().next() {
+            None => "anonymous",
+            Some('/') => "bind",
+            Some(_) => "named",
+        };
+        prop_assert_eq!(kind, expected, "{}", &text);
+        prop_assert_eq!(mount.access != Access::ReadWrite, is_read_only, "{}", &text);
+        prop_assert_eq!(mount.destination, Path::new(&destination));
+    }
+
     #[test]
     fn no_text_panics_and_no_destination_leaves_the_container(
         text in "(type=(bind|tmpfs|volume),)?[a-z=,/.:\"]{0,40}|\\PC{0,30}",
