@@ -20,6 +20,10 @@ pub const MONITOR: &str = "ISOPOD_MONITOR";
 pub const NAMESPACE: &str = "CONTAINERD_NAMESPACE";
 /// What `--debug` shows, in the syntax of tracing's filters.
 pub const LOG: &str = "ISOPOD_LOG";
+/// How many descriptors from 3 on are sockets for the program (sd_listen_fds(3)).
+pub const LISTEN_FDS: &str = "LISTEN_FDS";
+/// Where a service says that it is ready (sd_notify(3)).
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// What isopod-registry looks up through [`of_registries`] when something is pulled: proxies, trusted
 /// authorities, files with credentials, short names.
 const OF_REGISTRIES: [&str; 15] = [

@@ -60,11 +60,7 @@ pub fn run(
 
 /// Runs all of `hooks`, whatever becomes of each, and returns the failures: those after a container's start
 /// and after its end change nothing any more.
-pub fn run_all(
-    stage: &'static str,
-    hooks: &[Hook],
-    state: &HookState<'_>,
-) -> Vec<HookError> {
+pub fn run_all(stage: &'static str, hooks: &[Hook], state: &HookState<'_>) -> Vec<HookError> {
     let failed = |(index, hook): (usize, &Hook)| {
         let reason = run_one(hook, state, &[]).err()?;
         Some(HookError { stage, index, path: hook.path().clone(), reason })
@@ -207,8 +203,7 @@ mod tests {
             shell(&format!("touch {}", mark.display())).build().unwrap(),
         ];
         let error = attempt(&hooks, &[]).unwrap_err();
-        let expected =
-            "error running prestart hook #1 (/bin/sh): exit status: 3, output: out\nerr";
+        let expected = "error running prestart hook #1 (/bin/sh): exit status: 3, output: out\nerr";
         assert_eq!(error, expected);
         assert!(!mark.exists());
     }
@@ -216,7 +211,8 @@ mod tests {
     #[test]
     fn a_hook_that_takes_too_long_is_killed_and_one_in_the_background_is_not_waited_for() {
         let begin = Instant::now();
-        let error = attempt(&[shell("exec sleep 60").timeout(1).build().unwrap()], &[]).unwrap_err();
+        let error =
+            attempt(&[shell("exec sleep 60").timeout(1).build().unwrap()], &[]).unwrap_err();
         assert!(error.ends_with("no end after 1 s"), "{error}");
         attempt(&[shell("sleep 2 & exit 0").build().unwrap()], &[]).unwrap();
         assert!(begin.elapsed() < Duration::from_secs(40));

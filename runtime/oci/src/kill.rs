@@ -41,9 +41,8 @@ impl Container {
 
 /// Sends a signal to that very process; `false` if it is gone.
 fn send(process: record::Pid, signal: Signal) -> Result<bool> {
-    let failed = |errno: Errno| {
-        Error::Io("signal", format!("/proc/{}", process.pid).into(), errno.into())
-    };
+    let failed =
+        |errno: Errno| Error::Io("signal", format!("/proc/{}", process.pid).into(), errno.into());
     let Some(pid) = Pid::from_raw(process.pid) else { return Ok(false) };
     match pidfd_open(pid, PidfdFlags::empty()) {
         // The handle is of whoever has the id now.

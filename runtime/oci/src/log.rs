@@ -97,6 +97,9 @@ mod tests {
         assert_eq!(line["msg"], "container \"x\" is\tgone");
         assert_eq!(line["time"].as_str().unwrap().len(), "2026-11-20T17:14:30Z".len());
         let text = Log::default().fatal("a \"b\"");
-        assert!(text.starts_with("time=\"20") && text.ends_with("Z\" level=error msg=\"a \\\"b\\\"\"\n"));
+        assert!(
+            text.starts_with("time=\"20")
+                && text.ends_with("Z\" level=error msg=\"a \\\"b\\\"\"\n")
+        );
     }
 }

@@ -179,8 +179,8 @@ impl Folder {
             io::ErrorKind::NotFound => Error::NotFound,
             _ => Error::Io("read", path.clone(), error),
         })?;
-        let record: Record =
-            serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(path.clone(), error))?;
+        let record: Record = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Malformed(path.clone(), error))?;
         if record.version != VERSION {
             return Err(Error::Version(path, record.version, VERSION));
         }

@@ -7,21 +7,21 @@ use std::io::{PipeWriter, Write};
 use std::rc::Rc;
 
 use isopod_monitor_protocol::message::ErrorKind;
+use isopod_oci::hooks;
+use isopod_oci::record::Record;
+use isopod_oci::status::Status;
 use isopod_sys::process;
 use libcontainer::workload::{
     Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
 };
 use nix::unistd::execve;
-use isopod_oci::hooks;
-use isopod_oci::record::Record;
-use isopod_oci::status::Status;
 use oci_spec::runtime::{Hook, Spec};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::confinement::Confinement;
-use super::{home, null};
 use super::program::{self, ProgramError};
+use super::{home, null};
 
 /// Our executor: finds the program early, reports why it can't be executed, and executes it.
 #[derive(Debug, Clone)]
@@ -124,7 +124,11 @@ impl Runner {
         let pid = i32::try_from(std::process::id()).ok();
         let state = record.for_hooks(Status::Created, pid);
         hooks::run("startContainer", start_hooks, &state, &env.collect::<Vec<_>>()).map_err(|e| {
-            ProgramError { name: program.name.clone(), reason: e.to_string(), kind: ErrorKind::Failed }
+            ProgramError {
+                name: program.name.clone(),
+                reason: e.to_string(),
+                kind: ErrorKind::Failed,
+            }
         })
     }
 }

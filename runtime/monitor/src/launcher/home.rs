@@ -13,7 +13,8 @@ pub fn ensure(mut env: Vec<String>, uid: u32) -> Vec<String> {
     if env.iter().any(|variable| variable.strip_prefix("HOME=").is_some_and(|h| !h.is_empty())) {
         return env;
     }
-    let passwd = Root::open(Path::new("/")).and_then(|root| root.read(Path::new("/etc/passwd"), CAP));
+    let passwd =
+        Root::open(Path::new("/")).and_then(|root| root.read(Path::new("/etc/passwd"), CAP));
     let passwd = passwd.unwrap_or_default();
     let home = find(&String::from_utf8_lossy(&passwd), uid).unwrap_or_else(|| "/".to_owned());
     env.retain(|variable| variable != "HOME=");
@@ -36,7 +37,8 @@ mod tests {
 
     #[test]
     fn the_first_entry_of_the_user_counts() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nweb:x:33:33:www:/srv\nweb2:x:33:33::/no:\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\nbroken\nweb:x:33:33:www:/srv\nweb2:x:33:33::/no:\n";
         assert_eq!(find(passwd, 0).as_deref(), Some("/root"));
         assert_eq!(find(passwd, 33).as_deref(), Some("/srv"));
         assert_eq!(find(passwd, 34), None);
