@@ -31,10 +31,6 @@ pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
     let spec = container.folder.spec()?;
     let linux = spec.linux().clone().unwrap_or_default();
     let namespaces = linux.namespaces().clone().unwrap_or_default();
-    if namespaces.iter().any(|namespace| namespace.typ() == LinuxNamespaceType::User) {
-        let why = "a process can't be added to a container with a user namespace yet";
-        return Err(OciError::Spec(why.to_owned()));
-    }
     let mut process = job.process;
     let env = variables(process.env().clone().unwrap_or_default(), job.ends.listen_fds);
     adapt_process(&mut process)?;
@@ -43,12 +39,12 @@ pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
 
     let workspace = Workspace::make(&container, init.pid, &namespaces, &spec)
         .map_err(system("prepare for a process"))?;
-    let console = Console::prepare(&workspace.folder, &process, &job.ends, &[])?;
-    ends::own_streams(&process, &[])?;
+    let console = Console::prepare(&workspace.folder, &streams, &job.ends, &mapped)?;
+    ends::own_streams(&streams, &mapped)?;
     join_new_session_keyring().map_err(system("join a new session keyring"))?;
     let document = document(&process).map_err(system("pass the process on"))?;
     let (verdict, verdict_writer) = io::pipe().map_err(system("make a pipe"))?;
-    let wishes = Wishes { env: Some(env), inheritable: true, ..Wishes::default() };
+    let wishes = Wishes { env: Some(env), inheritable: true, users, ..Wishes::default() };
     let inherited = i32::try_from(job.ends.inherited()).unwrap_or(i32::MAX);
     let mut builder = ContainerBuilder::new(caller.id.clone(), SyscallType::default())
         .with_executor(Runner::new(verdict_writer, confinement).wishing(wishes))
