@@ -174,6 +174,7 @@ fn build(
         inheritable: true,
         start_hooks: facts.start_hooks,
         record: Some(container.record.clone()),
+        users: None,
     };
     let inherited = i32::try_from(job.ends.inherited()).unwrap_or(i32::MAX);
     let mut builder = ContainerBuilder::new(folder.id().to_owned(), SyscallType::default())

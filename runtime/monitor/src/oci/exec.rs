@@ -34,8 +34,22 @@ pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
     let mut process = job.process;
     let env = variables(process.env().clone().unwrap_or_default(), job.ends.listen_fds);
     adapt_process(&mut process)?;
-    let confinement =
-        Confinement::around(filter(&container, linux.seccomp().is_some())?, &mut process);
+    let mapped = linux.uid_mappings().clone().unwrap_or_default();
+    let streams = process.clone();
+    let filter = filter(&container, linux.seccomp().is_some())?;
+    let has_users = namespaces.iter().any(|one| one.typ() == LinuxNamespaceType::User);
+    let (confinement, users) = if has_users {
+        let namespace = File::open(format!("/proc/{}/ns/user", init.pid))
+            .map_err(system("open the container's user namespace"))?;
+        let user = process.user().clone();
+        // Until then it is nobody in there, and root here.
+        let mut root = user.clone();
+        root.set_uid(0).set_gid(0).set_additional_gids(None);
+        process.set_user(root);
+        (Confinement::inside_users(filter, &mut process), Some((namespace.into(), user)))
+    } else {
+        (Confinement::around(filter, &mut process), None)
+    };
 
     let workspace = Workspace::make(&container, init.pid, &namespaces, &spec)
         .map_err(system("prepare for a process"))?;
