@@ -22,6 +22,8 @@ pub const NAMESPACE: &str = "CONTAINERD_NAMESPACE";
 pub const LOG: &str = "ISOPOD_LOG";
 /// How many descriptors from 3 on are sockets for the program (sd_listen_fds(3)).
 pub const LISTEN_FDS: &str = "LISTEN_FDS";
+/// Which process those sockets are for.
+pub const LISTEN_PID: &str = "LISTEN_PID";
 /// Where a service says that it is ready (sd_notify(3)).
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// What isopod-registry looks up through [`of_registries`] when something is pulled: proxies, trusted

@@ -41,14 +41,18 @@ impl Bundle {
         let bin = folder.path().join("bundle/rootfs/bin");
         fs::create_dir_all(&bin).unwrap();
         fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
-        for applet in ["sh", "true", "sleep", "cat", "ls", "echo", "id", "env", "pwd", "grep", "stty", "hostname", "ip", "mkdir", "touch", "kill", "tty"] {
+        for applet in [
+            "sh", "true", "sleep", "cat", "ls", "echo", "id", "env", "pwd", "grep", "stty",
+            "hostname", "ip", "mkdir", "touch", "kill", "tty",
+        ] {
             fs::hard_link(bin.join("busybox"), bin.join(applet)).unwrap();
         }
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let cgroup = format!("/isopod-runc-test-{}-{number}", std::process::id());
-        let spec = Command::new("runc").args(["spec", "-b"]).arg(folder.path().join("bundle"));
+        let mut spec = Command::new("runc");
+        spec.args(["spec", "-b"]).arg(folder.path().join("bundle"));
         let bundle = Self { folder, cgroup };
-        assert!({ spec }.status().unwrap().success());
+        assert!(spec.status().unwrap().success());
         bundle.set("/process/terminal", json!(false));
         bundle.runs(&["sleep", "1000"]);
         bundle

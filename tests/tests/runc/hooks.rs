@@ -25,7 +25,10 @@ fn with_hooks(failing: &str) -> Bundle {
     let mut hooks = serde_json::Map::new();
     for stage in STAGES {
         let env = ["PATH=/usr/bin:/bin"];
-        hooks.insert(stage.to_owned(), json!([{"path": script, "args": ["hook", stage], "env": env}]));
+        hooks.insert(
+            stage.to_owned(),
+            json!([{"path": script, "args": ["hook", stage], "env": env}]),
+        );
     }
     // In the container: its own programs.
     let inside = json!([{"path": "/bin/sh", "args": ["sh", "-c", "cat > /started"]}]);
@@ -51,7 +54,8 @@ fn hooks_run_in_their_order_and_read_the_state() {
     let ours = bundle.ours();
     assert_eq!(ours.leave(&["create", "c1"]), 0, "{}", ours.left());
     let pid = ours.state("c1")["pid"].clone();
-    let stages = |bundle: &Bundle| read(bundle).into_iter().map(|(stage, _)| stage).collect::<Vec<_>>();
+    let stages =
+        |bundle: &Bundle| read(bundle).into_iter().map(|(stage, _)| stage).collect::<Vec<_>>();
     assert_eq!(stages(&bundle), STAGES[..3]);
     let started = bundle.path("bundle/rootfs/started");
     assert!(!started.exists());
@@ -84,7 +88,10 @@ fn a_failing_hook_before_the_start_ends_the_creation() {
         assert_eq!(ours.leave(&["create", "c1"]), 1);
         let said = ours.left();
         let expected = format!("error running {failing} hook #0");
-        assert!(said.contains(&expected) && said.contains("exit status: 4, output: told"), "{said}");
+        assert!(
+            said.contains(&expected) && said.contains("exit status: 4, output: told"),
+            "{said}"
+        );
         assert_eq!(ours.run(&["list", "-q"]).out, "");
     }
 }
@@ -97,7 +104,10 @@ fn a_failing_hook_after_the_start_is_only_told() {
         bundle.runs(&["true"]);
         assert_eq!(ours.leave(&["run", "c1"]), 0, "{}", ours.left());
         let said = ours.left();
-        assert!(said.contains(&format!("level=warning msg=\"error running {failing} hook #0")), "{said}");
+        assert!(
+            said.contains(&format!("level=warning msg=\"error running {failing} hook #0")),
+            "{said}"
+        );
         assert_eq!(ours.run(&["list", "-q"]).out, "");
     }
 }

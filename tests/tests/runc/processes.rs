@@ -59,14 +59,21 @@ fn an_exec_is_like_the_container_with_what_is_changed() {
         let mut steps = vec![
             outcome(runtime, &["exec", "c1", "sh", "-c", "id; pwd; exit 7"]),
             outcome(runtime, &["exec", "-u", "5:6", "-g", "7", "c1", "id", "-G"]),
-            outcome(runtime, &["exec", "--cwd", "/bin", "-e", "A=b", "c1", "sh", "-c", "pwd; echo $A $TERM"]),
+            outcome(
+                runtime,
+                &["exec", "--cwd", "/bin", "-e", "A=b", "c1", "sh", "-c", "pwd; echo $A $TERM"],
+            ),
             outcome(runtime, &["exec", "-c", "CAP_CHOWN", "c1", "sh", "-c", caps]),
             outcome(runtime, &["exec", "c1", "sh", "-c", caps]),
             outcome(runtime, &["exec", "c1", "nonono"]),
             outcome(runtime, &["exec", "c1", "sh", "-c", "kill -9 $$"]),
-            outcome(runtime, &["exec", "c1", "sh", "-c", "cat /proc/self/cgroup | grep pids: | grep -c c1"]),
+            outcome(
+                runtime,
+                &["exec", "c1", "sh", "-c", "cat /proc/self/cgroup | grep pids: | grep -c c1"],
+            ),
         ];
-        let process = json!({"user": {"uid": 3, "gid": 4}, "args": ["id"], "cwd": "/", "env": ["PATH=/bin"]});
+        let process =
+            json!({"user": {"uid": 3, "gid": 4}, "args": ["id"], "cwd": "/", "env": ["PATH=/bin"]});
         fs::write(bundle.path("p.json"), process.to_string()).unwrap();
         steps.push(outcome(runtime, &["exec", "-p", "../p.json", "c1"]));
         let status = runtime.leave(&["exec", "-d", "--pid-file", "../pid", "c1", "sleep", "100"]);
@@ -87,7 +94,7 @@ fn descriptors_are_passed_on_by_number_alone() {
             let program = runtime.program().display().to_string();
             let root = runtime.root().display().to_string();
             // Two more are open, which nobody asked for.
-            let script = format!("echo three > ../three; exec 3<../three 4</dev/null 9</dev/null; {flags} {program} --root {root} run $1 c1");
+            let script = format!("echo three > ../three; exec 3<../three 4</dev/null 9</dev/null; {flags} exec {program} --root {root} run $1 c1");
             let mut shell = std::process::Command::new("bash");
             shell.args(["-c", &script, "bash"]).current_dir(bundle.path("bundle"));
             shell.env("ISOPOD_ROOT", bundle.path("data"));
@@ -99,7 +106,7 @@ fn descriptors_are_passed_on_by_number_alone() {
         };
         vec![
             told_of("", "--preserve-fds=1"),
-            told_of("LISTEN_FDS=1", "--preserve-fds=1"),
+            told_of("LISTEN_FDS=1 LISTEN_PID=1", "--preserve-fds=1"), told_of("LISTEN_FDS=1 LISTEN_PID=$$", "--preserve-fds=1"),
         ]
     });
 }
@@ -116,7 +123,8 @@ fn a_console_socket_gets_the_terminal() {
         fs::remove_file(&path).ok();
         let listener = UnixListener::bind(&path).unwrap();
         let mut steps = Vec::new();
-        let status = runtime.leave(&["run", "-d", "--console-socket", path.to_str().unwrap(), "c1"]);
+        let status =
+            runtime.leave(&["run", "-d", "--console-socket", path.to_str().unwrap(), "c1"]);
         steps.push(status.to_string());
         let (connection, _) = listener.accept().unwrap();
         let mut master = fs::File::from(receive(&connection));
@@ -136,7 +144,8 @@ fn receive(connection: &UnixStream) -> OwnedFd {
     let mut name = [0; 64];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut buffer = RecvAncillaryBuffer::new(&mut space);
-    recvmsg(connection, &mut [IoSliceMut::new(&mut name)], &mut buffer, RecvFlags::empty()).unwrap();
+    recvmsg(connection, &mut [IoSliceMut::new(&mut name)], &mut buffer, RecvFlags::empty())
+        .unwrap();
     let mut rights = buffer.drain().filter_map(|one| match one {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,
@@ -155,7 +164,8 @@ fn in_the_foreground_the_terminal_is_the_callers() {
         .env("ISOPOD_ROOT", bundle.path("data"))
         .current_dir(bundle.path("bundle"));
     let mut terminal = Terminal::start(invocation);
-    terminal.expects("24 80").types("words\n").expects("got words").exits_with(5);
+    terminal.expects("24 80").types("words\n").expects("got words");
+    terminal.exits_with(5);
     assert_eq!(ours.run(&["list", "-q"]).out, "");
 }
 
@@ -169,7 +179,11 @@ fn an_exec_joins_the_user_namespace_too() {
     let mut permissions = fs::metadata(bundle.path(".")).unwrap().permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
     fs::set_permissions(bundle.path("."), permissions).unwrap();
-    let look = "id; cat /proc/self/uid_map | { read a b c; echo $a $b $c; }; grep Cap /proc/self/status";
+    for name in ["proc", "dev", "sys"] {
+        fs::create_dir(bundle.path("bundle/rootfs").join(name)).unwrap();
+    }
+    let look =
+        "id; cat /proc/self/uid_map | { read a b c; echo $a $b $c; }; grep Cap /proc/self/status";
     bundle.compare(|runtime| {
         assert_eq!(runtime.leave(&["run", "-d", "c1"]), 0, "{}", runtime.left());
         let steps = vec![

@@ -24,12 +24,13 @@ pub struct EndsArgs {
 impl EndsArgs {
     /// What they mean; checks the descriptors, so it comes before any file is opened.
     pub fn check(self, detach: bool) -> Result<Ends, Failure> {
-        let listen_fds = match env::text(env::LISTEN_FDS) {
-            None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| Failure::new(format!("{} is no number: {text:?}", env::LISTEN_FDS)))?,
-        };
+        // Those of somebody else are not to be passed on.
+        let own = std::process::id().to_string();
+        let given = env::text(env::LISTEN_PID).filter(|pid| *pid == own);
+        let given = given.and_then(|_| env::text(env::LISTEN_FDS));
+        let listen_fds = given
+            .map_or(Ok(0), |text| text.parse())
+            .map_err(|_| Failure::new(format!("{} is no number", env::LISTEN_FDS)))?;
         let absolute = |path: Option<PathBuf>| path.map(std::path::absolute).transpose();
         let some = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
         let ends = Ends {

@@ -82,8 +82,12 @@ impl Confinement {
 }
 
 fn loadable(filter: &Filter) -> (u32, Vec<Instruction>) {
-    let instruction =
-        |i: &isopod_monitor_protocol::filter::Instruction| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k };
+    let instruction = |i: &isopod_monitor_protocol::filter::Instruction| Instruction {
+        code: i.code,
+        jt: i.jt,
+        jf: i.jf,
+        k: i.k,
+    };
     (filter.flags, filter.instructions.iter().map(instruction).collect())
 }
 
