@@ -62,6 +62,10 @@ fn build(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
         .args(["--profile", PROFILE, "--target", &target])
         .arg("--target-dir")
         .arg(&folder);
+    // As the rest of this build has them: see runtime/sys/src/step.rs.
+    if env::var("PROFILE")? == "debug" {
+        cargo.args(["--features", "steps"]);
+    }
     // What describes this package's build must not reach that of another.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use isopod_sys::step::{self, Plan};
 
 use crate::commands::{self, Entry, Kind, Leaf, Status};
 use crate::context::{Context, Globals, report};
+use crate::env;
 use crate::error::{Error, TOOL_FAILED};
 use crate::output::printer::Printer;
 use crate::personality::Personality;
@@ -92,6 +94,25 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Status {
     app.run(&arguments[used - 1..])
 }
 
+/// Takes from the environment what a test wants to happen on the way ([`isopod_sys::step`]).
+fn plan_steps() -> Result<(), Error> {
+    let (deed, log) = (env::text(env::STEP), env::text(env::STEP_LOG));
+    if deed.is_none() && log.is_none() {
+        return Ok(());
+    }
+    let (deed, log) = (deed.unwrap_or_default(), log.unwrap_or_default());
+    let plan = Plan::parse(&deed, &log)
+        .map_err(|error| Error::Argument(format!("{}: {error}", env::STEP)))?;
+    match step::install(plan) {
+        true => Ok(()),
+        false => Err(Error::Argument(format!(
+            "{} and {} are for debug builds: this program has no steps",
+            env::STEP,
+            env::STEP_LOG
+        ))),
+    }
+}
+
 /// How the user called this personality.
 fn spelled(program: Option<&OsStr>, personality: Personality, used: usize) -> String {
     if used == 2 {
@@ -115,13 +136,14 @@ impl App {
             },
             Err((Stop::Failed(error), failure)) => (error, failure),
         };
-        report(printer, self.personality, &error);
+        report(printer, &self.program, &error);
         let usage = if self.personality == Personality::Ctr { 1 } else { TOOL_FAILED };
         error.status(failure, usage)
     }
 
     fn start(&self, arguments: &[OsString]) -> Result<Status, (Stop, Status)> {
         let fail = |stop: Stop| (stop, 1);
+        plan_steps().map_err(|error| fail(error.into()))?;
         let (globals, words) = self.globals(arguments).map_err(fail)?;
         let debug = globals.debug;
         let (leaf, matches) = self.command(&words).map_err(fail)?;
@@ -132,7 +154,7 @@ impl App {
         if debug {
             crate::debug::start();
         }
-        let context = Context::new(self.personality, globals).map_err(fail)?;
+        let context = Context::new(self.personality, &self.program, globals).map_err(fail)?;
         (leaf.run)(&matches, &context).map_err(fail)
     }
 
@@ -218,7 +240,7 @@ impl App {
         // Nouns are looked up by their first name, whatever alias was typed.
         let mut spelled: Vec<&str> = path.split(' ').filter(|word| !word.is_empty()).collect();
         spelled.extend(&words[index.min(words.len())..]);
-        if let Some(refusal) = refused::command(self.personality, &spelled) {
+        if let Some(refusal) = refused::command(self.personality, &self.program, &spelled) {
             return Error::from(refusal).into();
         }
         let word = words.get(index).copied().unwrap_or_default();
@@ -243,7 +265,8 @@ impl App {
         };
         let flag = argument.split(['=', ' ']).next().unwrap_or_default();
         let unknown = error.kind() == ErrorKind::UnknownArgument;
-        if unknown && let Some(refusal) = refused::flag(self.personality, path, flag) {
+        if unknown && let Some(refusal) = refused::flag(self.personality, &self.program, path, flag)
+        {
             return Error::from(refusal).into();
         }
         let message = match error.kind() {

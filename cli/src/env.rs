@@ -26,6 +26,10 @@ pub const LISTEN_FDS: &str = "LISTEN_FDS";
 pub const LISTEN_PID: &str = "LISTEN_PID";
 /// Where a service says that it is ready (sd_notify(3)).
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// Where a debug build kills itself for a test: `NAME[:NTH[:stop]]` ([`isopod_sys::step`]).
+pub const STEP: &str = isopod_sys::step::DEED;
+/// Where it notes by which steps it came.
+pub const STEP_LOG: &str = isopod_sys::step::LOG;
 /// What isopod-registry looks up through [`of_registries`] when something is pulled: proxies, trusted
 /// authorities, files with credentials, short names.
 const OF_REGISTRIES: [&str; 15] = [

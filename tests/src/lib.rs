@@ -11,6 +11,7 @@
 //! - [`tree`]: what a root file system looks like, to be compared with a peer's.
 //! - [`until`]: patience with what takes a moment.
 //! - [`NetworkNamespace`]: a «host» for networks, of the test's own.
+//! - [`orphans`]: adopts and reaps what commands leave running.
 //! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
 //!
 //! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
@@ -24,6 +25,7 @@ pub mod handmade;
 mod invocation;
 pub mod leftovers;
 pub mod network;
+pub mod orphans;
 mod outcome;
 mod patience;
 pub mod served;

@@ -204,6 +204,44 @@ fn limits_hold() {
     assert!(used < 1_500_000_000, "{used} ns in 3 to 4 s");
 }
 
+/// What docker 20.10 prints for the same, and that it warns of it without a limit; on cgroup v2 it warns and
+/// goes on as if nothing had been said.
+#[test]
+fn the_out_of_memory_killer_is_disabled_where_the_kernel_can() {
+    let context = busybox();
+    let control = "/sys/fs/cgroup/memory/memory.oom_control";
+    let asked = run(&["-m", "20m", "--oom-kill-disable", "busybox", "cat", control]);
+    if !std::path::Path::new(control).parent().is_some_and(std::path::Path::is_dir) {
+        context.isopod(asked).fails_with(125).complains_of("cgroup v2 has no such setting");
+        return;
+    }
+    let outcome = context.isopod(asked);
+    outcome.prints("oom_kill_disable 1\nunder_oom 0\noom_kill 0\n").never_mentions("--memory");
+    let unlimited = run(&["--oom-kill-disable", "busybox", "true"]);
+    context.isopod(unlimited).succeeds().complains_of("(--memory)");
+    context.isopod(run(&["busybox", "head", "-n1", control])).prints("oom_kill_disable 0\n");
+}
+
+/// docker 20.10: «Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available», and the like.
+#[test]
+fn more_processors_than_there_are_and_less_memory_than_a_process_needs_are_refused() {
+    let context = busybox();
+    for (flag, value, why) in [
+        ("--cpus", "100000", "100000 processors"),
+        ("--cpus", "0.001", "0.01"),
+        ("--memory", "5m", "memory limit"),
+        ("--cpu-shares", "1", "2 to 262144"),
+    ] {
+        context.isopod(run(&[flag, value, "busybox", "true"])).fails_with(125).complains_of(why);
+    }
+    context.isopod(["create", "--network", "none", "--name", "made", "busybox", "true"]).succeeds();
+    context.isopod(["update", "--cpus", "100000", "made"]).fails_with(1).complains_of("processors");
+    for none in ["0", "-1"] {
+        context.isopod(run(&["--pids-limit", none, "busybox", "true"])).succeeds();
+    }
+    assert_eq!(context.isopod(["ps", "-aq"]).lines().len(), 1);
+}
+
 #[test]
 fn folders_of_the_host_are_shared_as_said() {
     let context = busybox();

@@ -4,7 +4,9 @@
 pub mod container_inspect;
 pub mod containers;
 pub mod disk_usage;
+pub mod doctor;
 pub mod events;
+pub mod fsck;
 pub mod image_history;
 pub mod image_inspect;
 pub mod images;

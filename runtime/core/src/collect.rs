@@ -4,6 +4,10 @@
 //! The collector holds `<root>/collect.lock` alone while it marks and sweeps, and whoever is about to
 //! rely on something unnamed holds it shared while it says so.
 
+mod explain;
+
+pub use explain::Item;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -14,6 +18,7 @@ use isopod_image::Digest;
 use isopod_image::document::Document;
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use crate::container::Record;
 use crate::image::{details_of, read_document};
@@ -42,20 +47,23 @@ impl Runtime {
     /// Something can't be read, or can't be removed. A damaged document stops the collection before
     /// anything goes, since what it refers to isn't known.
     pub fn collect_garbage(&self) -> Result<Collected> {
-        let path = self.layout().root().join("collect.lock");
-        let _alone = Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))?;
+        let _alone = self.hold_collection_alone()?;
         let leased = leased(self)?;
         let mut blobs = leased.clone();
         let mut layers = BTreeSet::new();
         mark(self, &mut blobs, &mut layers)?;
+        step("gc.marked");
         let now = Utc::now();
         // A pull that waits for its lease until we are done must find what it saw before.
         let removed_blobs = self.content().retain(&blobs, now)?;
+        step("gc.blobs");
         self.content().remove_partials(now - GRACE)?;
         self.content().remove_temporaries(now - GRACE)?;
+        step("gc.partials");
         // A pull's layers are not in its lease, which names blobs: while one runs, none goes.
         let before = if leased.is_empty() { now } else { now - GRACE };
         let removed_layers = self.layers().retain(&layers, before)?;
+        step("gc.layers");
         self.remove_orphans()?;
         Ok(Collected { blobs: removed_blobs, layers: removed_layers })
     }
@@ -67,6 +75,12 @@ impl Runtime {
             Some(_alone) => self.remove_orphans(),
             None => Ok(()),
         }
+    }
+
+    /// Keeps everybody away who is about to rely on something unnamed.
+    pub(crate) fn hold_collection_alone(&self) -> Result<Lock> {
+        let path = self.layout().root().join("collect.lock");
+        Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
     }
 
     /// Keeps the collector away while something that nothing refers to yet is being referred to.
@@ -151,7 +165,9 @@ impl Lease {
         let bytes = serde_json::to_vec(digests).expect("digests are JSON");
         atomic::write(&path, &bytes, 0o600, Durability::Process)
             .map_err(Error::io("cannot write", &path))?;
+        step("lease.written");
         let lock = Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))?;
+        step("lease.taken");
         Ok(Self { path, _lock: lock })
     }
 
@@ -160,7 +176,9 @@ impl Lease {
     /// # Errors
     /// Its file can't be removed.
     pub(crate) fn release(self) -> Result<()> {
-        fs::remove_file(&self.path).map_err(Error::io("cannot remove", &self.path))
+        fs::remove_file(&self.path).map_err(Error::io("cannot remove", &self.path))?;
+        step("lease.released");
+        Ok(())
     }
 }
 

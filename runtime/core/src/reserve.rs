@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 /// Bytes: the shared memory beside the database takes 32 KiB, a transaction some pages.
-const SIZE: u64 = 1 << 20;
+pub(crate) const SIZE: u64 = 1 << 20;
 
 /// How many times its size must be free before it is made (again).
 const PLENTY: u64 = 8;

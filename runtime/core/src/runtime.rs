@@ -41,9 +41,7 @@ impl Runtime {
     /// release, or the database is damaged.
     pub fn open(config: Config) -> Result<Self> {
         let layout = Layout::new(config.root.clone(), config.state.clone());
-        let path = Path::new("/proc/sys/kernel/random/boot_id");
-        let boot_id = fs::read_to_string(path).map_err(Error::io("cannot read", path))?;
-        let boot_id = boot_id.trim().to_owned();
+        let boot_id = boot_id()?;
         let content = Content::new(&layout);
         let is_new = !is_current(&layout)?;
         if is_new {
@@ -59,6 +57,15 @@ impl Runtime {
             mark_as_current(&layout)?;
         }
         let layers = Layers::new(&layout, &boot_id);
+        Ok(Self { config, layout, state, content, layers, boot_id })
+    }
+
+    /// Opens an instance that is there as it is, making nothing: for whoever looks for what is missing.
+    pub(crate) fn open_as_it_is(config: Config) -> Result<Self> {
+        let layout = Layout::new(config.root.clone(), config.state.clone());
+        let boot_id = boot_id()?;
+        let state = State::open(&layout.database())?;
+        let (content, layers) = (Content::new(&layout), Layers::new(&layout, &boot_id));
         Ok(Self { config, layout, state, content, layers, boot_id })
     }
 
@@ -147,6 +154,12 @@ impl Runtime {
     pub fn volumes(&self) -> Volumes<'_> {
         Volumes::new(self)
     }
+}
+
+fn boot_id() -> Result<String> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let text = fs::read_to_string(path).map_err(Error::io("cannot read", path))?;
+    Ok(text.trim().to_owned())
 }
 
 /// Whether the tree was prepared by a release with this layout.

@@ -37,6 +37,8 @@ pub mod data {
     pub const LAUNCH: &str = "launch.json";
     /// [`crate::status::Status`].
     pub const STATUS: &str = "status.json";
+    /// In debug builds, where a test wants the monitor killed; without an environment it would not know.
+    pub const STEPS: &str = "steps";
 }
 
 /// File names inside a container's state folder (`<state>/containers/<namespace>/<id>`).
@@ -59,6 +61,12 @@ pub mod state {
     /// `{"type": "network", "path": "<state>/netns"}`. There is no such file: the launcher puts the
     /// descriptor in its place.
     pub const NETWORK_NAMESPACE: &str = "netns";
+    /// As [`NETWORK_NAMESPACE`] for the pid namespace of another container.
+    pub const PID_NAMESPACE: &str = "pidns";
+    /// As [`NETWORK_NAMESPACE`] for the IPC namespace of another container.
+    pub const IPC_NAMESPACE: &str = "ipcns";
+    /// As [`NETWORK_NAMESPACE`] for the UTS namespace of another container.
+    pub const UTS_NAMESPACE: &str = "utsns";
     /// [`crate::resolver::Names`].
     pub const RESOLVER: &str = "resolver.json";
 }

@@ -12,6 +12,7 @@ use isopod_monitor_protocol::{data, state};
 use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
+use isopod_sys::step::step;
 use libcontainer::container::Container;
 use rustix::process::{WaitOptions, waitpid};
 
@@ -143,11 +144,14 @@ pub fn clean_up(folder: &Path) -> Result<(), CleanupError> {
     let has_epilogue = facts.as_ref().is_some_and(|facts| facts.has_epilogue);
     let cgroup = facts.as_ref().map(|facts| facts.cgroup.as_path());
     let removed = remove(&launch, &hierarchies, cgroup, has_epilogue).and(remove_socket(&launch));
+    step("cleanup.removed");
     // Other containers' monitors may be in there, and the guard may still be on its way out.
     let own = hierarchies
         .prune(&launch.monitor_cgroup)
         .map_err(|error| CleanupError::Cgroup(launch.monitor_cgroup.clone(), error));
-    record(&launch).and(removed).and(own)
+    let recorded = record(&launch);
+    step("cleanup.recorded");
+    recorded.and(removed).and(own)
 }
 
 /// Gives a container that is said to run, but doesn't, an end.

@@ -13,6 +13,7 @@ use std::process::Command;
 
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
+use isopod_sys::step::{self, step};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, waitpid,
@@ -40,6 +41,7 @@ impl Keeper {
             // Only the end of the process is readable there: by then its locks are free.
             let mut end = [PollFd::new(&monitor, PollFlags::IN)];
             while matches!(poll(&mut end, None), Err(rustix::io::Errno::INTR)) {}
+            step("keeper.woken");
             i32::from(follow(hierarchies, command).is_err())
         })?;
         Ok(Self { pid })
@@ -72,7 +74,14 @@ pub fn follow(hierarchies: &Hierarchies, command: &[String]) -> io::Result<()> {
         hierarchies.leave_session(top).ok();
         process::reset_signals();
         network::restore_limit();
-        let _error = Command::new(program).args(arguments).env_clear().exec();
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear();
+        if let Some(plan) = step::installed() {
+            command
+                .env(step::DEED, plan.deed.as_ref().map(ToString::to_string).unwrap_or_default());
+            command.env(step::LOG, plan.log.as_deref().unwrap_or(Path::new("")));
+        }
+        let _error = command.exec();
         // Nobody is left to tell; the next command does what this one should have done.
         1
     };

@@ -30,13 +30,14 @@ use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
 use isopod_sys::process;
+use isopod_sys::step::step;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::WaitStatus;
 
 use crate::guard::Guard;
 use crate::keeper::Keeper;
-use crate::network::Network;
+use crate::network::{Joined, Network};
 use crate::poll::{Interest, Poller, Token, Watched};
 use crate::spec::{Facts, SpecError};
 use crate::start;
@@ -82,6 +83,8 @@ pub struct Monitor {
     poller: Rc<Poller>,
     clients: Clients,
     network: Network,
+    /// For the first start, which drops them.
+    joined: Joined,
     starting: BTreeMap<u32, Starting>,
     processes: BTreeMap<u32, Process>,
     /// Ends of children that no launcher has reported yet.
@@ -163,6 +166,7 @@ impl Monitor {
             poller,
             clients,
             network,
+            joined: Joined::default(),
             starting: BTreeMap::new(),
             processes: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
@@ -241,7 +245,10 @@ impl Monitor {
             taken = start::take_state(&self.launch.state);
         }
         match taken {
-            Ok(Some(lock)) => self.lock = Some(lock),
+            Ok(Some(lock)) => {
+                self.lock = Some(lock);
+                step("monitor.claimed");
+            }
             Ok(None) => return Err(format!("container {} is monitored already", self.launch.id)),
             Err(error) => {
                 return Err(format!("cannot take {}: {error}", self.launch.state.display()));

@@ -14,6 +14,7 @@ use isopod_monitor_protocol::{VERSION, data, state};
 use isopod_sys::cgroup::{self, Hierarchies};
 use isopod_sys::lock::Lock;
 use isopod_sys::process;
+use isopod_sys::step::step;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -50,7 +51,21 @@ pub fn read_launch(folder: &Path) -> Result<Launch, StartError> {
     if launch.version != VERSION {
         return Err(StartError::Version(path, launch.version));
     }
+    #[cfg(feature = "steps")]
+    plan_steps(folder);
     Ok(launch)
+}
+
+/// Takes over what a test has planned for the command that started us; its own words were checked there.
+#[cfg(feature = "steps")]
+fn plan_steps(folder: &Path) {
+    use isopod_sys::step::{self, Plan};
+    let Ok(text) = std::fs::read_to_string(folder.join(data::STEPS)) else { return };
+    let mut lines = text.lines();
+    let (deed, log) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    if let Ok(plan) = Plan::parse(deed, log) {
+        let _is_possible = step::install(plan);
+    }
 }
 
 /// How often, and for how long at most, the kernel is kept from forgetting its grace period.
@@ -71,6 +86,7 @@ pub fn start(folder: &Path) -> Result<(), StartError> {
         hierarchies.create(&facts.cgroup).ok();
     }
     let (starting, started) = io::pipe().map_err(system("make a pipe"))?;
+    step("monitor.starter");
     fork(Body { hierarchies, launch, facts, started })?;
     keep_primed(&starting);
     Ok(())
@@ -121,6 +137,7 @@ fn fork(body: Body) -> Result<(), StartError> {
 
 fn become_monitor(body: Body) -> i32 {
     let id = body.launch.id.clone();
+    step("monitor.forked");
     let monitor = detach().and_then(|control| {
         Ok(Monitor::new(body.hierarchies, body.launch, body.facts, control, body.started)?)
     });

@@ -29,7 +29,7 @@ pub struct Connected {
 #[derive(Debug)]
 pub struct Host {
     /// The table's name, and the alias of our devices.
-    name: String,
+    pub(crate) name: String,
     links: Mutex<Option<Links>>,
     rules: Mutex<Option<Rules>>,
 }
@@ -168,7 +168,12 @@ impl Host {
         }
         let failed = || refused("publish ports in the table", &self.name);
         self.rules(|rules| rules.publish(ports).map_err(failed()))?;
-        conntrack::forget(ports).map_err(refused("forget the connections of", "UDP ports"))
+        let forgotten =
+            conntrack::forget(ports).map_err(refused("forget the connections of", "UDP ports"));
+        forgotten.inspect_err(|_| {
+            // The error that is told is the first one.
+            let _ = self.unpublish(ports);
+        })
     }
 
     /// Stops leading ports; those that lead elsewhere by now are left alone.
@@ -261,7 +266,7 @@ impl Host {
         self.links(|links| links.occupied().map_err(refused("list the host's", "routes")))
     }
 
-    fn links<T>(&self, work: impl FnOnce(&mut Links) -> Result<T>) -> Result<T> {
+    pub(crate) fn links<T>(&self, work: impl FnOnce(&mut Links) -> Result<T>) -> Result<T> {
         let mut held = lock(&self.links);
         if held.is_none() {
             let failed = refused("open a socket for", "devices and routes");
@@ -270,7 +275,7 @@ impl Host {
         work(held.as_mut().expect("it was put there"))
     }
 
-    fn rules<T>(&self, work: impl FnOnce(&mut Rules) -> Result<T>) -> Result<T> {
+    pub(crate) fn rules<T>(&self, work: impl FnOnce(&mut Rules) -> Result<T>) -> Result<T> {
         let mut held = lock(&self.rules);
         if held.is_none() {
             let failed = refused("open a socket for", "nftables");

@@ -57,9 +57,10 @@ pub struct Host {
     pub swap_accounting: bool,
     /// Whether the kernel filters system calls.
     pub seccomp: bool,
-    /// The AppArmor profile a confined container gets, loaded by the caller; `None` where
-    /// AppArmor is off.
-    pub apparmor: Option<String>,
+    /// Whether the kernel confines by AppArmor profiles.
+    pub apparmor: bool,
+    /// The AppArmor profile a confined container gets, loaded by the caller; `None`: none.
+    pub default_apparmor: Option<String>,
     /// Whether SELinux is on; this crate sets no labels.
     pub selinux: bool,
     /// The architecture of filters.
@@ -95,7 +96,9 @@ impl Host {
             swap_accounting: swap_accounting(&cgroups),
             cgroups,
             seccomp: status.lines().any(|line| line.starts_with("Seccomp:")),
-            apparmor: None,
+            apparmor: fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+                .is_ok_and(|text| text.starts_with('Y')),
+            default_apparmor: None,
             selinux: fs::metadata("/sys/fs/selinux/enforce").is_ok(),
             machine: Machine::BUILT_FOR,
             kernel: kernel_version()?,
@@ -104,6 +107,17 @@ impl Host {
             processors: online("/sys/devices/system/cpu/online"),
             memory_nodes: online("/sys/devices/system/node/online"),
         })
+    }
+
+    /// How many processors are online; `None` where the kernel does not say.
+    #[must_use]
+    pub fn online_processors(&self) -> Option<u64> {
+        let number = |text: &str| text.parse::<u64>().ok();
+        let count = |item: &str| match item.split_once('-') {
+            Some((low, high)) => number(high)?.checked_sub(number(low)?)?.checked_add(1),
+            None => number(item).map(|_| 1),
+        };
+        self.processors.as_deref()?.split(',').map(count).sum()
     }
 
     /// Whether the runtime may raise hard limits and lower out-of-memory scores.
@@ -198,6 +212,16 @@ mod tests {
             ])
         );
         assert_eq!(cgroup_layout("garbage\n"), CgroupLayout::Absent);
+    }
+
+    #[test]
+    fn processors_are_counted_from_the_kernels_list() {
+        let count = |list: &str| {
+            Host { processors: Some(list.to_owned()), ..crate::testing::host() }.online_processors()
+        };
+        assert_eq!(count("0"), Some(1));
+        assert_eq!(count("0-3,7,9-10"), Some(7));
+        assert_eq!(count("all"), None);
     }
 
     #[test]

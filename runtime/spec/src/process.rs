@@ -139,12 +139,13 @@ fn rlimits(request: &SpecRequest<'_>) -> Result<Option<Vec<PosixRlimit>>, SpecEr
 
 /// libcontainer refuses any profile where AppArmor is off, so none is written then.
 fn apparmor(request: &SpecRequest<'_>) -> Result<Option<String>, SpecError> {
-    match (&request.security.apparmor, &request.host.apparmor) {
+    match (&request.security.apparmor, request.host.apparmor) {
         (AppArmor::Unconfined, _) => Ok(None),
         (AppArmor::Default, _) if request.security.privileged => Ok(None),
-        (AppArmor::Default, default) => Ok(default.clone()),
-        (AppArmor::Named(name), None) => Err(SpecError::NoAppArmor(name.clone())),
-        (AppArmor::Named(name), Some(_)) => {
+        (AppArmor::Default, true) => Ok(request.host.default_apparmor.clone()),
+        (AppArmor::Default, false) => Ok(None),
+        (AppArmor::Named(name), false) => Err(SpecError::NoAppArmor(name.clone())),
+        (AppArmor::Named(name), true) => {
             if name.is_empty() || name.chars().any(char::is_control) {
                 return Err(SpecError::AppArmorName(name.clone()));
             }

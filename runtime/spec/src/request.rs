@@ -47,7 +47,7 @@ pub struct ProcessRequest {
 /// Which AppArmor profile a container runs under.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum AppArmor {
-    /// [`Host::apparmor`], where there is one.
+    /// [`Host::default_apparmor`], where there is one.
     #[default]
     Default,
     /// None.

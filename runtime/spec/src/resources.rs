@@ -97,6 +97,8 @@ pub struct Resources {
     pub memory_reservation: Option<u64>,
     /// 0 to 100; cgroup v1 only.
     pub memory_swappiness: Option<u64>,
+    /// Processes wait for memory instead of being killed; cgroup v1 only.
+    pub oom_kill_disable: bool,
     /// Billionths of a processor.
     pub nano_cpus: Option<u64>,
     /// Relative weight, 2 to 262144.
@@ -200,6 +202,15 @@ impl Resources {
                 return Err(ResourceError::Unsupported("memory swappiness"));
             }
             memory = memory.swappiness(swappiness);
+            any = true;
+        }
+        if self.oom_kill_disable {
+            if !matches!(host.cgroups, CgroupLayout::V1(_)) {
+                return Err(ResourceError::Unsupported(
+                    "an out-of-memory killer that is switched off (cgroup v2 has no such setting)",
+                ));
+            }
+            memory = memory.disable_oom_killer(true);
             any = true;
         }
         Ok(any.then(|| memory.build().expect(UNREQUIRED)))

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use crate::step::step;
+
 /// How much of a write must survive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -26,8 +28,10 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written =
-        fill(&temporary, bytes, mode, durability).and_then(|()| std::fs::rename(&temporary, path));
+    let written = fill(&temporary, bytes, mode, durability).and_then(|()| {
+        step("file.filled");
+        std::fs::rename(&temporary, path)
+    });
     if let Err(error) = written {
         // The first error is the one to report; a missing temporary file is no second one.
         std::fs::remove_file(&temporary).ok();

@@ -68,6 +68,15 @@ impl Hierarchies {
         self.v1.iter().chain(&self.v2).map(move |root| root.join(&relative))
     }
 
+    /// What each v1 hierarchy is called, and the folder of the group at `path` in it.
+    pub fn v1_folders(&self, path: &Path) -> impl Iterator<Item = (String, PathBuf)> {
+        let relative = path.strip_prefix("/").unwrap_or(path).to_owned();
+        self.v1.iter().map(move |root| {
+            let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, root.join(&relative))
+        })
+    }
+
     /// The folder of the group at `path` in the v1 hierarchy of `controller`, or in v2.
     #[must_use]
     pub fn folder(&self, controller: &str, path: &Path) -> Option<PathBuf> {
@@ -105,6 +114,9 @@ impl Hierarchies {
         let _lock = self.lock(FlockOperation::LockShared)?;
         for folder in self.folders(path) {
             fs::create_dir_all(folder)?;
+        }
+        if let (true, Some(root)) = (self.is_unified(), &self.v2) {
+            delegate(root, path);
         }
         Ok(())
     }
@@ -211,7 +223,7 @@ impl Hierarchies {
             if self.processes(path)?.is_empty() {
                 return Ok(());
             }
-            self.signal(path, Signal::KILL)?;
+            self.kill_once(path)?;
             // A frozen v1 group dies only when thawed; one that isn't frozen stays as it is.
             self.set_frozen(path, false).ok();
             if Instant::now() > end {
@@ -219,6 +231,16 @@ impl Hierarchies {
             }
             sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Where the kernel can (v2, Linux 5.14), all at once: nothing escapes by forking.
+    fn kill_once(&self, path: &Path) -> io::Result<()> {
+        if let (true, Some(folder)) = (self.is_unified(), self.v2_folder(path))
+            && overwrite(&folder.join("cgroup.kill"), "1").is_ok()
+        {
+            return Ok(());
+        }
+        self.signal(path, Signal::KILL)
     }
 
     /// Freezes or thaws the group and waits until it is.
@@ -350,6 +372,26 @@ pub fn prime() {
     }
 }
 
+/// Has every group above the one at `path` hand all controllers on to its children.
+///
+/// One that can't be (processes are in a group above, or it isn't ours) is left out: a limit that
+/// needs it is refused when it is written, by name.
+fn delegate(root: &Path, path: &Path) {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let mut above: Vec<&Path> = relative.ancestors().skip(1).collect();
+    above.reverse();
+    for folder in above.into_iter().map(|group| root.join(group)) {
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let (available, on) = (read("cgroup.controllers"), read("cgroup.subtree_control"));
+        for controller in available.split_whitespace() {
+            // One by one: of several, none is handed on if one can't be.
+            if !on.split_whitespace().any(|other| other == controller) {
+                overwrite(&folder.join("cgroup.subtree_control"), &format!("+{controller}")).ok();
+            }
+        }
+    }
+}
+
 fn is_v2(path: &Path) -> bool {
     statfs(path).is_ok_and(|about| about.f_type == CGROUP2_MAGIC)
 }
@@ -451,6 +493,24 @@ mod tests {
         let top = parent.parent().unwrap().to_owned();
         // Another test of this process may hold the topmost one.
         assert!(hierarchies.folders(&top).all(|folder| folder != freezer));
+    }
+
+    #[test]
+    fn a_new_group_has_the_files_of_every_controller() {
+        let hierarchies = Hierarchies::find().unwrap();
+        let path = path("files");
+        hierarchies.create(&path).unwrap();
+        let mut missing = Vec::new();
+        for (controller, file) in
+            [("memory", "memory.stat"), ("pids", "pids.max"), ("cpu", "cpu.stat")]
+        {
+            let folder = hierarchies.folder(controller, &path).unwrap();
+            if !folder.join(file).exists() {
+                missing.push(file);
+            }
+        }
+        hierarchies.remove(&path).unwrap();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! What lives here knows the kernel and nothing of containers or images.
 
 pub mod atomic;
+pub mod bpf;
 pub mod cgroup;
+pub mod devices;
 pub mod kernel;
 pub mod lock;
 pub mod mount;
@@ -12,4 +14,5 @@ pub mod netlink;
 pub mod process;
 pub mod root;
 pub mod seccomp;
+pub mod step;
 pub mod tree;

@@ -44,6 +44,22 @@ impl Lock {
         }
     }
 
+    /// Whether somebody holds `path` alone. Makes no file, and keeps nobody out for longer than the look.
+    ///
+    /// # Errors
+    /// Opening or locking the file failed; one that is not there is held by nobody.
+    pub fn is_held(path: &Path) -> io::Result<bool> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn take(path: &Path, operation: FlockOperation) -> io::Result<Self> {
         loop {
             let file = OpenOptions::new()
@@ -88,7 +104,9 @@ mod tests {
         let path = folder.path().join("lock");
         let held = Lock::exclusive(&path).unwrap();
         assert!(Lock::try_exclusive(&path).unwrap().is_none());
+        assert!(Lock::is_held(&path).unwrap());
         drop(held);
+        assert!(!Lock::is_held(&path).unwrap());
         assert!(Lock::try_exclusive(&path).unwrap().is_some());
     }
 

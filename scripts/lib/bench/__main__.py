@@ -1,64 +1,72 @@
-"""Started by scripts/bench, inside a mount namespace of its own."""
+"""Started by scripts/bench, inside a mount and a network namespace of its own."""
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
+import signal
+import sys
+import time
 
-from . import machine, measure, network, report, rounds
-from .subjects import Crun, Docker, Isopod, Podman, isopod_at, require
+from . import machine, measure, report
+from .parts import LONG, SHORT, Parts
+from .results import Results
+from .subjects import isopod_at, require
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--work", required=True)
-parser.add_argument("--fixtures", required=True)
+parser.add_argument("--report", help="print the tables of this file, and do nothing else")
+parser.add_argument("--work")
+parser.add_argument("--fixtures")
+parser.add_argument("--layout", action="append", default=[])
 parser.add_argument("--isopod")
 parser.add_argument("--json")
 parser.add_argument("--commit", default="unknown")
 parser.add_argument("--short", action="store_true")
 parser.add_argument("--only", action="append")
-parser.add_argument("--docker", action="store_true")
+parser.add_argument("--daemons", action="store_true")
+parser.add_argument("--resume", action="store_true")
 options = parser.parse_args()
 
-require("busybox", "crun", "podman", "conmon", "skopeo", "umoci", "mkfs.ext4")
+if options.report:
+    with open(options.report) as file:
+        print(report.markdown(json.load(file)))
+    sys.exit()
+
+require("busybox", "crun", "podman", "conmon", "skopeo", "umoci", "strace", "mkfs.ext4")
 with open(options.fixtures) as file:
     fixtures = json.load(file)
-registry = fixtures["registries"]["plain"]["address"]
-ours = [Isopod(isopod_at(options.isopod), registry, fixtures["hosts_dir"])] if options.isopod else []
-peers = [Podman(registry)]
-short = {"run": 7, "pull": 3, "monitors": 20, "publish": 3, "at_once": 1, "throughput": 1}
-long = {"run": 40, "pull": 9, "monitors": 50, "publish": 20, "at_once": 5, "throughput": 5}
-count = short if options.short else long
-wanted = options.only or ["run", "pull", "monitors", "network"]
+count = SHORT if options.short else LONG
+isopod = isopod_at(options.isopod) if options.isopod else None
+wanted = options.only or [part for part in Parts.names if not (options.short and part in Parts.long_only)]
 
-machine.prepare(options.work)
-os.environ["BENCH_LOG"] = os.path.join(options.work, "bench.log")
-measure.adopt_orphans()
-everyone = ours + [Crun()] + peers
+# Asked to end, it cleans up as after any failure.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by request"))
+with machine.Cgroups():
+    machine.prepare(options.work)
+    os.environ["BENCH_LOG"] = os.path.join(options.work, "bench.log")
+    measure.adopt_orphans()
+    parts = Parts(options.work, fixtures, options.layout, isopod, count, options.daemons)
+    results = Results(options.json, {
+        "date": datetime.date.today().isoformat(), "commit": options.commit, "machine": machine.description(),
+    })
+    conditions = {"form": "short" if options.short else "long", "commit": options.commit}
+    if isopod:
+        with open(isopod, "rb") as file:
+            conditions["binary"] = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        for part in [part for part in Parts.names if part in wanted]:
+            versions = parts.versions(part)
+            if options.resume and results.has(part, {**conditions, "versions": versions}):
+                print(f"==> {part} is there", file=sys.stderr)
+                continue
+            print(f"==> {part}", file=sys.stderr)
+            begun = time.monotonic()
+            figures = getattr(parts, part)()
+            took = {"seconds": round(time.monotonic() - begun), "load": round(os.getloadavg()[0], 1)}
+            kept = {**conditions, "versions": versions, **took}
+            results.add(part, kept, figures, versions, parts.rounds(part), parts.skipped.get(part))
+    finally:
+        measure.end_all()
 
-figures = {}
-if "run" in wanted:
-    figures["run"], figures["exec"] = rounds.run_and_exec(options.work, count["run"], everyone, fixtures["layout"])
-if "pull" in wanted:
-    figures["pull"] = rounds.pull(options.work, count["pull"], ours + peers)
-if "monitors" in wanted:
-    figures["monitors"] = rounds.monitors(options.work, count["monitors"], ours + peers)
-# Last: it leaves the network, and with it the registry.
-if "network" in wanted:
-    require("ip", "iperf3", "nsenter", "ss")
-    others = [Docker(registry)] if options.docker else []
-    figures.update(network.all_of(options.work, count, ours + peers + others))
-    everyone += others
-
-result = {
-    "date": datetime.date.today().isoformat(),
-    "commit": options.commit,
-    "machine": machine.description(),
-    "versions": {subject.name: subject.version() for subject in everyone},
-    "rounds": count,
-    "figures": figures,
-}
-print(report.markdown(result))
-if options.json:
-    with open(options.json, "w") as file:
-        json.dump(result, file, indent=1)
-        file.write("\n")
+print(report.markdown(results.all))

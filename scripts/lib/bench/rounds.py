@@ -3,49 +3,53 @@
 import random
 import time
 
-from . import machine, measure
+from . import bundles, machine, measure, memory
+from .subjects import standing
 
 IMAGE = "library/busybox:latest"
-LARGE = "bench/redis-like:latest"
 GIB = 1 << 30
 
 
-def rounds(count, subjects, one):
-    """`count` rounds, each in random order, of `one(subject, measure.run)`.
+def rounds(count, subjects, one, first=measure.peak, then=measure.run):
+    """`count` rounds, each in random order, of `one(subject, then)`.
 
-    One more before them warms up, and tells the peak of memory: `one(subject, measure.peak)`.
+    One more before them warms up, and tells the peak of memory: `one(subject, first)`.
+    Without `first`, every round tells the peak.
     """
-    peaks = {subject.name: one(subject, measure.peak) for subject in subjects}
+    warm_up = {subject.name: [one(subject, first)] if first else [] for subject in subjects}
     samples = {subject.name: [] for subject in subjects}
     for _ in range(count):
         for subject in random.sample(subjects, len(subjects)):
-            samples[subject.name].append(one(subject, measure.run))
-    return {name: measure.summary(found, peaks[name]) for name, found in samples.items()}
+            samples[subject.name].append(one(subject, then))
+    return {name: measure.summary(found, warm_up[name]) for name, found in samples.items()}
 
 
-def run_and_exec(work, count, subjects, layout):
+def run_and_exec(work, count, engines, runtimes, layout):
     """`run --rm --network none busybox true`, and `exec … true` in a running container."""
-    with machine.FileSystem(work, "containers", 4 * GIB) as folder:
-        for subject in subjects:
-            (folder / subject.name).mkdir()
-            for name in ("tmp", "root", "state"):
-                (folder / subject.name / name).mkdir()
-            subject.on(folder / subject.name)
-            if subject.name == "crun":
-                subject.prepare(layout, IMAGE)
-            else:
-                measure.run(subject.pull(IMAGE), subject.environment)
-        ran = rounds(count, subjects, lambda subject, how: how(subject.run(IMAGE), subject.environment))
-        for subject in subjects:
+    everyone = [*engines, *runtimes]
+    with machine.FileSystem(work, "containers", 4 * GIB) as folder, standing(folder, everyone):
+        bundles.make(folder / "bundles", layout, IMAGE)
+        for engine in engines:
+            measure.run(engine.pull(IMAGE), engine)
+        ran = rounds(count, everyone, lambda subject, how: how(subject.run(IMAGE), subject))
+        for subject in everyone:
             start_container(subject, "bench-exec")
         resident = frozenset(measure.children())
-        executed = rounds(
-            count, subjects, lambda subject, how: how(subject.exec("bench-exec"), subject.environment, resident)
-        )
-        for subject in subjects:
+        executed = rounds(count, everyone, lambda subject, how: how(subject.exec("bench-exec"), subject, resident))
+        for subject in everyone:
             measure.call(subject.remove("bench-exec"), subject.environment)
         measure.settle(frozenset())
-    return ran, executed
+    return {"run": ran, "exec": executed}
+
+
+def runtimes(work, count, everyone, layout):
+    """One bundle: `run`; and create, start, wait, delete."""
+    with machine.FileSystem(work, "runtimes", 2 * GIB) as folder, standing(folder, everyone):
+        bundles.make(folder / "bundles", layout, IMAGE)
+        return {
+            "runtime_run": rounds(count, everyone, lambda runtime, how: how(runtime.run(), runtime)),
+            "runtime_cycle": rounds(count, everyone, bundles.cycle, measure.run),
+        }
 
 
 def start_container(subject, name):
@@ -55,35 +59,20 @@ def start_container(subject, name):
     return time.perf_counter() - start
 
 
-def pull(work, count, subjects):
-    """The large image into an empty store, on a file system that is new each time."""
-
-    def one(subject, how):
-        with machine.FileSystem(work, "pull", 2 * GIB) as folder:
-            subject.on(folder)
-            found = how(subject.pull(LARGE), subject.environment)
-            if how is measure.run:
-                start = time.perf_counter()
-                measure.call(["sync", "-f", str(folder)], subject.environment)
-                found.settled += time.perf_counter() - start
-            return found
-
-    return rounds(count, subjects, one)
-
-
-def monitors(work, count, subjects):
+def monitors(work, count, engines):
     """Private memory of the processes that stay beside `count` running containers."""
     found = {}
-    for subject in subjects:
-        with machine.FileSystem(work, "monitors", 4 * GIB) as folder:
-            subject.on(folder)
-            measure.run(subject.pull(IMAGE), subject.environment)
+    for engine in engines:
+        with machine.FileSystem(work, "monitors", 4 * GIB) as folder, standing(folder, [engine]):
+            measure.run(engine.pull(IMAGE), engine)
             names = [f"bench-{number}" for number in range(count)]
-            started = [start_container(subject, name) for name in names]
+            started = [start_container(engine, name) for name in names]
             time.sleep(1)
-            found[subject.name] = measure.memory_of(measure.children())
-            found[subject.name]["start_ms"] = round(measure.median(started) * 1e3, 2)
-            for name in names:
-                measure.call(subject.remove(name), subject.environment)
+            beside = engine.monitors()
+            if len(beside) != count:
+                raise SystemExit(f"bench: {len(beside)} processes of {engine.name} stand beside {count} containers")
+            found[engine.name] = memory.memory_of(beside)
+            found[engine.name]["start_ms"] = round(measure.median(started) * 1e3, 2)
+            measure.call(engine.remove(*names), engine.environment)
             measure.settle(frozenset())
-    return found
+    return {"monitors": found}

@@ -1,18 +1,29 @@
 """Who is measured: how each says run, exec, pull, and start and remove a container."""
 
-import json
+import contextlib
 import os
 import shutil
-import subprocess
-import time
 from pathlib import Path
 
-from . import machine
+from . import machine, measure
 
 PATH = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
 
 
-class Isopod:
+class Subject:
+    """Without a daemon, unless one says otherwise."""
+
+    environment = PATH
+
+    def resident(self):
+        """The processes that stand between commands."""
+        return frozenset()
+
+    def stop(self):
+        pass
+
+
+class Isopod(Subject):
     name = "isopod"
 
     def __init__(self, program, registry, hosts):
@@ -50,8 +61,12 @@ class Isopod:
     def exec(self, name):
         return [self.program, "exec", name, "true"]
 
-    def remove(self, name):
-        return [self.program, "rm", "-f", name]
+    def remove(self, *names):
+        return [self.program, "rm", "-f", *names]
+
+    def monitors(self):
+        """The processes that stay beside containers, one for each."""
+        return measure.children() - measure.daemons
 
 
 class Podman(Isopod):
@@ -61,8 +76,10 @@ class Podman(Isopod):
         super().__init__("podman", registry, None)
 
     def version(self):
-        conmon = machine.quietly("conmon", "--version").splitlines()[0].replace(" version", "")
-        return f"{machine.quietly('podman', '--version').strip().replace(' version', '')}, {conmon}"
+        said = [first_line("podman", "--version"), first_line("conmon", "--version")]
+        if shutil.which("netavark"):
+            said.append(first_line("netavark", "--version"))
+        return ", ".join(said)
 
     def on(self, folder):
         self.environment = {**PATH, "TMPDIR": str(folder / "tmp"), **machine.podman_configuration(folder)}
@@ -73,87 +90,34 @@ class Podman(Isopod):
 
     offline = ["--pull", "never"]
 
-    def remove(self, name):
-        return ["podman", "rm", "-f", "-t", "0", name]
+    def remove(self, *names):
+        return ["podman", "rm", "-f", "-t", "0", *names]
 
 
-class Docker(Isopod):
-    """Its daemon is started with the store, and counts as a resident."""
-
-    name = "docker"
-    offline = ["--pull", "never"]
-
-    def __init__(self, registry):
-        super().__init__("docker", registry, None)
-        self.daemon = None
-
-    def version(self):
-        return machine.quietly("docker", "--version").strip().replace(" version", "").partition(",")[0]
-
-    def on(self, folder):
-        self.environment = {**PATH, "TMPDIR": str(folder / "tmp"), "DOCKER_HOST": f"unix://{folder}/docker.sock"}
-        with open(os.environ["BENCH_LOG"], "a") as log:
-            self.daemon = subprocess.Popen(
-                ["dockerd", "--data-root", str(folder / "root"), "--exec-root", str(folder / "state"),
-                 "--pidfile", str(folder / "docker.pid"), "-H", f"unix://{folder}/docker.sock",
-                 "--exec-opt", "native.cgroupdriver=cgroupfs", "--storage-driver", "overlay2"],
-                env=PATH, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        end = time.monotonic() + 30
-        while subprocess.run(["docker", "info"], env=self.environment, capture_output=True).returncode != 0:
-            if time.monotonic() > end or self.daemon.poll() is not None:
-                raise SystemExit(f"bench: dockerd does not answer; see {os.environ['BENCH_LOG']}")
-            time.sleep(0.1)
-        return self
-
-    def stop(self):
-        self.daemon.terminate()
-        self.daemon.wait()
-
-
-class Crun:
-    """The bare runtime on a ready root: what running a container costs at least."""
-
-    name = "crun"
-
-    def version(self):
-        return machine.quietly("crun", "--version").splitlines()[0].replace(" version", "")
-
-    def on(self, folder):
-        self.environment, self.folder = dict(PATH), folder
-        return self
-
-    def prepare(self, layout, image):
-        """Two bundles over one root, unpacked by umoci: `true`, and `sleep`."""
-        copy = self.folder / "copy"
-        machine.quietly("skopeo", "copy", "-q", f"oci:{layout}:{image}", f"oci:{copy}:bench")
-        machine.quietly("umoci", "unpack", "--image", f"{copy}:bench", self.folder / "true")
-        for name, command in (("true", ["true"]), ("sleep", ["sleep", "1000000"])):
-            bundle = self.folder / name
-            bundle.mkdir(exist_ok=True)
-            (bundle / "config.json").unlink(missing_ok=True)
-            machine.quietly("crun", "spec", cwd=bundle)
-            spec = json.loads((bundle / "config.json").read_text())
-            spec["process"].update(terminal=False, args=command)
-            spec["process"].pop("rlimits", None)
-            spec["root"] = {"path": str(self.folder / "true/rootfs"), "readonly": False}
-            (bundle / "config.json").write_text(json.dumps(spec))
-
-    def run(self, _, network="none"):
-        return ["crun", "run", "--bundle", str(self.folder / "true"), "bench-run"]
-
-    def start(self, _, name, network="none"):
-        return ["crun", "run", "--detach", "--bundle", str(self.folder / "sleep"), name]
-
-    def exec(self, name):
-        return ["crun", "exec", name, "true"]
-
-    def remove(self, name):
-        return ["crun", "delete", "--force", name]
+@contextlib.contextmanager
+def standing(folder, subjects):
+    """Each subject on a folder of its own, its daemon running if it has one."""
+    with contextlib.ExitStack() as stack:
+        for subject in subjects:
+            own = folder / subject.name
+            for name in ("tmp", "root", "state"):
+                (own / name).mkdir(parents=True, exist_ok=True)
+            stack.callback(subject.stop)
+            subject.on(own)
+        yield
 
 
 def on(network):
     """`None`: the default bridge."""
     return [] if network is None else ["--network", network]
+
+
+def first_line(*command):
+    """What a program says of its version, in as few words as possible."""
+    words = machine.quietly(*command, env=PATH).splitlines()[0].replace(",", "").split()
+    name, *rest = [word for word in words if word.lower() != "version"]
+    number = next(word for word in rest if word[:1].isdigit() or word[:1] == "v" and word[1:2].isdigit())
+    return f"{name.lower()} {number.partition('+')[0]}"
 
 
 def require(*programs):

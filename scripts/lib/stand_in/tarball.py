@@ -135,6 +135,15 @@ class Layer:
             "GNU.sparse.realsize": b"%d" % size,
         })
 
+    def header(self, name, size):
+        """Only the header of a file whose content the caller writes."""
+        self._header(name, b"0", size)
+        return self.written()
+
+    def written(self):
+        """What there is so far, without the end of a tar."""
+        return self._out.getvalue()
+
     def tar(self):
         return self._out.getvalue() + b"\0" * (2 * BLOCK)
 

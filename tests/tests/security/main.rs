@@ -5,9 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test, the functions beside them too")]
 
+mod apparmor;
 mod confinement;
 mod copies;
 mod descriptors;
+mod devices;
 mod image;
 mod image_config;
 mod import;

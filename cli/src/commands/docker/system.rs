@@ -3,9 +3,12 @@
 mod completion;
 mod df;
 mod disable;
+mod doctor;
 mod enable;
 mod events;
 mod follow;
+mod fsck;
+mod gc;
 mod info;
 mod inspect;
 mod outcomes;
@@ -16,11 +19,14 @@ mod unit;
 mod version;
 
 use crate::commands::Entry;
+use crate::error::TOOL_FAILED;
 
 /// `completion`.
 pub const COMPLETION: Entry = Entry::verb::<completion::Args>("completion").without_root();
 /// `system df`.
 const DF: Entry = Entry::verb::<df::Args>("df");
+/// `doctor`.
+pub const DOCTOR: Entry = Entry::verb::<doctor::Args>("doctor").without_root();
 /// `events`.
 pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 /// `info`.
@@ -38,6 +44,8 @@ pub const TABLE: &[Entry] = &[
     Entry::verb::<disable::Args>("disable"),
     Entry::verb::<enable::Args>("enable"),
     EVENTS,
+    Entry::verb::<fsck::Args>("fsck").failing_with(TOOL_FAILED),
+    Entry::verb::<gc::Args>("gc"),
     INFO,
     PRUNE,
     Entry::verb::<start_all::Args>("start-all"),

@@ -10,6 +10,7 @@ use isopod_monitor_protocol::policy::Ended;
 use isopod_monitor_protocol::status::Status;
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_sys::atomic;
+use isopod_sys::step::step;
 
 use super::{Container, Containers, Network, RemoveOptions};
 use crate::{Error, ErrorKind, Result};
@@ -17,6 +18,9 @@ use crate::{Error, ErrorKind, Result};
 /// How long another command's clean-up may take, and how often to look.
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
+
+/// How often somebody who waits for a policy's pause looks whether it still applies.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// One thing to do for a container that has ended; there may be nothing to do.
 type Step = fn(&Container<'_>) -> Result<()>;
@@ -52,8 +56,9 @@ impl Container<'_> {
             return Ok(());
         }
         let mut first = Ok(());
-        for (what, step) in STEPS {
-            match step(self) {
+        for (what, act) in STEPS {
+            step("after-exit.next");
+            match act(self) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
@@ -118,7 +123,7 @@ impl Container<'_> {
             if !may_wait {
                 return Ok(());
             }
-            std::thread::sleep(left);
+            self.rest(left)?;
         }
         let _operation = self.lock_operation()?;
         // Somebody else may have been faster.
@@ -146,6 +151,19 @@ impl Container<'_> {
             }
             self.write_status(status).ok();
         })
+    }
+
+    /// Waits for the rest of a pause, or until its policy is forgone: it was stopped, started or removed.
+    fn rest(&self, left: Duration) -> Result<()> {
+        let end = Instant::now() + left;
+        while self.read_status()?.is_some_and(|status| status.awaits_policy) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+        Ok(())
     }
 
     /// What is left of its policy's pause.

@@ -1,11 +1,15 @@
 //! What a monitor is given: its program, and the files it reads.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
+use isopod_sys::step::{self, Plan};
 
 use super::Container;
 use super::network::Places;
@@ -22,7 +26,7 @@ impl Runtime {
     }
 
     /// The same program as a file of its own that every user may execute: a container's `--init`. It is
-    /// mounted read-only, and never executed on the host.
+    /// never executed on the host.
     pub(super) fn init_program(&self) -> Result<PathBuf> {
         let (bytes, sha256) = match &self.config().monitor {
             MonitorProgram::File(path) => return Ok(path.clone()),
@@ -51,12 +55,20 @@ impl Container<'_> {
         let settings = &self.record.settings;
         let data_folder = self.data();
         let log = match (&self.record.log, self.log_path()) {
-            (LogConfig::JsonFile { max_size, max_files }, Some(path)) => {
-                Log::JsonFile { path, max_size: *max_size, max_files: *max_files }
+            (LogConfig::JsonFile { max_size, max_files, attributes }, Some(path)) => {
+                Log::JsonFile {
+                    path,
+                    max_size: *max_size,
+                    max_files: *max_files,
+                    attributes: self.log_attributes(attributes)?,
+                }
             }
-            (LogConfig::Local { max_size, max_files }, Some(path)) => {
-                Log::JsonFile { path, max_size: Some(*max_size), max_files: *max_files }
-            }
+            (LogConfig::Local { max_size, max_files }, Some(path)) => Log::JsonFile {
+                path,
+                max_size: Some(*max_size),
+                max_files: *max_files,
+                attributes: BTreeMap::new(),
+            },
             _ => Log::None,
         };
         let after_exit = match self.leaves_something() {
@@ -97,6 +109,7 @@ impl Container<'_> {
         private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))?;
         match places {
             Places::Own { reserved, .. } => {
+                reserved.remember()?;
                 reserved.write_resolver(&self.resolver_path(), &settings.dns)
             }
             Places::None | Places::Shared { .. } => Ok(()),
@@ -105,6 +118,7 @@ impl Container<'_> {
 
     /// Starts a monitor on what was written.
     pub(super) fn spawn_monitor(&self) -> Result<client::Connection> {
+        self.hand_steps()?;
         let program = self.runtime.monitor_program()?;
         let mut spawned = client::spawn(program.as_fd(), &self.data())
             .map_err(|source| Error::System { action: "cannot start the monitor", source })?;
@@ -119,10 +133,32 @@ impl Container<'_> {
 
     /// Has a fresh monitor program clean up after one that died.
     pub(super) fn clean_up_after_monitor(&self) -> Result<()> {
+        self.hand_steps()?;
         let program = self.runtime.monitor_program()?;
         client::clean_up(program.as_fd(), &self.data()).map_err(|source| Error::System {
             action: "cannot clean up after a monitor that died",
             source,
         })
+    }
+
+    /// Tells the monitor of a debug build what a test has planned for this process and those it starts.
+    fn hand_steps(&self) -> Result<()> {
+        if !cfg!(debug_assertions) {
+            return Ok(());
+        }
+        let path = self.data().join(data::STEPS);
+        let done = match step::installed().map(Plan::to_text) {
+            // Another command of the same plan may have it read just now.
+            Some(text) if fs::read_to_string(&path).is_ok_and(|there| there == text) => Ok(()),
+            Some(text) => fs::write(&path, text),
+            // Of an earlier start.
+            None => fs::remove_file(&path),
+        };
+        match done {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("cannot write", &path)(error))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! process. One verb a file.
 
 mod after_exit;
+mod apparmor;
 mod archive;
 mod attach;
 mod binds;
@@ -17,6 +18,7 @@ mod inspect;
 mod joined;
 mod kill;
 mod launch;
+mod log_attributes;
 mod logs;
 mod network;
 mod parts;
@@ -46,7 +48,8 @@ pub use find::{Containers, Listing};
 pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
 pub use isopod_monitor_protocol::status::{Check, Condition, Exit, Health};
 pub use isopod_monitor_protocol::time::Timestamp;
-pub use logs::{LogLine, LogOptions, Stream};
+pub use log_attributes::LogAttributes;
+pub use logs::{Follower, LogLine, LogOptions, Stream};
 pub use record::{ImageUse, MountedImage, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};

@@ -10,6 +10,7 @@ use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::message::Request;
 use isopod_sys::cgroup::Hierarchies;
+use isopod_sys::step::step;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -83,7 +84,9 @@ impl Container<'_> {
         let operation = self.lock_operation()?;
         self.end(options.force)?;
         let monitor = self.last_monitor();
+        step("remove.ended");
         self.release_networks()?;
+        step("remove.released");
         let deleted = match self.delete_rows(options) {
             Err(error) if error.kind() == ErrorKind::NoSpace => {
                 // It filled up since we came: by this very container's log, maybe.
@@ -96,10 +99,12 @@ impl Container<'_> {
             self.remove_state_folder()?;
             return Err(Error::NotFound { what: "container", name: self.name().to_owned() });
         };
+        step("remove.deleted");
         self.remove_folders(options, snapshot)?;
         self.happened("destroy", &[]);
+        step("remove.folders");
         drop(operation);
-        prune_cgroups(monitor);
+        prune_cgroups(monitor, Path::new(&self.cgroup()));
         Ok(())
     }
 
@@ -201,7 +206,9 @@ impl Container<'_> {
                 self.runtime.volumes().remove_folder_if_gone(&volume.name)?;
             }
         }
+        step("remove.snapshot");
         remove_folder(&self.data())?;
+        step("remove.data");
         // The last of a namespace takes the namespace's folder along; a full one stays.
         if let Some(parent) = self.data().parent() {
             fs::remove_dir(parent).ok();
@@ -226,11 +233,15 @@ impl Container<'_> {
     }
 }
 
-/// Removes the cgroup of monitors if this was the last of them, which may still be about to leave.
+/// Removes the cgroup of monitors if this was the last of them, which may still be about to leave, and the
+/// container's `own`, which a monitor leaves that was killed before it could say that it was at work.
 /// Where another one's is in there, its remover comes later. Should this fail, a folder is left that
 /// holds nothing, and the next removal tries again.
-fn prune_cgroups(monitor: Option<(i32, PathBuf)>) {
+fn prune_cgroups(monitor: Option<(i32, PathBuf)>, own: &Path) {
     let (Some((pid, group)), Ok(hierarchies)) = (monitor, Hierarchies::find()) else { return };
+    if hierarchies.kill(own, PATIENCE).is_ok() {
+        hierarchies.prune(own).ok();
+    }
     let is_there = hierarchies.processes(&group).is_ok_and(|processes| processes.contains(&pid));
     let pid = Pid::from_raw(pid).filter(|_| is_there);
     if let Some(handle) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {

@@ -3,6 +3,7 @@
 use super::{Container, Containers};
 use crate::state::{ContainerRow, Durability};
 use crate::{Error, Result, id};
+use isopod_sys::step::step;
 
 impl<'a> Containers<'a> {
     /// Calls the container that `text` names `name` from now on, and returns it under its new name.
@@ -39,6 +40,7 @@ impl<'a> Containers<'a> {
             }
         })?;
         container.row.name = Some(name.to_owned());
+        step("rename.named");
         self.runtime.networks().renamed(&container)?;
         container.happened("rename", &[("oldName", &before)]);
         Ok(container)

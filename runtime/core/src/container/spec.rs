@@ -20,6 +20,7 @@ use isopod_sys::root::Root;
 use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Process, Spec};
 use rustix::fs::{Mode, OFlags};
 
+use super::apparmor;
 use super::exec::ExecOptions;
 use super::files::FILES;
 use super::network::Places;
@@ -39,7 +40,8 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     }
     super::health::check(&record.settings.health)?;
     super::binds::check_places(&record.settings.mounts)?;
-    let host = host()?;
+    let host = host_for(&record.settings)?;
+    check_processors(record.settings.resources.nano_cpus, &host)?;
     let image = image_config(record);
     let rootfs = Path::new("/nowhere");
     let mut request = request(record, image.as_ref(), &root, &host, rootfs)?;
@@ -53,10 +55,24 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     filter(&isopod_spec::build(&request)?).map(drop)
 }
 
+/// More processors than there are is a slip of the keyboard. Only creation and update look, as with docker:
+/// a container that was made on a larger machine still starts on a smaller one.
+fn check_processors(asked: Option<u64>, host: &Host) -> Result<()> {
+    let Some((asked, online)) = asked.zip(host.online_processors()) else { return Ok(()) };
+    if asked <= online.saturating_mul(1_000_000_000) {
+        return Ok(());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "shown only")]
+    let asked = asked as f64 / 1e9;
+    Err(Error::Invalid(format!(
+        "{asked} processors are more than there are: give 0.01 to {online}.00"
+    )))
+}
+
 /// The specification of the next start; `root` is the root file system to look users up in.
 pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>) -> Result<Spec> {
     let record = &container.record;
-    let host = host()?;
+    let host = host_for(&record.settings)?;
     let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
     let mut request = request(record, image.as_ref(), root, &host, &rootfs)?;
@@ -68,13 +84,14 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
         _ => container.hostname(),
     };
     let own = &record.settings.namespaces;
-    for (asked, namespace, kind) in [
-        (&own.pid, &mut request.namespaces.pid, "pid"),
-        (&own.ipc, &mut request.namespaces.ipc, "ipc"),
-        (&own.uts, &mut request.namespaces.uts, "uts"),
+    // The monitor is handed them.
+    for (asked, namespace, name) in [
+        (&own.pid, &mut request.namespaces.pid, state::PID_NAMESPACE),
+        (&own.ipc, &mut request.namespaces.ipc, state::IPC_NAMESPACE),
+        (&own.uts, &mut request.namespaces.uts, state::UTS_NAMESPACE),
     ] {
-        if let Namespace::Container(id) = asked {
-            *namespace = namespaces::Namespace::Path(container.joined_namespace(id, kind)?);
+        if let Namespace::Container(_) = asked {
+            *namespace = namespaces::Namespace::Shared(container.state().join(name));
         }
     }
     request.cgroups_path = Some(PathBuf::from(container.cgroup()));
@@ -94,11 +111,6 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
     }
     super::binds::check_kinds(&record.settings.mounts, root)?;
     container.request_parts(&mut request)?;
-    if record.settings.init {
-        let source = container.runtime.init_program()?;
-        let kind = MountKind::Bind { source, recursive: false };
-        request.mounts.push(mount(kind, INIT, &["ro".to_owned()])?);
-    }
     let mut spec = isopod_spec::build(&request)?;
     if !matches!(places, Places::None) {
         join_network(&mut spec, container.state().join(state::NETWORK_NAMESPACE));
@@ -113,7 +125,7 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
 const NOBODYS: &str = "/proc/self/ns/of-another-container";
 
 /// Where docker has it.
-const INIT: &str = "/sbin/docker-init";
+pub(super) const INIT: &str = "/sbin/docker-init";
 
 /// Has the init start what would have been the first process.
 fn run_by_init(spec: &mut Spec) {
@@ -207,6 +219,22 @@ pub(super) fn same_place(one: &str, other: &str) -> bool {
 
 fn host() -> Result<Host> {
     Ok(Host::detect()?)
+}
+
+/// With what a container of these settings needs of AppArmor.
+fn host_for(settings: &Settings) -> Result<Host> {
+    let mut host = host()?;
+    if !host.apparmor {
+        return Ok(host);
+    }
+    match &settings.apparmor {
+        AppArmor::Default if !settings.privileged => {
+            host.default_apparmor = apparmor::default_profile()?;
+        }
+        AppArmor::Named(name) => apparmor::check_loaded(name)?,
+        AppArmor::Default | AppArmor::Unconfined => {}
+    }
+    Ok(host)
 }
 
 fn image_config(record: &Record) -> Option<ContainerConfig> {
@@ -304,7 +332,7 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
             Namespace::Host => namespaces::Namespace::Host,
             Namespace::Path(path) => namespaces::Namespace::Path(path.clone()),
             // Replaced by the container's own at each start.
-            Namespace::Container(_) => namespaces::Namespace::Path(PathBuf::from(NOBODYS)),
+            Namespace::Container(_) => namespaces::Namespace::Shared(PathBuf::from(NOBODYS)),
         }
     };
     Ok(namespaces::Namespaces {
@@ -315,7 +343,7 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
             // Of their own as far as sysctls go; a start puts in which one is joined.
             Network::Networks(_) => namespaces::Namespace::New,
             Network::Container(id) => {
-                namespaces::Namespace::Path(Path::new("/containers").join(id))
+                namespaces::Namespace::Shared(Path::new("/containers").join(id))
             }
         },
         ipc: one(&settings.namespaces.ipc),
@@ -408,13 +436,6 @@ fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources>
             .transpose()
             .map_err(|_| Error::Invalid(format!("{what} can't be negative")))
     };
-    if resources.oom_kill_disable {
-        return Err(Error::Unsupported(
-            "disabling the out-of-memory killer for a container is not supported: \
-             cgroup v2 has no such setting, and on v1 it stops the container for good"
-                .to_owned(),
-        ));
-    }
     Ok(isopod_spec::resources::Resources {
         memory: bytes(resources.memory, "memory")?,
         memory_swap: match resources.memory_swap {
@@ -424,6 +445,7 @@ fn resources(resources: &Resources) -> Result<isopod_spec::resources::Resources>
         },
         memory_reservation: bytes(resources.memory_reservation, "memory reservation")?,
         memory_swappiness: resources.memory_swappiness,
+        oom_kill_disable: resources.oom_kill_disable,
         nano_cpus: resources.nano_cpus,
         cpu_shares: resources.cpu_shares,
         cpu_period: resources.cpu_period,

@@ -12,6 +12,7 @@ use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::kernel;
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 use oci_spec::runtime::Spec;
 
 use super::network::Places;
@@ -85,11 +86,14 @@ impl Container<'_> {
         again: Option<Again>,
     ) -> Result<(Connection, Reply)> {
         check_kernel()?;
+        self.finish_creation()?;
         self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
         // First of all what somebody else may have: an address, a port.
         let places = self.take_places()?;
+        step("start.places");
+        let joined = self.open_joined()?;
         // The kernel's part of the networks goes on beside the rest.
-        let (mut connection, parcel) = thread::scope(|scope| {
+        let (mut connection, mut parcel) = thread::scope(|scope| {
             let wiring = match &places {
                 Places::Own { .. } => Some(scope.spawn(|| places.wire())),
                 Places::None | Places::Shared { .. } => None,
@@ -101,12 +105,18 @@ impl Container<'_> {
             };
             Ok::<_, Error>((connection?, parcel?))
         })?;
+        step("start.wired");
+        for (kind, namespace) in joined {
+            parcel.add(kind, namespace);
+        }
         self.record_start(attach.is_some());
         let request = Request::Run { attach, size, handed: parcel.kinds.clone() };
         let reply = self.ask_on_with(&mut connection, request, &parcel.borrowed())?;
+        step("start.answered");
         if matches!(reply, Reply::Started { .. } | Reply::Ok) {
             places.keep();
         }
+        step("start.kept");
         Ok((connection, reply))
     }
 
@@ -114,13 +124,18 @@ impl Container<'_> {
     fn prepare(&self, places: &Places<'_>, again: Option<Again>) -> Result<Connection> {
         let rootfs = self.rootfs()?;
         self.write_files(places)?;
+        step("start.files");
         let root = view::open(&rootfs)?;
         let spec = super::spec::build(self, &root, places)?;
         let health = self.launch_health(&spec, &root)?;
         drop(root);
         self.write_spec(&spec)?;
+        step("start.specified");
         self.write_launch(rootfs, places, health, again)?;
-        self.spawn_monitor()
+        step("start.described");
+        let connection = self.spawn_monitor()?;
+        step("start.spawned");
+        Ok(connection)
     }
 
     /// Writes the specification, and its filter as the monitor loads it.

@@ -6,6 +6,7 @@ use isopod_monitor_protocol::launch::Restart;
 use isopod_monitor_protocol::message::Request;
 use isopod_monitor_protocol::status::Exit;
 use isopod_spec::signal;
+use isopod_sys::step::step;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Container, Phase, Session, SessionEnd};
@@ -96,7 +97,9 @@ impl Container<'_> {
         if !wait_for(&watch, patience)? {
             self.send(SIGKILL, true, ending == Ending::ByHand).or_else(ended)?;
         }
+        step("stop.signalled");
         let exit = self.finish(&mut watch)?;
+        step("stop.ended");
         // So that its ports and addresses are free when this returns.
         self.release_if_over()?;
         self.happened("stop", &[]);

@@ -25,12 +25,17 @@ impl Content {
     /// # Errors
     /// It can't be written.
     pub(crate) fn write_index(&self, images: &[ImageRow]) -> Result<()> {
-        let manifests = images.iter().map(named).collect();
-        let index = IndexFile { schema_version: 2, media_type: media_types::OCI_INDEX, manifests };
-        let bytes = serde_json::to_vec(&index).expect("descriptors are JSON");
+        let bytes = self.index_of(images);
         let path = self.folder().join("index.json");
         atomic::write(&path, &bytes, 0o600, Durability::Process)
             .map_err(Error::io("cannot write", &path))
+    }
+
+    /// What `index.json` holds for `images`.
+    pub(crate) fn index_of(&self, images: &[ImageRow]) -> Vec<u8> {
+        let manifests = images.iter().map(named).collect();
+        let index = IndexFile { schema_version: 2, media_type: media_types::OCI_INDEX, manifests };
+        serde_json::to_vec(&index).expect("descriptors are JSON")
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use isopod_image::digest::Digest;
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::Content;
 use crate::{Error, Result};
@@ -115,7 +116,8 @@ impl Content {
         Ok(partials)
     }
 
-    /// Removes what ended transfers left before `before`; those under way are kept.
+    /// Removes what ended transfers left before `before`; those under way are kept. The caller holds the
+    /// collection's lock alone.
     ///
     /// # Errors
     /// The ingest folder can't be read or a file can't be removed.
@@ -130,23 +132,20 @@ impl Content {
                 removed.push((partial.digest, partial.size));
             }
         }
-        self.remove_spools(before)?;
+        self.remove_spools()?;
         self.remove_locks()?;
         Ok(removed)
     }
 }
 
 impl Content {
-    /// Removes what imports left that were killed.
-    fn remove_spools(&self, before: DateTime<Utc>) -> Result<()> {
+    /// Removes what imports and commits left that were killed: nobody could go on with it. Those that live
+    /// keep the collector away.
+    fn remove_spools(&self) -> Result<()> {
         let folder = self.ingest_folder();
         for entry in fs::read_dir(&folder).map_err(Error::io("cannot list", &folder))? {
             let entry = entry.map_err(Error::io("cannot list", &folder))?;
-            let is_old = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .is_ok_and(|modified| DateTime::<Utc>::from(modified) < before);
-            if is_old && entry.file_name().to_string_lossy().starts_with(SPOOL) {
+            if entry.file_name().to_string_lossy().starts_with(SPOOL) {
                 let path = entry.path();
                 fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
             }
@@ -184,7 +183,7 @@ pub struct Spool {
 }
 
 impl Content {
-    /// A place for bytes of unknown digest.
+    /// A place for bytes of unknown digest. The caller keeps the collector away.
     ///
     /// # Errors
     /// Its file can't be made.
@@ -206,7 +205,9 @@ impl Spool {
     /// # Errors
     /// They can't be written.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io("cannot write", &self.path))
+        self.file.write_all(bytes).map_err(Error::io("cannot write", &self.path))?;
+        step("spool.grown");
+        Ok(())
     }
 
     /// Puts them in their place, now that the caller knows it.
@@ -218,6 +219,7 @@ impl Spool {
             return Ok(());
         }
         self.file.sync_data().map_err(Error::io("cannot sync", &self.path))?;
+        step("blob.synced");
         place(&self.path, &self.content.path(digest))
     }
 }
@@ -232,10 +234,13 @@ impl Drop for Spool {
 /// Renames a synced file into the blobs' folder, durably.
 fn place(from: &std::path::Path, target: &std::path::Path) -> Result<()> {
     fs::rename(from, target).map_err(Error::io("cannot commit", target))?;
+    step("blob.renamed");
     let folder = target.parent().expect("a blob lies in its algorithm's folder");
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(Error::io("cannot sync", folder))
+        .map_err(Error::io("cannot sync", folder))?;
+    step("blob.committed");
+    Ok(())
 }
 
 impl Ingest {
@@ -260,6 +265,7 @@ impl Ingest {
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(Error::io("cannot write", &self.partial))?;
         self.offset += bytes.len() as u64;
+        step("blob.partial");
         Ok(())
     }
 
@@ -269,6 +275,7 @@ impl Ingest {
     /// Syncing or renaming failed.
     pub fn commit(mut self) -> Result<()> {
         self.file.sync_data().map_err(Error::io("cannot sync", &self.partial))?;
+        step("blob.synced");
         place(&self.partial, &self.content.path(&self.digest))?;
         self.ended = true;
         fs::remove_file(&self.lock_path).map_err(Error::io("cannot remove", &self.lock_path))

@@ -5,6 +5,7 @@ use chrono::Utc;
 use isopod_image::config::{ContainerConfig, History};
 use isopod_image::{Reference, Timestamp};
 use isopod_monitor_protocol::launch::Rootfs;
+use isopod_sys::step::step;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::compose::{LayerWriter, NewLayer};
@@ -65,11 +66,14 @@ impl Images<'_> {
             empty_layer: layer.is_empty(),
         });
         let layer = Some(&layer).filter(|layer| !layer.is_empty());
+        step("commit.layer");
         let target = self.compose(Some(&base), layer, config)?;
         // What can't be unpacked again is no image, and gets no name.
         let details = details_of(self.runtime, &target, "the new image")?;
         super::ensure(self.runtime, &details, &super::NoProgress)?;
+        step("commit.unpacked");
         let image = self.name(&target, options.name.as_ref())?;
+        step("commit.named");
         drop(collection);
         self.runtime.settle_later();
         let comment = options.message.clone().unwrap_or_default();

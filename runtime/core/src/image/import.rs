@@ -7,9 +7,9 @@ use std::io::{self, BufReader, Read};
 use isopod_image::document::{Document, MAX_MANIFEST, media_types};
 use isopod_image::{Algorithm, Descriptor, Digest, Digester, Index, Manifest, Platform, Reference};
 use isopod_layer::Compression;
+use isopod_sys::step::step;
 use serde::Deserialize;
 
-use super::compose::nameless;
 use super::progress::NoProgress;
 use super::{Image, Images};
 use crate::state::{Durability, ImageRow, Labels};
@@ -22,7 +22,8 @@ pub struct ImportOptions {
     pub base_name: Option<String>,
     /// A name for the archive's index itself.
     pub index_name: Option<String>,
-    /// Take in images that nothing gives a name to; otherwise they are left out.
+    /// Take in images that nothing gives a name to, and keep those that lose their last one to these;
+    /// otherwise they are left out.
     pub keep_nameless: bool,
     /// Name every manifest `<base_name>@<digest>` too.
     pub digests: bool,
@@ -54,15 +55,18 @@ impl Images<'_> {
         for (name, target) in &named {
             self.look_at(name, target, options)?;
         }
+        step("import.stored");
         let state = self.runtime.state();
         let images = state.write(Durability::Power, |transaction| {
             let put = |(name, target): &(String, Descriptor)| {
-                ImageRow::put(transaction, name, target, &options.labels)
+                let put = if options.keep_nameless { ImageRow::put_keeping } else { ImageRow::put };
+                put(transaction, name, target, &options.labels)
                     .map(Image::from)
                     .map_err(state.error())
             };
             named.iter().map(put).collect::<Result<Vec<_>>>()
         })?;
+        step("import.named");
         self.write_index()?;
         drop(collection);
         if options.unpack {
@@ -233,7 +237,7 @@ impl Archive {
                     named.push((format!("{base}@{}", descriptor.digest), descriptor));
                 }
                 None if tags.is_empty() && options.keep_nameless => {
-                    named.push((nameless(&descriptor.digest), descriptor));
+                    named.push((ImageRow::nameless(&descriptor.digest), descriptor));
                 }
                 _ => {}
             }
@@ -268,7 +272,7 @@ fn oci_images(
         match name_of(descriptor, options)? {
             Some(name) => named.push((name, plain.clone())),
             None if options.keep_nameless => {
-                named.push((nameless(&plain.digest), plain.clone()));
+                named.push((ImageRow::nameless(&plain.digest), plain.clone()));
             }
             None => {}
         }

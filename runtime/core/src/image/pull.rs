@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use isopod_image::document::{Document, MAX_CONFIG, MAX_MANIFEST};
 use isopod_image::{Descriptor, Digest, Platform, Reference};
 use isopod_registry::Client;
+use isopod_sys::step::step;
 
 use super::documents::{ImageDetails, parse_config, parse_document, select};
 use super::progress::{PullEvent, PullProgress};
@@ -32,6 +33,8 @@ pub struct PullOptions {
     pub max_concurrent: usize,
     /// Labels for the image.
     pub labels: Labels,
+    /// Keep an image that loses its last name to the pulled one, without a name.
+    pub keep_replaced: bool,
     /// Registries and credentials.
     pub registry: isopod_registry::Config,
 }
@@ -250,11 +253,17 @@ impl Pull<'_> {
             content.store(&one.details.manifest_descriptor.digest, &one.manifest_bytes)?;
         }
         content.store(&target.digest, bytes)?;
+        step("image.stored");
         let target = Descriptor::new(&target.media_type, target.digest.clone(), target.size);
         let state = self.images.runtime.state();
         let row = state.write(Durability::Power, |transaction| {
-            ImageRow::put(transaction, name, &target, &self.options.labels).map_err(state.error())
+            let put = match self.options.keep_replaced {
+                true => ImageRow::put_keeping,
+                false => ImageRow::put,
+            };
+            put(transaction, name, &target, &self.options.labels).map_err(state.error())
         })?;
+        step("image.named");
         self.images.write_index()?;
         Ok(row.into())
     }

@@ -3,12 +3,14 @@
 use std::os::fd::AsFd;
 
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::endpoint::{self, Endpoint, Wanted};
 use super::find::{Network, Networks};
 use super::plan;
 use super::ports;
 use super::record::Published;
+use super::release::Made;
 use super::wire::connections;
 use crate::container::{Attachment, Container, Network as Setting};
 use crate::state::{Durability, NetworkRow};
@@ -38,6 +40,7 @@ impl Networks<'_> {
         let is_alive = container.status()?.phase.is_alive();
         if is_alive {
             self.plug(container, &network, &attachment, &attachments)?;
+            step("plug.made");
         }
         let kept = container.keep_network(Setting::Networks(attachments));
         if kept.is_err() && is_alive {
@@ -64,6 +67,7 @@ impl Networks<'_> {
         }
         if container.status()?.phase.is_alive() {
             self.unplug(container, &network, &attachments)?;
+            step("unplug.unmade");
         }
         container.keep_network(Setting::Networks(attachments))
     }
@@ -111,7 +115,7 @@ impl Networks<'_> {
         let state = self.runtime.state();
         let who = (container.namespace(), container.id());
         let endpoints = state.write(Durability::Process, |transaction| {
-            endpoint::allocate(transaction, state, who, &[wanted], |_| Vec::new())
+            endpoint::allocate(transaction, state, who, (&[wanted], &[]), |_| Vec::new())
         })?;
         let made = || -> Result<()> {
             let model = network.record.to_model(&network.id);
@@ -122,6 +126,7 @@ impl Networks<'_> {
                 }
                 host.connect(model, netns.as_fd(), &endpoint.to_model())?;
             }
+            step("plug.connected");
             self.rearrange(container, attachments)?;
             self.write_names(network)?;
             self.tell(container)
@@ -131,7 +136,8 @@ impl Networks<'_> {
             self.happened("connect", network, Some(container.id()));
         } else {
             // The error to report is why; what is left has a row, by which it is found.
-            self.release_these(&endpoints, true).ok();
+            let made = Made::with_device(true);
+            self.release_these(endpoints.iter().map(|endpoint| (endpoint, made))).ok();
             self.rearrange(container, attachments).ok();
         }
         result
@@ -156,6 +162,7 @@ impl Networks<'_> {
                 host.disconnect(&model, Some(netns.as_fd()), &endpoint.to_model())?;
             }
         }
+        step("unplug.disconnected");
         let state = self.runtime.state();
         state.write(Durability::Process, |transaction| {
             gone.iter().try_for_each(|endpoint| {
@@ -171,6 +178,7 @@ impl Networks<'_> {
     /// Tells a running container by its files where it is now.
     fn tell(&self, container: &Container<'_>) -> Result<()> {
         let endpoints = self.endpoints_of(container.namespace(), container.id())?;
+        self.remember((container.namespace(), container.id()), &endpoints)?;
         let networks = endpoints
             .iter()
             .map(|endpoint| {

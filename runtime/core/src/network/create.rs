@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use isopod_network::{Host, Prefix, Warning, subnets};
+use isopod_sys::step::step;
 
 use super::addresses::Pool;
 use super::find::{Network, Networks};
@@ -89,9 +90,11 @@ impl Networks<'_> {
             let (name, labels) = (&asked.name, &asked.labels);
             NetworkRow::insert(transaction, &id, name, labels, &record.to_text()).map_err(&wrap)
         })?;
+        step("network.row");
         let network = Network::from_row(row)?;
         match self.make(&network) {
             Ok(warnings) => {
+                step("network.made");
                 self.happened("create", &network, None);
                 Ok((network, warnings))
             }

@@ -9,6 +9,7 @@ mod connect;
 mod create;
 mod endpoint;
 mod find;
+mod former;
 mod names;
 mod plan;
 mod ports;
@@ -16,6 +17,7 @@ mod rearrange;
 mod record;
 mod release;
 mod remove;
+mod survey;
 mod wire;
 
 pub use addresses::Pool;

@@ -1,7 +1,6 @@
 //! What name servers read: a file for each network with a line for each container on it, and for each
 //! container one that says which of these files are its own.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,12 +18,12 @@ pub(crate) const HOST_CONFIG: &str = "/etc/resolv.conf";
 
 impl Networks<'_> {
     /// The file of a network's names.
-    pub(super) fn names_file(&self, id: &str) -> PathBuf {
+    pub(crate) fn names_file(&self, id: &str) -> PathBuf {
         self.folder(id).join("names")
     }
 
     /// Writes a network's names anew: whoever comes or goes last has the last word, under a lock.
-    pub(super) fn write_names(&self, network: &Network) -> Result<()> {
+    pub(crate) fn write_names(&self, network: &Network) -> Result<()> {
         if !network.has_names() {
             return Ok(());
         }
@@ -32,18 +31,7 @@ impl Networks<'_> {
         let path = folder.join("names.lock");
         private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
         let _alone = Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))?;
-        let mut text = String::new();
-        for endpoint in self.endpoints(network)? {
-            let names = endpoint.record.names.join(" ");
-            if names.is_empty() {
-                continue;
-            }
-            let addresses = [endpoint.ip.map(IpAddr::V4), endpoint.ip6.map(IpAddr::V6)];
-            for address in addresses.into_iter().flatten() {
-                // Writing to a String can't fail.
-                writeln!(text, "{address} {names}").ok();
-            }
-        }
+        let text = Self::names_of(&self.endpoints(network)?);
         let path = self.names_file(&network.id);
         atomic::write(&path, text.as_bytes(), 0o600, Durability::Process)
             .map_err(Error::io("cannot write", &path))

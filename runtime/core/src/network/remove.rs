@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use isopod_network::Driver;
 use isopod_sys::lock::Lock;
+use isopod_sys::step::step;
 
 use super::DEFAULT;
 use super::find::{Network, Networks};
@@ -94,6 +95,7 @@ impl Networks<'_> {
         let lock = self.lock(network, Lock::exclusive)?;
         self.refuse_used(network)?;
         self.forget(network)?;
+        step("network.deleted");
         let folder = self.folder(&network.id);
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -103,6 +105,7 @@ impl Networks<'_> {
         }
         drop(lock);
         self.happened("destroy", network, None);
+        step("network.last");
         self.remove_last()
     }
 
@@ -149,6 +152,7 @@ impl Networks<'_> {
         if let Some(model) = network.record.to_model(&network.id).filter(|_| !is_shared) {
             self.host()?.remove_network(&model)?;
         }
+        step("network.unmade");
         self.delete_row(network)
     }
 

@@ -17,15 +17,18 @@ use chrono::{DateTime, Utc};
 use isopod_image::digest::Digest;
 use isopod_layer::WhiteoutEncoding;
 use isopod_sys::atomic::{self, Durability};
+use isopod_sys::step::step;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{Layout, private_folder};
 use crate::{Error, Result};
 
 const DESCRIPTION: &str = "layer.json";
-const SETTLED: &str = "settled";
-const STAGING: &str = ".staging-";
-const VERSION: u32 = 1;
+/// Lies in a layer that is known to be on disk.
+pub(crate) const SETTLED: &str = "settled";
+/// What the folders begin with of layers that come or go.
+pub(crate) const STAGING: &str = ".staging-";
+pub(crate) const VERSION: u32 = 1;
 
 /// The name of a layer's folder: 96 bits of a digest in hex, short because a mount of 127 layers
 /// must fit in one page.
@@ -54,6 +57,12 @@ impl LayerName {
         };
         let name = Digest::sha256(format!("{encoding}\n{kind}\n{digest}").as_bytes());
         Self(name.hex()[..24].to_owned())
+    }
+
+    /// What looks like a folder's name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == 24 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
     /// The folder's name.
@@ -127,28 +136,30 @@ impl Layers {
     }
 
     /// Whether it is there and known to be whole.
-    fn is_usable(&self, name: &LayerName) -> bool {
-        let folder = self.folder.join(name.as_str());
-        if folder.join(SETTLED).exists() {
-            return true;
-        }
-        self.describe(name).is_ok_and(|description| description.boot_id == self.boot_id)
+    pub(crate) fn is_usable(&self, name: &LayerName) -> bool {
+        self.is_settled(name)
+            || self.describe(name).is_ok_and(|description| description.boot_id == self.boot_id)
     }
 
-    /// What is known of a layer.
+    fn is_settled(&self, name: &LayerName) -> bool {
+        self.folder.join(name.as_str()).join(SETTLED).exists()
+    }
+
+    /// What is known of a layer. One that a power cut has torn counts as missing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Corrupt`] if `layer.json` can't be understood.
+    /// [`Error::NotFound`]; [`Error::Corrupt`] if `layer.json` can't be understood though it was synced.
     pub fn describe(&self, name: &LayerName) -> Result<LayerDescription> {
         let path = self.folder.join(name.as_str()).join(DESCRIPTION);
+        let missing = || Error::NotFound { what: "layer", name: name.as_str().to_owned() };
         let bytes = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::NotFound { what: "layer", name: name.as_str().to_owned() }
-            }
+            io::ErrorKind::NotFound => missing(),
             _ => Error::io("cannot read", &path)(error),
         })?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Corrupt { path, detail: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(|error| match self.is_settled(name) {
+            true => Error::Corrupt { path, detail: error.to_string() },
+            false => missing(),
+        })
     }
 
     /// A place to unpack into, on the same file system.
@@ -164,6 +175,7 @@ impl Layers {
             fs::create_dir(&path).map_err(Error::io("cannot make", &path))?;
         }
         set_mode(&staging.content(), 0o755)?;
+        step("layer.staged");
         Ok(staging)
     }
 
@@ -195,6 +207,7 @@ impl Layers {
         let path = staging.folder.join(DESCRIPTION);
         atomic::write(&path, &bytes, 0o600, Durability::Process)
             .map_err(Error::io("cannot write", &path))?;
+        step("layer.described");
         // overlayfs leaves a folder of mode 0 in its work folder, which nothing needs any more.
         let work = staging.work();
         fs::remove_dir_all(&work).map_err(Error::io("cannot remove", &work))?;
@@ -203,7 +216,10 @@ impl Layers {
             self.remove(&name)?;
         }
         match fs::rename(&staging.folder, &target) {
-            Ok(()) => staging.committed = true,
+            Ok(()) => {
+                step("layer.renamed");
+                staging.committed = true;
+            }
             Err(error) if target.exists() => {
                 tracing::debug!(layer = name.as_str(), %error, "another process was faster");
             }
@@ -247,6 +263,7 @@ impl Layers {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(Error::io("cannot remove", &path))?,
         }
+        step("layer.condemned");
         fs::remove_dir_all(&trash).map_err(Error::io("cannot remove", &trash))
     }
 
@@ -291,7 +308,7 @@ impl Layers {
         let unsettled: Vec<_> = self
             .list()?
             .into_iter()
-            .filter(|name| !self.folder.join(name.as_str()).join(SETTLED).exists())
+            .filter(|name| !self.is_settled(name))
             .filter(|name| self.is_usable(name))
             .collect();
         if unsettled.is_empty() {
@@ -300,6 +317,7 @@ impl Layers {
         fs::File::open(&self.folder)
             .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
             .map_err(Error::io("cannot sync", &self.folder))?;
+        step("layer.synced");
         for name in unsettled {
             let mark = self.folder.join(name.as_str()).join(SETTLED);
             match fs::write(&mark, b"") {
@@ -307,6 +325,7 @@ impl Layers {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(Error::io("cannot write", &mark))?,
             }
+            step("layer.settled");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::survey::Stored;
 use super::{Labels, json, labels_to_text, now, to_time};
 
 /// A container as the database knows it.
@@ -40,6 +41,15 @@ pub struct NewContainer<'a> {
     pub labels: &'a Labels,
     /// The record.
     pub record: &'a str,
+}
+
+impl Stored for ContainerRow {
+    const TABLE: &'static str = "containers";
+    const KEY: &'static [&'static str] = &["namespace", "id"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl ContainerRow {

@@ -1,9 +1,12 @@
 //! Opening, migrating and transacting.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use isopod_sys::step::step;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::{Error, Result};
@@ -13,7 +16,7 @@ use crate::{Error, Result};
 const BUSY: Duration = Duration::from_secs(60);
 
 /// `PRAGMA user_version` of the schema below.
-const SCHEMA_VERSION: i64 = SCHEMAS.len() as i64;
+pub(super) const SCHEMA_VERSION: i64 = SCHEMAS.len() as i64;
 
 /// What each version adds to the one before.
 const SCHEMAS: [&str; 2] = [FIRST, NETWORKS];
@@ -131,6 +134,14 @@ impl State {
     /// # Errors
     /// As [`State::open`].
     pub fn create(path: &Path) -> Result<Self> {
+        // SQLite would make it readable for everybody, should somebody else have made the root's folder.
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(Error::io("cannot make", path))?;
         Self::prepare(path, true)
     }
 
@@ -200,8 +211,11 @@ impl State {
         connection.pragma_update(None, "synchronous", level).map_err(database(&self.path))?;
         let begin = || Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
         let transaction = patiently(begin).map_err(database(&self.path))?;
+        step("state.begun");
         let value = work(&transaction)?;
+        step("state.written");
         transaction.commit().map_err(database(&self.path))?;
+        step("state.committed");
         Ok(value)
     }
 
@@ -219,7 +233,7 @@ impl State {
 /// SQLITE_IOERR_SHMSIZE: the shared memory beside the database can't grow (sqlite.org/rescode.html).
 const SHARED_MEMORY: i32 = 4874;
 
-fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
+pub(super) fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
     let path = path.to_owned();
     // What SQLite says where the file that its processes share can't grow.
     const SHARED_FILE_CANNOT_GROW: i32 = 4874;
@@ -254,13 +268,12 @@ fn full(path: PathBuf) -> Error {
 
 fn damaged(path: &Path, what: &str) -> Error {
     let detail = format!(
-        "{what}; restore it, or move it and the file `layout` beside it away to begin with an \
-         empty one (images must then be pulled again)"
+        "{what}; restore it, or have `isopod system fsck --repair` make one of what is left"
     );
     Error::Corrupt { path: path.to_owned(), detail }
 }
 
-fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, may_create);
     let connection = Connection::open_with_flags(path, flags)?;
@@ -268,13 +281,15 @@ fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// SQLite waits by itself where it can; while another process ends as the last one that had the database
 /// open, or turns a new one to WAL mode, it says at once that it is busy (sqlite.org/wal.html, section 8).
-fn patiently<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+pub(super) fn patiently<T>(
+    mut attempt: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let end = Instant::now() + BUSY;
     loop {
         match attempt() {

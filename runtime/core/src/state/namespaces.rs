@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::survey::Stored;
 use super::{Labels, json, labels_to_text, now, to_time};
 
 /// A namespace.
@@ -15,6 +16,15 @@ pub struct NamespaceRow {
     pub created: DateTime<Utc>,
     /// Labels.
     pub labels: Labels,
+}
+
+impl Stored for NamespaceRow {
+    const TABLE: &'static str = "namespaces";
+    const KEY: &'static [&'static str] = &["name"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl NamespaceRow {

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::survey::Stored;
 use super::{Labels, json, labels_to_text, now, to_time};
 
 /// What a snapshot is for.
@@ -54,6 +55,15 @@ pub struct SnapshotRow {
     pub created: DateTime<Utc>,
     /// Labels.
     pub labels: Labels,
+}
+
+impl Stored for SnapshotRow {
+    const TABLE: &'static str = "snapshots";
+    const KEY: &'static [&'static str] = &["key"];
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::from_row(row)
+    }
 }
 
 impl SnapshotRow {

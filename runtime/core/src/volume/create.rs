@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 
+use isopod_sys::step::step;
 use rusqlite::Transaction;
 
 use super::{Source, Volumes, check_name};
@@ -56,7 +57,9 @@ impl Volumes<'_> {
             };
             self.ensure(transaction, &row)
         })?;
+        step("volume.row");
         self.make_folder(&name)?;
+        step("volume.folder");
         if is_new {
             self.record("create", &name);
         }
@@ -124,6 +127,15 @@ impl Volumes<'_> {
                 name: wanted.name.to_owned(),
                 by: "a volume with other labels or options".to_owned(),
             }),
+        }
+    }
+
+    /// Makes the folder of a volume that has lost it.
+    pub(crate) fn restore(&self, name: &str) -> Result<()> {
+        let _lock = self.lock()?;
+        match self.get(name) {
+            Err(Error::NotFound { .. }) => Ok(()),
+            other => other.and_then(|_| self.make_folder(name)),
         }
     }
 

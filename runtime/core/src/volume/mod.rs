@@ -13,6 +13,7 @@ mod remove;
 pub use create::{Created, NewVolume};
 pub use options::Source;
 pub use remove::RemovedVolume;
+pub(crate) use remove::TRASH;
 
 use std::path::PathBuf;
 
@@ -132,7 +133,7 @@ impl<'a> Volumes<'a> {
     }
 
     /// Held while rows and folders come or go together.
-    fn lock(&self) -> Result<Lock> {
+    pub(crate) fn lock(&self) -> Result<Lock> {
         let path = self.runtime.layout().root().join("volumes.lock");
         Lock::exclusive(&path).map_err(Error::io("cannot lock", &path))
     }

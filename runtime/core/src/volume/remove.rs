@@ -1,5 +1,6 @@
 //! Removing volumes: the row and the folder's name go together, what is in the folder goes after.
 
+use isopod_sys::step::step;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -45,7 +46,9 @@ impl Volumes<'_> {
                 false => Err(not_found(name)),
             }
         })?;
+        step("volume.deleted");
         let trash = self.put_aside(name)?;
+        step("volume.aside");
         drop(lock);
         remove_trash(trash)?;
         self.record("destroy", name);
@@ -103,7 +106,7 @@ impl Volumes<'_> {
 }
 
 /// What folders are called that are being removed.
-const TRASH: &str = ".removed-";
+pub(crate) const TRASH: &str = ".removed-";
 
 fn remove_trash(trash: Option<PathBuf>) -> Result<()> {
     let Some(path) = trash else { return Ok(()) };

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use rustix::io::Errno;
 
-use super::batch::{Deed, ELEM_DATA, Element, LIST_ELEMENTS, elements};
+use super::batch::{Deed, ELEM_DATA, ELEM_KEY, Element, LIST_ELEMENTS, all_elements, elements};
 use super::expression::VALUE;
 use super::members::octets;
 use super::rules::{PATIENCE, Rules};
@@ -79,6 +79,42 @@ impl Rules {
             }
         }
         Err(Errno::AGAIN.into())
+    }
+
+    /// How many elements our maps have, and how many of them are not of `ports`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, but for that there is no table.
+    pub fn count_ports(&mut self, ports: &[PortMap]) -> Result<(usize, usize), Refused> {
+        let wanted = by_map(ports);
+        let (mut all, mut strays) = (0, 0);
+        for map in [PORTS4, PORTS6, WILD4, WILD6] {
+            let answer = match self.ask(&all_elements(&self.table, map)) {
+                Err(refused) if refused.errno == Errno::NOENT => continue,
+                answer => answer?,
+            };
+            for reply in &answer.replies {
+                let list = reply.body.get(4..).and_then(|rest| find(rest, LIST_ELEMENTS));
+                for (_, element) in attributes(list.unwrap_or_default()) {
+                    let part = |kind| find(element, kind).and_then(|part| find(part, VALUE));
+                    let is_wanted = wanted.iter().any(|(name, one)| {
+                        *name == map
+                            && part(ELEM_KEY) == Some(&one.key)
+                            && part(ELEM_DATA) == one.data.as_deref()
+                    });
+                    all += 1;
+                    strays += usize::from(!is_wanted);
+                }
+            }
+        }
+        Ok((all, strays))
+    }
+
+    /// How many of `ports` our maps are to have.
+    #[must_use]
+    pub fn led(ports: &[PortMap]) -> usize {
+        by_map(ports).len()
     }
 
     /// What our maps have for the keys of `wanted`, in their order.

@@ -190,7 +190,8 @@ fn what_the_machine_cannot_give_is_refused() {
     assert!(build(&unconfined).is_ok());
 
     fixture.host.seccomp = true;
-    fixture.host.apparmor = None;
+    fixture.host.apparmor = false;
+    fixture.host.default_apparmor = None;
     assert_eq!(process(&fixture.request()).apparmor_profile(), &None);
     let mut named = fixture.request();
     named.security.apparmor = AppArmor::Named("mine".to_owned());

@@ -161,3 +161,13 @@ proptest! {
         }
     }
 }
+
+/// The specification's own name for it is `disableOOMKiller`; version 2 has no file that it could go to.
+#[test]
+fn the_out_of_memory_killer_is_switched_off_on_cgroup_v1_only() {
+    let waits = Resources { oom_kill_disable: true, ..Default::default() };
+    let text = serde_json::to_value(built(&waits)).unwrap();
+    assert_eq!(text["memory"]["disableOOMKiller"], true);
+    let error = waits.to_oci(Vec::new(), &v2()).unwrap_err().to_string();
+    assert!(error.contains("cgroup v2"), "{error}");
+}

@@ -54,6 +54,7 @@ pub fn create<'a>(
     settings: Settings,
 ) -> Result<Container<'a>, Error> {
     warn_of_ports(context, &settings);
+    warn_of_memory(context, &settings);
     let log = logging::parse(options.log_driver.as_deref(), &options.log_opt)?;
     let labels = environment::labels(&options.label_file, &options.label)?;
     if let Some(path) = &options.cidfile {
@@ -75,6 +76,7 @@ pub fn create<'a>(
         labels,
         settings,
         log,
+        asked: Some(image.to_owned()),
         auto_remove: options.rm,
     })?;
     if let Some(path) = &options.cidfile {
@@ -87,6 +89,16 @@ pub fn create<'a>(
 fn warn_of_ports(context: &Context, settings: &Settings) {
     if settings.network == Network::Host && (!settings.publish.is_empty() || settings.publish_all) {
         context.printer.warn("published ports are discarded when using host network mode");
+    }
+}
+
+/// As docker does: nothing but the container's own limit would keep it from taking all that there is.
+fn warn_of_memory(context: &Context, settings: &Settings) {
+    if settings.resources.oom_kill_disable && settings.resources.memory.is_none() {
+        context.printer.warn(
+            "without a limit (--memory) a container whose out-of-memory killer is disabled can take \
+             all memory of the system",
+        );
     }
 }
 

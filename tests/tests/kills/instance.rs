@@ -1,0 +1,224 @@
+//! One instance in which a scenario goes on again and again, and what has to hold of it whatever was killed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use isopod_tests::{Invocation, Outcome, Running, TestContext, binary, orphans};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::disk::Disk;
+use crate::scenario::{MONITOR_DIES, Scenario};
+use crate::steps::Log;
+
+/// Longer than anything takes that does not hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Instance {
+    /// What its root lies on, where that can lose its power; unmounted first.
+    pub disk: Option<Disk>,
+    pub context: TestContext,
+    pub scenario: &'static Scenario,
+    pub log: Log,
+}
+
+impl Instance {
+    /// With something in it that was acknowledged, and has to survive all that comes.
+    pub fn new(scenario: &'static Scenario) -> Self {
+        orphans::adopt();
+        let context = match scenario.networked {
+            true => TestContext::networked(["busybox"]),
+            false => TestContext::with(["busybox"]),
+        };
+        Self::begun(context, scenario, None)
+    }
+
+    /// The same on a disk of its own, whose content so far is synced.
+    pub fn on_disk(scenario: &'static Scenario) -> Self {
+        orphans::adopt();
+        let (context, _) = TestContext::new();
+        let disk = Disk::new(&context);
+        disk.command(&context, &binary::isopod(), ["pull", "-q", "busybox"]).run().succeeds();
+        let instance = Self::begun(context, scenario, Some(disk));
+        instance.sync();
+        instance
+    }
+
+    fn begun(context: TestContext, scenario: &'static Scenario, disk: Option<Disk>) -> Self {
+        let log = Log(context.path("steps.log"));
+        let instance = Self { disk, context, scenario, log };
+        instance.run("volume create kept").succeeds();
+        let words = ["run", "--name", "kept", "--network", "none", "-v", "kept:/kept", "busybox"];
+        let script = "echo volume >/kept/file; echo container >/file";
+        instance.command(words.into_iter().chain(["sh", "-c", script])).run().succeeds();
+        if scenario.networked {
+            instance.run("network create kept").succeeds();
+        }
+        instance
+    }
+
+    /// Runs a command line as it is.
+    pub fn run(&self, line: &str) -> Outcome {
+        if line == MONITOR_DIES {
+            return self.run_after_the_monitors_death();
+        }
+        self.command(line.split(' ')).deadline(PATIENCE).run()
+    }
+
+    /// A command of the boot that this is.
+    pub fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Invocation {
+        match &self.disk {
+            None => self.context.command(words),
+            Some(disk) => disk.command(&self.context, &binary::isopod(), words),
+        }
+    }
+
+    /// Its root, wherever that is mounted.
+    pub fn root(&self) -> PathBuf {
+        self.disk.as_ref().map_or_else(|| self.context.path("root"), Disk::root)
+    }
+
+    /// Runs it with the deed planned, and whatever comes of it.
+    pub fn run_planned(&self, line: &str, deed: &str) {
+        if line == MONITOR_DIES {
+            return self.kill_monitor();
+        }
+        self.planned(line, deed).run();
+    }
+
+    /// The same, not started yet.
+    pub fn planned(&self, line: &str, deed: &str) -> Invocation {
+        let planned = self.command(line.split(' ')).env("ISOPOD_STEP_LOG", &self.log.0);
+        planned.env("ISOPOD_STEP", deed).deadline(PATIENCE)
+    }
+
+    /// Starts it as it is.
+    pub fn started(&self, line: &str) -> Running {
+        if line == MONITOR_DIES {
+            self.kill_monitor();
+        }
+        let line = if line == MONITOR_DIES { "ps -a" } else { line };
+        self.command(line.split(' ')).deadline(PATIENCE).start()
+    }
+
+    /// By how many passings of each step a process comes where nothing is killed.
+    pub fn survey(&self) -> BTreeMap<String, u32> {
+        self.log.clear();
+        for line in self.scenario.before.iter().chain(self.scenario.acts) {
+            self.run_planned(line, "none");
+        }
+        let passed = self.log.counts();
+        self.undo();
+        passed
+    }
+
+    fn run_after_the_monitors_death(&self) -> Outcome {
+        self.kill_monitor();
+        self.run("ps -a")
+    }
+
+    fn kill_monitor(&self) {
+        let found = self.run("inspect -f {{.Id}} c");
+        let path = self.root().join("containers/default").join(found.stdout.trim_end());
+        let text = fs::read_to_string(path.join("status.json")).unwrap_or_default();
+        let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let pid = status["monitor"].as_i64().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
+        // Only one that is there, and a monitor still.
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        if comm.starts_with("isopod-monitor") {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+        }
+    }
+
+    /// The scenario once, all of it well.
+    #[track_caller]
+    pub fn goes_well(&self) {
+        for line in self.scenario.before.iter().chain(self.scenario.acts) {
+            let done = self.run(line);
+            // `run` of a program that fails, `wait` for it: their status is not ours.
+            assert!(!done.stderr.contains("isopod: "), "after it was killed:\n{done}");
+        }
+        self.undo();
+    }
+
+    pub fn undo(&self) {
+        for line in self.scenario.undo {
+            self.run(line);
+        }
+        orphans::reap();
+    }
+
+    /// What was acknowledged is there, and what only looks works.
+    #[track_caller]
+    pub fn is_sound(&self, after: &str) {
+        orphans::reap();
+        for line in ["ps -a", "images -a", "volume ls", "network ls", "system df"] {
+            let looked = self.run(line);
+            assert_eq!(looked.code, 0, "{after}: {looked}");
+        }
+        let words = ["run", "--rm", "--network", "none", "-v", "kept:/kept", "busybox"];
+        let read = self.command(words.into_iter().chain(["cat", "/kept/file"])).run();
+        assert_eq!((read.code, read.stdout.as_str()), (0, "volume\n"), "{after}: {read}");
+        let copied = self.run("cp kept:/file kept.txt");
+        assert_eq!(copied.code, 0, "{after}: {copied}");
+        let text = fs::read_to_string(self.context.path("home/kept.txt"));
+        assert_eq!(text.expect("it was copied"), "container\n", "{after}");
+        if self.scenario.networked {
+            self.run("network inspect kept").succeeds();
+        }
+        self.is_mended(after);
+    }
+
+    /// The checker finds nothing, or nothing any more when it has mended what it found.
+    #[track_caller]
+    fn is_mended(&self, after: &str) {
+        let found = self.run("system fsck");
+        if found.code == 0 {
+            return;
+        }
+        let mended = self.run("system fsck --repair");
+        assert_eq!(mended.code, 0, "{after}: {found}{mended}");
+        let left = self.run("system fsck");
+        assert_eq!(left.code, 0, "{after}: {left}");
+    }
+
+    /// Removes everything by ordinary commands; nothing that they don't know of is left on disk. (What
+    /// is left of processes, mounts, cgroups and networks, the context finds.)
+    #[track_caller]
+    pub fn nothing_is_left(&self) {
+        let listed = self.run("ps -aq --no-trunc");
+        if !listed.stdout.is_empty() {
+            let words = ["rm", "-f", "-v"].into_iter().chain(listed.lines());
+            self.command(words).run().succeeds();
+        }
+        self.run("volume prune -a -f").succeeds();
+        if self.scenario.networked {
+            self.run("network prune -f").succeeds();
+        }
+        self.run("image prune -a -f").succeeds();
+        let root = self.root();
+        let folders = ["containers", "snapshots", "volumes", "layers", "leases"];
+        let folders = folders.into_iter().chain(["content/blobs/sha256", "content/ingest"]);
+        let folders: Vec<_> = folders.map(|name| root.join(name)).collect();
+        let state = self.context.path("state/containers");
+        let since = Instant::now();
+        let is_left = || folders.iter().chain([&state]).any(|folder| !files(folder).is_empty());
+        // A pull that was killed has somebody sync its layers still.
+        while is_left() && since.elapsed() < Duration::from_secs(5) {
+            orphans::reap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for folder in folders.iter().chain([&state]) {
+            let left = files(folder);
+            assert!(left.is_empty(), "left in {}: {left:?}", folder.display());
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name != "lock" && !name.ends_with(".lock")).collect()
+}
