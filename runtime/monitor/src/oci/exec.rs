@@ -136,8 +136,10 @@ impl Workspace {
             "bundle": bundle, "useSystemd": false,
         });
         fs::write(inner.join("state.json"), state.to_string())?;
+        // The user namespace is joined by the executor: libcontainer would make a new one.
         let joined = namespaces
             .iter()
+            .filter(|namespace| namespace.typ() != LinuxNamespaceType::User)
             .map(|namespace| LinuxNamespaceBuilder::default().typ(namespace.typ()).build())
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(io::Error::other)?;
