@@ -79,13 +79,16 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Status {
     let arguments: Vec<OsString> = arguments.collect();
     let first = arguments.first().map(OsString::as_os_str);
     let (personality, used) = Personality::of(program.as_deref(), first);
+    if personality == Personality::Runc {
+        return commands::runc::run(&arguments[used - 1..]);
+    }
     let app = App {
         personality,
         program: spelled(program.as_deref(), personality, used),
         table: match personality {
             Personality::Docker => commands::docker::TABLE,
             Personality::Ctr => commands::ctr::TABLE,
-            Personality::Unbuilt(_) => &[],
+            Personality::Runc | Personality::Unbuilt(_) => &[],
         },
     };
     app.run(&arguments[used - 1..])

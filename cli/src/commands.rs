@@ -8,6 +8,7 @@ pub mod ctr;
 pub mod docker;
 pub mod environment;
 pub mod internal;
+pub mod runc;
 
 use clap::{ArgMatches, Command};
 
@@ -207,7 +208,7 @@ pub fn go_booleans(command: Command) -> Command {
 
 /// A flag that needs a value takes the next word whatever it begins with, as Go's flag packages do:
 /// `--memory-swap -1`, `--tail -1`.
-fn dashed_values(command: Command) -> Command {
+pub fn dashed_values(command: Command) -> Command {
     command.mut_args(|arg| {
         let needs_value = !arg.is_positional()
             && arg.get_action().takes_values()

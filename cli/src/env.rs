@@ -20,6 +20,12 @@ pub const MONITOR: &str = "ISOPOD_MONITOR";
 pub const NAMESPACE: &str = "CONTAINERD_NAMESPACE";
 /// What `--debug` shows, in the syntax of tracing's filters.
 pub const LOG: &str = "ISOPOD_LOG";
+/// How many descriptors from 3 on are sockets for the program (sd_listen_fds(3)).
+pub const LISTEN_FDS: &str = "LISTEN_FDS";
+/// Which process those sockets are for.
+pub const LISTEN_PID: &str = "LISTEN_PID";
+/// Where a service says that it is ready (sd_notify(3)).
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// Where a debug build kills itself for a test: `NAME[:NTH[:stop]]` ([`isopod_sys::step`]).
 pub const STEP: &str = isopod_sys::step::DEED;
 /// Where it notes by which steps it came.

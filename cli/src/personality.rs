@@ -11,6 +11,8 @@ pub enum Personality {
     Docker,
     /// containerd's low-level tool.
     Ctr,
+    /// The OCI runtime that engines call.
+    Runc,
     /// Known and not built yet.
     Unbuilt(&'static str),
 }
@@ -23,7 +25,7 @@ const NAMES: &[(&str, Personality)] = &[
     ("crictl", Personality::Unbuilt("crictl")),
     ("kubectl", Personality::Unbuilt("kubectl")),
     ("kind", Personality::Unbuilt("kind")),
-    ("runc", Personality::Unbuilt("runc")),
+    ("runc", Personality::Runc),
 ];
 
 impl Personality {
@@ -46,6 +48,7 @@ impl Personality {
         match self {
             Self::Docker => "isopod",
             Self::Ctr => "ctr",
+            Self::Runc => "runc",
             Self::Unbuilt(name) => name,
         }
     }

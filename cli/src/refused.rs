@@ -54,7 +54,8 @@ pub fn rows(personality: Personality) -> impl Iterator<Item = Row> {
     let table = match personality {
         Personality::Docker => DOCKER,
         Personality::Ctr => CTR,
-        Personality::Unbuilt(_) => "",
+        // What runc has and we have not is refused by its commands themselves.
+        Personality::Runc | Personality::Unbuilt(_) => "",
     };
     parse(table)
 }

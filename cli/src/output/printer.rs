@@ -51,6 +51,11 @@ impl Printer {
         write!(io::stderr().lock(), "{}", lines.join("\n")).ok();
     }
 
+    /// Writes lines to standard error as they are: those of a log that others read.
+    pub fn raw(&self, text: &str) {
+        io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+
     /// Warns, with the program's name before it.
     pub fn warn(&self, text: impl Display) {
         self.note(format_args!("{}: {text}", self.name));

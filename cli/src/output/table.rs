@@ -21,6 +21,8 @@ pub const CTR: Layout = Layout { min_width: 1, padding: 1, tabs: false };
 pub const CTR_WIDE: Layout = Layout { min_width: 4, padding: 4, tabs: false };
 /// ctr's `tabwriter.NewWriter(out, 1, 8, 1, '\t', 0)` for content.
 pub const CTR_TABS: Layout = Layout { min_width: 1, padding: 1, tabs: true };
+/// runc's `tabwriter.NewWriter(out, 12, 1, 3, ' ', 0)`.
+pub const RUNC: Layout = Layout { min_width: 12, padding: 3, tabs: false };
 const TAB: usize = 8;
 
 /// Rows of text in aligned columns.

@@ -97,7 +97,13 @@ impl Layout {
     /// Monitor binaries by their digest.
     #[must_use]
     pub fn programs(&self) -> PathBuf {
-        self.root.join("bin")
+        Self::programs_below(&self.root)
+    }
+
+    /// The same of the instance whose data folder `root` is.
+    #[must_use]
+    pub fn programs_below(root: &Path) -> PathBuf {
+        root.join("bin")
     }
 
     /// A container's data folder, which is its OCI bundle too.

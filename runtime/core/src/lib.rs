@@ -27,6 +27,7 @@ pub mod image;
 pub mod layout;
 pub mod namespace;
 pub mod network;
+mod program;
 mod reserve;
 mod runtime;
 pub mod snapshot;

@@ -8,7 +8,8 @@
 //! - [`stdio`], [`log`]: where output goes;
 //! - [`network`]: its network namespace, name server and published ports;
 //! - [`cleanup`]: after a monitor that was killed;
-//! - [`init`]: the same program as a container's first process.
+//! - [`init`]: the same program as a container's first process;
+//! - [`oci`]: and as what `isopod runc` has libcontainer called by.
 //!
 //! `docs/monitor.md` tells a monitor's life.
 
@@ -20,6 +21,7 @@ mod launcher;
 mod log;
 mod monitor;
 mod network;
+mod oci;
 mod poll;
 mod spec;
 mod start;
@@ -42,6 +44,8 @@ fn main() {
         isopod_sys::process::exit_now(status);
     }
     let status = match arguments.as_slice() {
+        [option, request] if option == "--oci" => oci::run(request),
+        [option, arguments @ ..] if option == "--oci-hook" => oci::run_hooks(arguments),
         [option, folder] if option == "--cleanup" => report(cleanup::clean_up(Path::new(folder))),
         [folder] if !folder.as_encoded_bytes().starts_with(b"-") => {
             report(start::start(Path::new(folder)))

@@ -29,6 +29,9 @@ pub enum Error {
     /// It was started before.
     #[error("cannot start an already running container")]
     AlreadyRunning,
+    /// It was started before, and is frozen.
+    #[error("cannot start a container in the paused state")]
+    IsPaused,
     /// Its process ended between `create` and `start`.
     #[error("cannot start a container that has stopped")]
     HasStopped,

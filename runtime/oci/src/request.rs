@@ -54,6 +54,8 @@ pub struct Create {
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
+    /// Where a service says that it is ready; shown to the container.
+    pub notify_socket: Option<PathBuf>,
     /// See [`Ends`].
     pub ends: Ends,
 }

@@ -24,7 +24,8 @@ impl Container {
             Status::Created => {}
             Status::Stopped => return Err(Error::HasStopped),
             Status::Creating => return Err(Error::NotFound),
-            Status::Running | Status::Paused => return Err(Error::AlreadyRunning),
+            Status::Paused => return Err(Error::IsPaused),
+            Status::Running => return Err(Error::AlreadyRunning),
         }
         let socket = self.folder.start_socket();
         notify(&socket).map_err(Error::io("reach", &socket))?;

@@ -4,32 +4,25 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use isopod_image::Digest;
 use isopod_monitor_protocol::launch::{Again, Health, Launch, Log, Rootfs};
 use isopod_monitor_protocol::{VERSION, client, data, state};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::step::{self, Plan};
-use isopod_sys::tree;
 
 use super::Container;
 use super::network::Places;
 use super::settings::LogConfig;
 use crate::config::MonitorProgram;
 use crate::layout::private_folder;
+use crate::program::{install, is_installed};
 use crate::{Error, Result, Runtime};
 
 impl Runtime {
-    /// The monitor's program on a mount that can't be written through, so that nothing inside a
-    /// container reaches the file that other containers' monitors run (security.md, row 1).
+    /// The monitor's program, see [`MonitorProgram::open`].
     pub(super) fn monitor_program(&self) -> Result<OwnedFd> {
-        let path = match &self.config().monitor {
-            MonitorProgram::File(path) => path.clone(),
-            MonitorProgram::Embedded { bytes, sha256 } => self.install(bytes, sha256)?,
-        };
-        tree::readonly_clone(&path).map_err(Error::io("cannot use the monitor's program", &path))
+        self.config().monitor.open(&self.config().root)
     }
 
     /// The same program as a file of its own that every user may execute: a container's `--init`. It is
@@ -42,43 +35,12 @@ impl Runtime {
         let path = self.layout().programs().join(sha256).join("init");
         if !is_installed(&path, bytes.len(), 0o555) {
             // It checks the bytes, and makes the folder.
-            self.install(bytes, sha256)?;
+            install(&self.layout().programs(), bytes, sha256)?;
             atomic::write(&path, bytes, 0o555, Durability::Power)
                 .map_err(Error::io("cannot write", &path))?;
         }
         Ok(path)
     }
-
-    /// Writes the embedded program once a version. Its digest is computed when it is written; later
-    /// only what tells a foreign or torn file apart is looked at.
-    fn install(&self, bytes: &[u8], sha256: &str) -> Result<PathBuf> {
-        let folder = self.layout().programs().join(sha256);
-        let path = folder.join("isopod-monitor");
-        if is_installed(&path, bytes.len(), 0o500) {
-            return Ok(path);
-        }
-        if Digest::sha256(bytes).hex() != sha256 {
-            return Err(Error::Corrupt {
-                path: PathBuf::from("/proc/self/exe"),
-                detail: "the monitor inside this program is not the one it was built with"
-                    .to_owned(),
-            });
-        }
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
-        atomic::write(&path, bytes, 0o500, Durability::Power)
-            .map_err(Error::io("cannot write", &path))?;
-        Ok(path)
-    }
-}
-
-/// Whether the file is ours and whole, as far as that can be told without reading it.
-fn is_installed(path: &Path, length: usize, mode: u32) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| {
-        metadata.is_file()
-            && metadata.len() == length as u64
-            && metadata.uid() == rustix::process::geteuid().as_raw()
-            && metadata.permissions().mode() & 0o7777 == mode
-    })
 }
 
 impl Container<'_> {

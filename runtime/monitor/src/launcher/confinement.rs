@@ -25,8 +25,7 @@ use crate::spec::Facts;
 /// What a process has left to give up when libcontainer is done with it.
 #[derive(Debug)]
 pub struct Confinement {
-    flags: u32,
-    program: Vec<Instruction>,
+    filter: Option<(u32, Vec<Instruction>)>,
     /// The process's own, where it still has more.
     capabilities: Option<LinuxCapabilities>,
 }
@@ -55,29 +54,41 @@ impl Confinement {
         if !gains_nothing {
             process.set_capabilities(Some(provisional(&capabilities)));
         }
-        let program = filter.instructions.iter().map(|i| Instruction {
-            code: i.code,
-            jt: i.jt,
-            jf: i.jf,
-            k: i.k,
-        });
-        Some(Self {
-            flags: filter.flags,
-            program: program.collect(),
-            capabilities: (!gains_nothing).then_some(capabilities),
-        })
+        let filter = Some(loadable(&filter));
+        Some(Self { filter, capabilities: (!gains_nothing).then_some(capabilities) })
+    }
+
+    /// As [`Self::around`], for a process that has to join a user namespace before: whatever is given up, it is
+    /// after that.
+    pub fn inside_users(filter: Option<Filter>, process: &mut Process) -> Option<Self> {
+        let capabilities = complete(process.capabilities().clone()?);
+        process.set_capabilities(Some(provisional(&capabilities)));
+        let filter = filter.as_ref().map(loadable);
+        Some(Self { filter, capabilities: Some(capabilities) })
     }
 
     /// Gives it up. From here on the filter decides about every call of ours.
     pub(super) fn apply(&self) -> Result<(), String> {
-        seccomp::load(self.flags, &self.program)
-            .map_err(|error| format!("cannot load the seccomp filter: {error}"))?;
+        if let Some((flags, program)) = &self.filter {
+            seccomp::load(*flags, program)
+                .map_err(|error| format!("cannot load the seccomp filter: {error}"))?;
+        }
         if let Some(capabilities) = &self.capabilities {
             drop_privileges(capabilities, create_syscall().as_ref())
                 .map_err(|error| format!("cannot drop capabilities: {error}"))?;
         }
         Ok(())
     }
+}
+
+fn loadable(filter: &Filter) -> (u32, Vec<Instruction>) {
+    let instruction = |i: &isopod_monitor_protocol::filter::Instruction| Instruction {
+        code: i.code,
+        jt: i.jt,
+        jf: i.jf,
+        k: i.k,
+    };
+    (filter.flags, filter.instructions.iter().map(instruction).collect())
 }
 
 /// The container's filter. What its specification and its program say of there being one must be

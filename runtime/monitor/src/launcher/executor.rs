@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io::{PipeWriter, Write};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use isopod_monitor_protocol::message::ErrorKind;
@@ -11,13 +12,16 @@ use isopod_oci::hooks;
 use isopod_oci::record::Record;
 use isopod_oci::status::Status;
 use isopod_sys::process;
+use libcontainer::capabilities::reset_effective;
+use libcontainer::syscall::syscall::create_syscall;
 use libcontainer::workload::{
     Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
 };
-use nix::unistd::execve;
-use oci_spec::runtime::{Hook, Spec};
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
+use oci_spec::runtime::{Hook, Spec, User};
 use rustix::io::Errno;
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_keep_capabilities};
 
 use super::confinement::Confinement;
 use super::program::{self, ProgramError};
@@ -43,6 +47,8 @@ pub struct Wishes {
     pub start_hooks: Vec<Hook>,
     /// The container that these hooks hear of.
     pub record: Option<Record>,
+    /// A user namespace to be joined last, and who to be in it: libcontainer has no process join one.
+    pub users: Option<(OwnedFd, User)>,
 }
 
 impl Runner {
@@ -100,6 +106,10 @@ impl Runner {
             reason,
             kind: ErrorKind::Failed,
         };
+        if let Some((namespace, user)) = &self.wishes.users {
+            join_users(namespace, user)
+                .map_err(|error| failed(format!("cannot join the user namespace: {error}")))?;
+        }
         null::reopen()
             .map_err(|error| failed(format!("cannot use the container's /dev/null: {error}")))?;
         // libcontainer leaves what our caller had where the specification names no set.
@@ -131,6 +141,21 @@ impl Runner {
             }
         })
     }
+}
+
+/// Becomes `user` in a user namespace, with all that may be done there.
+fn join_users(namespace: &OwnedFd, user: &User) -> Result<(), String> {
+    setns(namespace, CloneFlags::CLONE_NEWUSER).map_err(|error| error.to_string())?;
+    let gids = user.additional_gids().iter().flatten();
+    let gids: Vec<Gid> = gids.map(|gid| Gid::from_raw(*gid)).collect();
+    setgroups(&gids).map_err(|error| error.to_string())?;
+    let keep = |keep| set_keep_capabilities(keep).map_err(|error| error.to_string());
+    let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(user.gid()));
+    keep(true)?;
+    setresgid(gid, gid, gid).map_err(|error| error.to_string())?;
+    setresuid(uid, uid, uid).map_err(|error| error.to_string())?;
+    keep(false)?;
+    reset_effective(create_syscall().as_ref()).map_err(|error| error.to_string())
 }
 
 struct Program {

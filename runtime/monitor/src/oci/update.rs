@@ -1,0 +1,40 @@
+//! `update`: other limits for a container.
+
+use std::io;
+
+use isopod_oci::Error;
+use isopod_oci::store::Store;
+use libcgroups::common::{
+    AnyCgroupManager, CgroupConfig, CgroupManager, ControllerOpt, create_cgroup_manager,
+};
+use oci_spec::runtime::LinuxResources;
+
+use super::{Caller, OciError, Result};
+
+/// Sets what `resources` names, and leaves the rest.
+pub fn run(caller: &Caller, resources: &LinuxResources) -> Result<i32> {
+    let container = Store::new(caller.root.clone()).load(&caller.id)?;
+    let _lock = container.folder.lock()?;
+    if !container.status().has_process() {
+        return Err(Error::NotRunning.into());
+    }
+    let config = CgroupConfig {
+        cgroup_path: container.record.cgroup.clone(),
+        systemd_cgroup: false,
+        container_name: caller.id.clone(),
+    };
+    let options = ControllerOpt {
+        resources,
+        disable_oom_killer: false,
+        oom_score_adj: None,
+        freezer_state: None,
+    };
+    create_cgroup_manager(config)
+        .map_err(|error| OciError::System("find the cgroup", io::Error::other(error)))
+        .and_then(|manager: AnyCgroupManager| {
+            manager.apply(&options).map_err(|error| {
+                OciError::Spec(crate::launcher::Failure::at("cannot set limits")(error).to_string())
+            })
+        })?;
+    Ok(0)
+}
