@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 const ROOT: &str = "/sys/fs/cgroup";
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
+const CGROUP_MAGIC: i64 = 0x0027_e0eb;
 const FREEZE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The hierarchies that are mounted.
@@ -47,10 +48,11 @@ impl Hierarchies {
             if !entry.file_type()?.is_dir() {
                 continue;
             }
-            if is_v2(&entry.path()) {
-                found.v2 = Some(entry.path())
-            } else {
-                found.v1.push(entry.path())
+            match statfs(entry.path())?.f_type {
+                CGROUP2_MAGIC => found.v2 = Some(entry.path()),
+                CGROUP_MAGIC => found.v1.push(entry.path()),
+                // A mount point whose hierarchy somebody unmounted: process ids in it are anybody's by now.
+                _ => {}
             }
         }
         Ok(found)
@@ -470,6 +472,14 @@ mod tests {
 
     fn path(name: &str) -> PathBuf {
         PathBuf::from(format!("/isopod-test-{}/{name}/inner", std::process::id()))
+    }
+
+    #[test]
+    fn a_folder_where_no_hierarchy_is_mounted_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("unified")).unwrap();
+        let found = Hierarchies::find_below(root.path()).unwrap();
+        assert_eq!(found.folders(Path::new("/one")).count(), 0);
     }
 
     #[test]

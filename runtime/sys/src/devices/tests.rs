@@ -1,3 +1,5 @@
+//! The filter's program beside version 1's rules, for random lists of devices.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
