@@ -226,10 +226,10 @@ impl Hierarchies {
 
     /// Where the kernel can (v2, Linux 5.14), all at once: nothing escapes by forking.
     fn kill_once(&self, path: &Path) -> io::Result<()> {
-        if let (true, Some(folder)) = (self.is_unified(), self.v2_folder(path)) {
-            if overwrite(&folder.join("cgroup.kill"), "1").is_ok() {
-                return Ok(());
-            }
+        if let (true, Some(folder)) = (self.is_unified(), self.v2_folder(path))
+            && overwrite(&folder.join("cgroup.kill"), "1").is_ok()
+        {
+            return Ok(());
         }
         self.signal(path, Signal::KILL)
     }
