@@ -133,7 +133,7 @@ impl App {
             },
             Err((Stop::Failed(error), failure)) => (error, failure),
         };
-        report(printer, self.personality, &error);
+        report(printer, &self.program, &error);
         let usage = if self.personality == Personality::Ctr { 1 } else { TOOL_FAILED };
         error.status(failure, usage)
     }
@@ -151,7 +151,7 @@ impl App {
         if debug {
             crate::debug::start();
         }
-        let context = Context::new(self.personality, globals).map_err(fail)?;
+        let context = Context::new(self.personality, &self.program, globals).map_err(fail)?;
         (leaf.run)(&matches, &context).map_err(fail)
     }
 
@@ -237,7 +237,7 @@ impl App {
         // Nouns are looked up by their first name, whatever alias was typed.
         let mut spelled: Vec<&str> = path.split(' ').filter(|word| !word.is_empty()).collect();
         spelled.extend(&words[index.min(words.len())..]);
-        if let Some(refusal) = refused::command(self.personality, &spelled) {
+        if let Some(refusal) = refused::command(self.personality, &self.program, &spelled) {
             return Error::from(refusal).into();
         }
         let word = words.get(index).copied().unwrap_or_default();
@@ -262,7 +262,8 @@ impl App {
         };
         let flag = argument.split(['=', ' ']).next().unwrap_or_default();
         let unknown = error.kind() == ErrorKind::UnknownArgument;
-        if unknown && let Some(refusal) = refused::flag(self.personality, path, flag) {
+        if unknown && let Some(refusal) = refused::flag(self.personality, &self.program, path, flag)
+        {
             return Error::from(refusal).into();
         }
         let message = match error.kind() {

@@ -39,8 +39,8 @@ pub struct Globals {
 
 /// See the module.
 pub struct Context {
-    /// Which command line this is.
-    pub personality: Personality,
+    /// How the user called it: `isopod`, `isopod ctr`, or a link's name.
+    pub program: String,
     /// The way out.
     pub printer: Printer,
     /// The namespace of containers.
@@ -64,7 +64,7 @@ impl Context {
     ///
     /// # Errors
     /// The configuration file.
-    pub fn new(personality: Personality, globals: Globals) -> Result<Self, Error> {
+    pub fn new(personality: Personality, program: &str, globals: Globals) -> Result<Self, Error> {
         let named = globals.config_file.or_else(|| env::path(env::CONFIG));
         let path = named.as_deref().unwrap_or(Path::new(config::PATH));
         let file = config::read(path, named.is_some())?;
@@ -74,7 +74,7 @@ impl Context {
             file.hosts_dirs,
         ];
         Ok(Self {
-            personality,
+            program: program.to_owned(),
             printer: Printer::new(personality.name()),
             namespace: globals
                 .namespace
@@ -108,7 +108,7 @@ impl Context {
 
     /// Says on standard error what went wrong with one of several objects.
     pub fn report(&self, error: &Error) {
-        report(self.printer, self.personality, error);
+        report(self.printer, &self.program, error);
     }
 
     /// Says what is wrong with objects that are left out of a list, and the exit status of that.
@@ -211,12 +211,12 @@ impl Context {
 }
 
 /// Says on standard error what went wrong, and what would help.
-pub fn report(printer: Printer, personality: Personality, error: &Error) {
+pub fn report(printer: Printer, program: &str, error: &Error) {
     if error.is_quiet() {
         return;
     }
     printer.warn(error.line());
-    if let Some(hint) = error.hint(personality.name()) {
+    if let Some(hint) = error.hint(program) {
         printer.note(format_args!("hint: {hint}"));
     }
 }

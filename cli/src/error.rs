@@ -54,6 +54,9 @@ pub enum Error {
     /// Nothing works without it yet.
     #[error("this needs root, and the effective user id is {0}")]
     NotRoot(u32),
+    /// A container that runs could not execute what it was asked to, and that is no answer of the program's.
+    #[error(transparent)]
+    NotExecuted(isopod_runtime::Error),
     /// The library's.
     #[error(transparent)]
     Runtime(#[from] isopod_runtime::Error),
@@ -146,7 +149,7 @@ impl Error {
         text
     }
 
-    /// What would help, if we know.
+    /// What would help, if we know; `program` is how the user called this command line.
     #[must_use]
     pub fn hint(&self, program: &str) -> Option<String> {
         match self {
@@ -171,6 +174,7 @@ impl Error {
             | Self::Refused(_)
             | Self::Config(_) => usage,
             Self::Unbuilt(_) => TOOL_FAILED,
+            Self::NotExecuted(_) => NOT_EXECUTABLE,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => READER_LEFT,
             Self::Runtime(error) => match error.kind() {
                 ErrorKind::CommandNotFound => NOT_FOUND,
@@ -190,16 +194,20 @@ impl Error {
 
 fn runtime_hint(error: &isopod_runtime::Error, program: &str) -> Option<String> {
     use isopod_runtime::Error as Runtime;
-    let ctr = program == "ctr";
+    let is_ctr = program.ends_with("ctr");
+    let listing = match error {
+        Runtime::NotFound { what: "image", .. } if is_ctr => Some("images ls"),
+        Runtime::NotFound { what: "image", .. } => Some("images"),
+        Runtime::NotFound { what: "container", .. } if is_ctr => Some("containers ls"),
+        Runtime::NotFound { what: "container", .. } => Some("ps -a"),
+        _ => None,
+    };
+    if let Some(listing) = listing {
+        let of_namespace =
+            if listing == "images" || listing == "images ls" { "" } else { ", in this namespace" };
+        return Some(format!("`{program} {listing}` lists what is there{of_namespace}"));
+    }
     let text = match error {
-        Runtime::NotFound { what: "image", .. } if ctr => "`ctr images ls` lists what is there",
-        Runtime::NotFound { what: "container", .. } if ctr => {
-            "`ctr containers ls` lists what is there, in this namespace"
-        }
-        Runtime::NotFound { what: "image", .. } => "`isopod images` lists what is there",
-        Runtime::NotFound { what: "container", .. } => {
-            "`isopod ps -a` lists what is there, in this namespace"
-        }
         Runtime::AlreadyExists { what, .. } if what.starts_with("container") => {
             "remove that container first, or choose another name"
         }
@@ -222,6 +230,25 @@ fn runtime_hint(error: &isopod_runtime::Error, program: &str) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hints_name_the_command_line_in_use() {
+        let missing =
+            |what| Error::from(isopod_runtime::Error::NotFound { what, name: "x".to_owned() });
+        for (program, what, hint) in [
+            ("docker", "container", "`docker ps -a` lists what is there, in this namespace"),
+            ("isopod", "image", "`isopod images` lists what is there"),
+            ("ctr", "image", "`ctr images ls` lists what is there"),
+            (
+                "isopod ctr",
+                "container",
+                "`isopod ctr containers ls` lists what is there, in this namespace",
+            ),
+        ] {
+            assert_eq!(missing(what).hint(program).as_deref(), Some(hint));
+        }
+        assert_eq!(missing("volume").hint("docker"), None);
+    }
 
     #[test]
     fn a_line_holds_the_error_and_its_causes() {

@@ -84,24 +84,22 @@ pub fn sentence(reason: &str) -> &'static str {
         .expect("every reason named in a table has a sentence, which a test holds")
 }
 
-/// The refusal of the command that `words` begin with, the longest match first.
+/// The refusal of the command that `words` begin with, the longest match first; `program` is how the user
+/// called this command line.
 #[must_use]
-pub fn command(personality: Personality, words: &[&str]) -> Option<Refusal> {
+pub fn command(personality: Personality, program: &str, words: &[&str]) -> Option<Refusal> {
     (1..=words.len()).rev().find_map(|length| {
         let name = words[..length].join(" ");
         let row = rows(personality).find(|row| row.is_command() && row.command == name)?;
-        Some(Refusal {
-            what: format!("`{} {name}`", personality.name()),
-            reason: sentence(row.reason),
-        })
+        Some(Refusal { what: format!("`{program} {name}`"), reason: sentence(row.reason) })
     })
 }
 
 /// The refusal of `flag` (with its dashes, without a value) at `command`.
 #[must_use]
-pub fn flag(personality: Personality, command: &str, flag: &str) -> Option<Refusal> {
+pub fn flag(personality: Personality, program: &str, command: &str, flag: &str) -> Option<Refusal> {
     let row = rows(personality).find(|row| row.command == command && row.has(flag))?;
-    let words = [personality.name(), command, flag];
+    let words = [program, command, flag];
     let what = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     Some(Refusal { what: format!("`{what}`"), reason: sentence(row.reason) })
 }

@@ -28,6 +28,8 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
     /// Layers at once.
     pub max_concurrent: Option<usize>,
+    /// Whether an image that loses its last name to the new one stays without a name, as with docker.
+    pub keep_replaced: bool,
     /// How to talk to the reference's own registry.
     pub access: Access,
 }
@@ -46,7 +48,7 @@ pub struct Access {
 }
 
 impl Request {
-    /// The usual one.
+    /// docker's usual one.
     #[must_use]
     pub fn new(platform: Platform) -> Self {
         Self {
@@ -54,6 +56,7 @@ impl Request {
             all_platforms: false,
             labels: BTreeMap::new(),
             max_concurrent: None,
+            keep_replaced: true,
             access: Access::default(),
         }
     }
@@ -84,6 +87,30 @@ pub fn pull(
         match runtime.images().pull(reference, &options, watcher.progress()) {
             Err(error) if error.kind() == isopod_runtime::ErrorKind::NotFound => last = Some(error),
             other => return Ok(other?),
+        }
+    }
+    Err(last.expect("a name expands to one reference or more").into())
+}
+
+/// Every tag of the first of `references`' repositories that its registry has.
+///
+/// # Errors
+/// As [`pull`].
+pub fn all_tags(
+    context: &Context,
+    references: &[Reference],
+    request: &Request,
+) -> Result<Vec<Reference>, Error> {
+    let images = context.runtime()?.images();
+    let mut last = None;
+    for reference in references {
+        let registry = for_registry(context, &request.access, reference.registry())?;
+        match images.tags_at_registry(reference, registry) {
+            Err(error) if error.kind() == isopod_runtime::ErrorKind::NotFound => last = Some(error),
+            tags => {
+                let tagged = tags?.into_iter().map(|tag| reference.with_tag(&tag));
+                return tagged.collect::<Result<_, _>>().map_err(Error::argument);
+            }
         }
     }
     Err(last.expect("a name expands to one reference or more").into())
@@ -133,6 +160,7 @@ fn options(
             .or(context.max_concurrent_downloads)
             .unwrap_or(CONCURRENCY),
         labels: request.labels.clone(),
+        keep_replaced: request.keep_replaced,
         registry: for_registry(context, &request.access, reference.registry())?,
     })
 }
@@ -171,6 +199,15 @@ pub fn config(context: &Context) -> Result<Config, Error> {
         config.timeouts.idle = idle;
     }
     Ok(config)
+}
+
+/// How many servers would be asked for `reference`, in the order of the configuration.
+///
+/// # Errors
+/// The configuration can't be read or understood.
+pub fn servers(context: &Context, reference: &Reference) -> Result<usize, Error> {
+    let endpoints = config(context)?.hosts.endpoints(reference).map_err(Error::argument)?;
+    Ok(endpoints.len())
 }
 
 /// `user:password`; a password that is not given is read from nobody, unlike ctr, which asks.

@@ -52,8 +52,12 @@ fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
         ),
         (&["compose", "up"], 125, "isopod: `isopod compose` is not supported: "),
         (&["ps", "--frobnicate"], 125, "isopod: unknown flag: --frobnicate\n"),
-        (&["ctr", "images", "mount", "x"], 1, "ctr: `ctr images mount` is not supported: "),
-        (&["ctr", "--address", "/x", "c", "ls"], 1, "ctr: `ctr --address` is not supported: "),
+        (&["ctr", "images", "mount", "x"], 1, "ctr: `isopod ctr images mount` is not supported: "),
+        (
+            &["ctr", "--address", "/x", "c", "ls"],
+            1,
+            "ctr: `isopod ctr --address` is not supported: ",
+        ),
         (
             &["run", "--network", "none", "-p", "80", "x"],
             125,

@@ -95,3 +95,45 @@ fn prune_says_what_will_go_before_it_goes() {
     assert_ne!(done.status, 0);
     assert!(done.err.contains("until"), "{}", done.err);
 }
+
+/// A blob that nothing leads to goes, and nothing else.
+#[test]
+fn gc_says_what_would_go_and_for_whom_the_rest_stays() {
+    let instance = Instance::with_image();
+    instance.ok(&["create", "--name", "user", "--network", "none", "box"]);
+    let bytes = "nobody's";
+    let file = instance.path("stray");
+    fs::write(&file, bytes).unwrap();
+    let printed = std::process::Command::new("sha256sum").arg(&file).output().unwrap().stdout;
+    let hex = String::from_utf8(printed).unwrap()[..64].to_owned();
+    let stray = instance.path("root/content/blobs/sha256").join(&hex);
+    fs::write(&stray, bytes).unwrap();
+    let orphan = instance.path("root/snapshots/4711");
+    fs::create_dir(&orphan).unwrap();
+
+    let all: serde_json::Value =
+        serde_json::from_str(&instance.ok(&["system", "gc", "--explain", "--format", "json"]))
+            .unwrap();
+    assert_eq!(all["Reclaimable"], bytes.len());
+    let items = all["Items"].as_array().unwrap();
+    let (going, staying): (Vec<_>, Vec<_>) = items.iter().partition(|item| item["Goes"] == true);
+    let names: Vec<_> = going.iter().map(|item| item["Name"].as_str().unwrap()).collect();
+    assert_eq!(names, [format!("sha256:{hex}").as_str(), orphan.to_str().unwrap()]);
+    assert_eq!(staying.len(), 4, "config, manifest, layer and its files: {items:?}");
+    for item in staying {
+        let why = [format!("image {}", harness::IMAGE), "container user".to_owned()];
+        assert_eq!(item["Why"], serde_json::json!(why));
+    }
+    assert!(stray.exists() && orphan.exists(), "explaining removes nothing");
+
+    let gone = instance.ok(&["system", "gc"]);
+    assert_eq!(gone, format!("deleted: sha256:{hex}\nTotal reclaimed space: 8B"));
+    assert!(!stray.exists() && !orphan.exists());
+    // Without its name the container still holds it all.
+    instance.ok(&["rmi", "-f", "box"]);
+    assert_eq!(instance.ok(&["system", "gc"]), "Total reclaimed space: 0B");
+    instance.ok(&["rm", "user"]);
+    let gone = instance.ok(&["system", "gc", "--format", "json"]);
+    let gone: serde_json::Value = serde_json::from_str(&gone).unwrap();
+    assert_eq!(gone["Removed"].as_array().unwrap().len(), 4);
+}

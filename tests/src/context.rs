@@ -169,6 +169,14 @@ impl TestContext {
         self
     }
 
+    /// That nothing of it is damaged, as `system fsck` sees it: blobs are read, rows and folders held against each
+    /// other, leftovers looked for. Without findings it takes some milliseconds.
+    #[track_caller]
+    pub fn is_sound(&self) -> &Self {
+        self.isopod(["system", "fsck"]).succeeds().prints_nothing().complains_of_nothing();
+        self
+    }
+
     /// Full ids of all containers, running or not.
     pub fn containers(&self) -> Vec<String> {
         let listed = self.isopod(["ps", "-aq", "--no-trunc"]);

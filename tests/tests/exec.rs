@@ -155,3 +155,14 @@ fn many_execs_at_once_are_kept_apart() {
         exec.outcome().fails_with(i32::try_from(n).unwrap()).prints(&format!("{n}\n"));
     }
 }
+
+/// docker 20.10: 126 where the process can't be started in a container that runs.
+#[test]
+fn users_and_folders_that_are_not_there_end_with_126() {
+    let context = running();
+    for (flag, value) in [("-u", "nosuch"), ("-u", "root:nosuch"), ("-w", "/no/such/folder")] {
+        let asked = context.isopod(["exec", flag, value, "c", "true"]);
+        asked.fails_with(126).complains_of(value.rsplit(':').next().unwrap());
+    }
+    context.isopod(["exec", "-d", "-u", "nosuch", "c", "true"]).fails_with(1);
+}

@@ -107,6 +107,61 @@ fn an_image_in_use_stays_and_by_force_its_content_does() {
     assert_eq!(count(&context.path("root/layers")), 0);
 }
 
+/// docker's dangling images: whatever takes the last name away but a removal keeps the image.
+#[test]
+fn an_image_that_loses_its_last_name_to_another_stays_without_one() {
+    let (context, _) = TestContext::new();
+    context.pull("busybox").pull("alpine");
+    let id = |name: &str| {
+        let inspected = context.isopod(["image", "inspect", "-f", "{{.Id}}", name]);
+        inspected.line().to_owned()
+    };
+    let (busybox, alpine) = (id("busybox"), id("alpine"));
+    let nameless = ["images", "-q", "--no-trunc", "-f", "dangling=true"];
+    context.isopod(["create", "--name", "c", "--network", "none", "busybox", "true"]).succeeds();
+    let shown = || context.isopod(["ps", "-a", "--format", "{{.Image}}"]).line().to_owned();
+    assert_eq!(shown(), "busybox");
+    context.isopod(["tag", "alpine", "busybox"]).succeeds();
+    context.isopod(nameless).prints(&format!("{busybox}\n"));
+    assert_eq!(shown(), busybox[7..19], "the name means another image now");
+    runs(&context, &busybox);
+    // The same content under a name again is not without one.
+    context.isopod(["tag", &busybox, "back"]).succeeds();
+    context.isopod(nameless).prints_nothing();
+    context.isopod(["rmi", "back"]).fails_with(1).complains_of("container c");
+    // A pull moves a name as well.
+    context.isopod(["rmi", "alpine"]).succeeds();
+    context.pull("busybox");
+    context.isopod(nameless).prints(&format!("{alpine}\n"));
+    context
+        .isopod(["rmi", &alpine[7..19]])
+        .succeeds()
+        .never_mentions("Untagged")
+        .mentions("Deleted");
+    context.isopod(nameless).prints_nothing();
+    // ctr's users know no such images: what it replaces goes.
+    context.pull("alpine");
+    ctr(&context, ["tag", "--force", BUSYBOX, "docker.io/library/alpine:latest"]).succeeds();
+    context.isopod(nameless).prints_nothing();
+}
+
+/// docker takes the digest off and leaves the tag; here a digest is no name of its own.
+#[test]
+fn an_image_with_a_tag_is_not_removed_by_its_digest() {
+    let (context, fixtures) = TestContext::new();
+    context.pull("busybox");
+    context.isopod(["tag", "busybox", "second"]).succeeds();
+    let by_digest = format!("busybox@{}", fixtures.digest_of("library/busybox:latest"));
+    context.isopod(["rmi", &by_digest]).fails_with(1).complains_of("busybox:latest");
+    context.isopod(["rmi", "-f", &by_digest]).fails_with(1).complains_of("busybox:latest");
+    runs(&context, "busybox");
+    runs(&context, "second");
+    // Pulled by it, the digest is the name.
+    context.isopod(["rmi", "busybox", "second"]).succeeds();
+    context.pull(&by_digest);
+    context.isopod(["rmi", &by_digest]).succeeds().mentions(&format!("Untagged: {by_digest}"));
+}
+
 #[test]
 fn what_two_images_share_goes_with_the_last_of_them() {
     let (context, _) = TestContext::new();

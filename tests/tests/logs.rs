@@ -104,6 +104,50 @@ fn a_restarted_container_goes_on_in_its_log() {
     context.isopod(["logs", "c"]).prints("once\nonce\n");
 }
 
+/// Lines, escapes and the place of `attrs` are those of docker 20.10 (tests/references/docker-20.10/containers).
+#[test]
+fn labels_variables_and_tag_stand_beside_each_line() {
+    let context = TestContext::with(["busybox"]);
+    let options = ["-l", "odd,name=1, 2 <é>", "-l", "other=x", "-e", "GIVEN=b"];
+    let wanted = ["labels-regex=^odd", "env=GIVEN,UNSET", "tag={{.ImageName}}/{{.Name}}"];
+    let wanted = wanted.iter().flat_map(|option| ["--log-opt", option]);
+    let options: Vec<&str> = options.into_iter().chain(wanted).collect();
+    logged(&context, &options, "echo one; printf two");
+    context.isopod(["wait", "c"]).succeeds();
+    let details = |tag: &str| format!("GIVEN=b,odd%2Cname=1%2C+2+%3C%C3%A9%3E,tag=busybox%2F{tag}");
+    let (c, d) = (details("c"), details("d"));
+    context.isopod(["logs", "--details", "c"]).prints(&format!("{c} one\n{c} two"));
+    context.isopod(["logs", "c"]).prints("one\ntwo");
+    let path = context.isopod(["inspect", "-f", "{{.LogPath}}", "c"]).line().to_owned();
+    let file = fs::read_to_string(path).unwrap();
+    let attributes = r#"{"log":"one\n","stream":"stdout","attrs":{"GIVEN":"b","odd,name":"1, 2 \u003cé\u003e","tag":"busybox/c"},"time":""#;
+    assert!(file.starts_with(attributes), "{file}");
+    // A tag is made anew at each start.
+    context.isopod(["rename", "c", "d"]).succeeds();
+    context.isopod(["start", "-a", "d"]).succeeds();
+    let last = context.isopod(["logs", "--details", "--tail", "1", "d"]);
+    last.prints(&format!("{d} two"));
+    let stamped = context.isopod(["logs", "-t", "--details", "--tail", "1", "d"]);
+    assert!(stamped.stdout.ends_with(&format!("Z {d} two")), "{stamped}");
+}
+
+#[test]
+fn a_log_option_that_cant_be_meant_leaves_no_container() {
+    let context = TestContext::with(["busybox"]);
+    for (option, why) in [
+        ("tag={{.Nosuch}}", "{{.Nosuch}}"),
+        ("labels-regex=(", "regular expression"),
+        ("mode=non-blocking", "never dropped"),
+        ("nosuch=1", "nosuch=1"),
+    ] {
+        let words = ["create", "--network", "none", "--log-opt", option, "busybox", "true"];
+        let outcome = context.isopod(words);
+        assert_ne!(outcome.code, 0, "{option}");
+        outcome.complains_of(why);
+    }
+    context.isopod(["ps", "-aq"]).prints_nothing();
+}
+
 #[test]
 fn a_container_without_a_log_says_so() {
     let context = TestContext::with(["busybox"]);

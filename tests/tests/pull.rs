@@ -217,3 +217,17 @@ fn an_unknown_image_is_one_clear_error_with_its_name() {
     context.isopod(["pull", "Not/A:Name"]).fails_with(125).complains_of("Not/A:Name");
     context.isopod(["pull", "busybox@sha256:../../x"]).fails_with(125).complains_of("digest");
 }
+
+#[test]
+fn every_tag_of_a_repository_is_pulled() {
+    let (context, fixtures) = TestContext::new();
+    context.isopod(["pull", "-aq", "test/corners"]).prints("docker.io/test/corners\n");
+    let listed = context.isopod(["images", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}"]);
+    for tag in ["gzip", "plain", "schema2", "zstd"] {
+        let name = format!("test/corners:{tag}");
+        listed.mentions(&format!("{name} {}\n", fixtures.digest_of(&name)));
+    }
+    assert_eq!(listed.lines().len(), 4);
+    context.isopod(["pull", "-a", "test/corners:gzip"]).fails_with(125).complains_of("--all-tags");
+    context.isopod(["pull", "-a", "test/nothing"]).fails_with(1).complains_of("test/nothing");
+}

@@ -20,6 +20,7 @@ pub const TABLE: &[Entry] = &[
     container::COPY,
     container::CREATE,
     container::DIFF,
+    system::DOCTOR,
     system::EVENTS,
     container::EXEC,
     container::EXPORT,

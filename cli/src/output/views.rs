@@ -4,6 +4,7 @@
 pub mod container_inspect;
 pub mod containers;
 pub mod disk_usage;
+pub mod doctor;
 pub mod events;
 pub mod fsck;
 pub mod image_history;

@@ -126,14 +126,14 @@ fn missing(
             // A shell is an argument of `completion`, not a command.
             let is_argument =
                 words.first() == Some(&"completion") && words.get(1) != Some(&"powershell");
-            if super::command(personality, &words).is_none() && !is_argument {
+            if super::command(personality, "x", &words).is_none() && !is_argument {
                 missing.push(path.clone());
             }
             continue;
         };
         let names = names_of(&command);
         for name in flags.iter().flat_map(|flag| flag.split('/')) {
-            if !names.contains(name) && super::flag(personality, path, name).is_none() {
+            if !names.contains(name) && super::flag(personality, "x", path, name).is_none() {
                 missing.push(format!("{path} {name}"));
             }
         }
@@ -214,11 +214,11 @@ fn every_reason_has_a_sentence_and_every_sentence_a_use() {
 
 #[test]
 fn a_refusal_names_the_command_its_flag_and_the_reason() {
-    let refusal = flag(Personality::Docker, "run", "--gpus").unwrap();
-    assert!(refusal.to_string().starts_with("`isopod run --gpus` is not supported: GPUs"));
-    let refusal = command(Personality::Docker, &["compose", "up", "-d"]).unwrap();
+    let refusal = flag(Personality::Docker, "docker", "run", "--gpus").unwrap();
+    assert!(refusal.to_string().starts_with("`docker run --gpus` is not supported: GPUs"));
+    let refusal = command(Personality::Docker, "isopod", &["compose", "up", "-d"]).unwrap();
     assert!(refusal.to_string().starts_with("`isopod compose` is not supported:"), "{refusal}");
-    assert_eq!(command(Personality::Docker, &["frobnicate"]), None);
+    assert_eq!(command(Personality::Docker, "isopod", &["frobnicate"]), None);
 }
 
 /// `docs/differences.md` holds the tables between its two marks.

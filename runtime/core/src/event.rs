@@ -100,7 +100,7 @@ impl Container<'_> {
     fn attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = told(self.labels());
         attributes.insert("name".to_owned(), self.name().to_owned());
-        attributes.insert("image".to_owned(), self.image_name().map(familiar).unwrap_or_default());
+        attributes.insert("image".to_owned(), self.record().image_as_asked());
         attributes
     }
 }
@@ -115,15 +115,6 @@ fn told(labels: &Labels) -> Labels {
         left.is_some()
     };
     labels.iter().filter(fits).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// A canonical reference in docker's short form; anything else as it is.
-fn familiar(name: &str) -> String {
-    // A digest alone would be read as a name.
-    match Reference::parse(name) {
-        Ok(reference) if !name.starts_with("sha256:") => reference.familiar(),
-        _ => name.to_owned(),
-    }
 }
 
 #[cfg(test)]

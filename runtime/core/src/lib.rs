@@ -8,6 +8,7 @@
 //! - [`network`]: networks, addresses, published ports, names.
 //! - [`volume`]: folders that outlive containers.
 //! - [`event`]: the journal of what happens.
+//! - [`doctor`]: what the machine offers.
 //! - [`fsck`]: what is damaged, and mending it.
 //! - [`state`]: the database that many processes share.
 //!
@@ -17,6 +18,7 @@ pub mod collect;
 pub mod config;
 pub mod container;
 pub mod content;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod fsck;

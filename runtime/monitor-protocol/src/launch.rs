@@ -38,8 +38,8 @@ pub struct Launch {
     /// When the container is started again after it has ended.
     #[serde(default)]
     pub restart: Restart,
-    /// Whether another container's namespaces are named in the specification, by a process of it: by the
-    /// time a policy starts this one again that may be another process, so a command looks it up anew.
+    /// Whether another container's namespaces are joined, which are handed over for one start: by the time a
+    /// policy starts this one again that container may have others, so a command looks them up anew.
     #[serde(default)]
     pub joins_another: bool,
     /// How its health is looked after.
@@ -102,13 +102,8 @@ pub enum Part {
         /// Inside it; empty: all.
         path: PathBuf,
     },
-    /// The `/dev/shm` of another container.
-    SharedMemory {
-        /// Its mount namespace, as in `/proc/1/ns/mnt`.
-        namespace: PathBuf,
-        /// What tells it from that of a process which has that id later, when a restart policy starts it again.
-        inode: u64,
-    },
+    /// The `/dev/shm` of another container, whose mount namespace is handed over.
+    SharedMemory,
 }
 
 /// docker's restart policies.
@@ -223,6 +218,9 @@ pub enum Log {
         max_size: Option<u64>,
         /// How many files there are at most, the current one included; at least 1.
         max_files: u32,
+        /// What stands beside each line, in docker's `attrs`; nothing where it is empty.
+        #[serde(default)]
+        attributes: BTreeMap<String, String>,
     },
     /// The CRI log format, rotated by the kubelet.
     Cri {

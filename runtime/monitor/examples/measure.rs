@@ -54,7 +54,12 @@ fn run(
             upper: Some(folder.join("upper")),
             work: Some(folder.join("work")),
         },
-        log: Log::JsonFile { path: data.join("log"), max_size: None, max_files: 1 },
+        log: Log::JsonFile {
+            path: data.join("log"),
+            max_size: None,
+            max_files: 1,
+            attributes: Default::default(),
+        },
         open_stdin: false,
         stdin_once: false,
         terminal: false,

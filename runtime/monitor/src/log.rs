@@ -34,7 +34,7 @@ impl Stream {
     }
 }
 
-type Format = fn(&mut Vec<u8>, &Line<'_>, Stream, Timestamp);
+type Format = fn(&mut Vec<u8>, &Line<'_>, Stream, Timestamp, &[u8]);
 
 /// A container's log.
 ///
@@ -44,28 +44,32 @@ type Format = fn(&mut Vec<u8>, &Line<'_>, Stream, Timestamp);
 pub struct Log {
     file: LogFile,
     format: Format,
+    /// What every line has besides, as it is written.
+    attributes: Box<[u8]>,
     streams: [Lines; 2],
 }
 
 impl Log {
     /// The log that a launch asks for; `None` for none.
     pub fn open(config: &launch::Log) -> Option<Self> {
+        let mut attributes = Vec::new();
         let (file, format): (_, Format) = match config {
             launch::Log::None => return None,
-            launch::Log::JsonFile { path, max_size, max_files } => {
+            launch::Log::JsonFile { path, max_size, max_files, attributes: given } => {
+                attributes = json_file::attributes(given);
                 (LogFile::new(path.clone(), *max_size, *max_files), json_file::write)
             }
             launch::Log::Cri { path } => (LogFile::new(path.clone(), None, 1), cri::write),
         };
-        Some(Self { file, format, streams: Default::default() })
+        Some(Self { file, format, attributes: attributes.into(), streams: Default::default() })
     }
 
     /// Logs what a stream brought.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) {
         let now = Timestamp::now();
-        let (file, format) = (&mut self.file, self.format);
+        let (file, format, attributes) = (&mut self.file, self.format, &self.attributes);
         self.streams[stream as usize].feed(bytes, |line| {
-            file.append(|buffer| format(buffer, &line, stream, now));
+            file.append(|buffer| format(buffer, &line, stream, now, attributes));
         });
         file.flush();
     }
@@ -73,9 +77,9 @@ impl Log {
     /// Logs what a stream that has ended left without a line's end.
     pub fn end(&mut self, stream: Stream) {
         let now = Timestamp::now();
-        let (file, format) = (&mut self.file, self.format);
+        let (file, format, attributes) = (&mut self.file, self.format, &self.attributes);
         self.streams[stream as usize].end(|line| {
-            file.append(|buffer| format(buffer, &line, stream, now));
+            file.append(|buffer| format(buffer, &line, stream, now, attributes));
         });
         file.flush();
     }

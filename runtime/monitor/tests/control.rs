@@ -118,7 +118,12 @@ fn logs_rotate_while_a_container_floods_them() {
     let container = Container::shell("yes 0123456789 | head -n 20000");
     let path = container.path("log");
     let container = container.with(|launch, _| {
-        launch.log = Log::JsonFile { path: path.clone(), max_size: Some(100_000), max_files: 3 };
+        launch.log = Log::JsonFile {
+            path: path.clone(),
+            max_size: Some(100_000),
+            max_files: 3,
+            attributes: Default::default(),
+        };
     });
     assert_eq!(container.run(None).exit().code, 0);
     container.wait_until_gone();
@@ -157,7 +162,12 @@ fn a_cri_log_is_reopened_on_request() {
 #[test]
 fn a_log_on_a_full_disk_does_not_disturb_the_container() {
     let container = Container::shell("yes | head -c 500000; echo done").with(|launch, _| {
-        launch.log = Log::JsonFile { path: "/dev/full".into(), max_size: None, max_files: 1 };
+        launch.log = Log::JsonFile {
+            path: "/dev/full".into(),
+            max_size: None,
+            max_files: 1,
+            attributes: Default::default(),
+        };
     });
     let (out, _, exit) = container.output();
     assert!(out.ends_with("done\n"));

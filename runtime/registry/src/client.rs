@@ -10,11 +10,12 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::address::Reach;
+use crate::answer::Answer;
 use crate::auth::session::Sessions;
 use crate::config::Config;
 use crate::endpoint::{Capabilities, Endpoint};
 use crate::error::Error;
-use crate::transport::{Answer, Payload, Request, Transport};
+use crate::transport::{Payload, Request, Transport};
 
 /// A server that failed is asked last for this long.
 const PENALTY: Duration = Duration::from_secs(60);
@@ -184,6 +185,7 @@ impl Inner {
             error,
             Error::Unreachable { .. }
                 | Error::Stalled { .. }
+                | Error::Slow { .. }
                 | Error::Tls { .. }
                 | Error::DigestMismatch { .. }
                 | Error::SizeMismatch { .. }

@@ -103,7 +103,7 @@ impl Endpoint {
         format!("{scheme}://{}{}", self.host, self.path)
     }
 
-    /// A URL below its repository: `kind` is `manifests` or `blobs`, `name` a tag or digest.
+    /// A URL below its repository: `kind` is `manifests` or `blobs`, `name` a tag or digest; or `tags` and `list`.
     pub(crate) fn url(&self, plain: bool, kind: &str, name: &str) -> Result<Url, url::ParseError> {
         let scheme = if plain || self.scheme == Scheme::Http { "http" } else { "https" };
         let Self { host, path, repository, .. } = self;

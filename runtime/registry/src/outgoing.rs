@@ -15,7 +15,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use tokio::sync::mpsc;
 
 use crate::error::Error;
-use crate::transport::failure;
+use crate::failure::failure;
 
 /// What is read and sent at once, in bytes.
 const PIECE: usize = 128 << 10;

@@ -5,12 +5,12 @@ use bytes::Bytes;
 use isopod_image::document::{MAX_MANIFEST, ParseError, media_types};
 use isopod_image::{Descriptor, Digest, Document, Reference};
 
+use crate::answer::Answer;
 use crate::attempts::Attempts;
 use crate::blob::BlobStream;
 use crate::client::{Ask, Client, Operation};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::transport::Answer;
 
 /// A header of the distribution specification.
 const CONTENT_DIGEST: &str = "docker-content-digest";

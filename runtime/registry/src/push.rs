@@ -13,12 +13,14 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::address::Reach;
+use crate::answer::Answer;
 use crate::client::{Ask, Client, Inner, Operation};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::outgoing::{BlobSource, Outgoing, Sent};
+use crate::redirect::check_target;
 use crate::retry::Backoff;
-use crate::transport::{Answer, Payload, check_target};
+use crate::transport::Payload;
 
 /// The server that takes an image, for as long as one push lasts.
 pub struct Pusher {

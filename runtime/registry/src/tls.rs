@@ -102,6 +102,14 @@ impl Roots {
         Self(Source::Files { file, folder, read: Arc::default() })
     }
 
+    /// How many there are.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn count(&self) -> Result<usize, TlsError> {
+        Ok(self.store()?.len())
+    }
+
     fn store(&self) -> Result<Arc<RootCertStore>, TlsError> {
         match &self.0 {
             Source::Given(store) => Ok(Arc::clone(store)),

@@ -1,5 +1,4 @@
-//! One exchange with one server: the client that fits it, redirects by hand, and what its
-//! failures mean.
+//! One exchange with one server: the client that fits it, and whom its redirects lead to.
 //!
 //! An authorization belongs to the origin (scheme, host and port) of the URL it was made for
 //! and is dropped for good when a redirect leaves that origin; so are a host's own headers,
@@ -9,29 +8,24 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use chrono::{DateTime, Utc};
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
-    LOCATION, RANGE, RETRY_AFTER,
-};
-use reqwest::{Method, StatusCode};
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RANGE};
 use url::{Host, Url};
 
-use crate::address::{Forbidden, Guard, Reach, Resolver};
+use crate::address::{Guard, Reach, Resolver};
+use crate::answer::Answer;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Scheme, TlsOptions};
-use crate::error::{BoxError, Error, RegistryMessage};
+use crate::error::Error;
+use crate::failure::{failure, find_io};
 use crate::names::SystemNames;
 use crate::outgoing::Outgoing;
+use crate::redirect::{is_redirect, may_follow, redirect_target};
 use crate::tls;
 
 /// Registries redirect once, to their storage; a few hops more are still no loop.
 const MAX_REDIRECTS: usize = 5;
-/// An error's body is read up to here.
-const MAX_MESSAGE: u64 = 64 << 10;
-/// An error's body may take as long as this; what it says is a courtesy.
-const MESSAGE_TIME: Duration = Duration::from_secs(5);
 
 pub(crate) struct Transport {
     config: Config,
@@ -85,17 +79,6 @@ impl Payload<'_> {
     const fn is_secret(self) -> bool {
         matches!(self, Self::Form(_))
     }
-}
-
-/// The head of a response, and the body still to come.
-pub(crate) struct Answer {
-    pub(crate) response: reqwest::Response,
-    /// The server that answered in the end.
-    pub(crate) host: String,
-    /// Where it is.
-    pub(crate) from: Reach,
-    /// No redirect led away from the origin that was asked.
-    pub(crate) own: bool,
 }
 
 impl Transport {
@@ -353,194 +336,4 @@ fn tls_for(endpoint: &Endpoint, url: &Url) -> TlsOptions {
         return endpoint.tls.clone();
     }
     TlsOptions { authorities: endpoint.tls.authorities.clone(), ..TlsOptions::default() }
-}
-
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-/// Whether a redirect of this status leaves method and payload as they are (RFC 9110, 15.4).
-fn may_follow(method: &Method, status: StatusCode) -> bool {
-    matches!(*method, Method::GET | Method::HEAD) || matches!(status.as_u16(), 307 | 308)
-}
-
-fn redirect_target(from: &Url, headers: &HeaderMap, host: &str) -> Result<Url, Error> {
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let target = location.and_then(|location| from.join(location).ok()).ok_or_else(|| {
-        let problem = "it redirects without a usable Location".to_owned();
-        Error::Protocol { host: host.to_owned(), problem }
-    })?;
-    check_target(from, &target, host)?;
-    Ok(target)
-}
-
-/// What no server may send us to, wherever it is.
-pub(crate) fn check_target(from: &Url, target: &Url, host: &str) -> Result<(), Error> {
-    let reason = match target.scheme() {
-        "https" => None,
-        "http" if from.scheme() == "http" => None,
-        "http" => Some("it leads from TLS to plain text"),
-        _ => Some("it is neither http nor https"),
-    };
-    let has_user = !target.username().is_empty() || target.password().is_some();
-    let reason = reason.or(has_user.then_some("it holds a user name or password"));
-    match reason {
-        None => Ok(()),
-        Some(reason) => {
-            Err(Error::Refused { host: host.to_owned(), target: authority(target), reason })
-        }
-    }
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
-    }
-
-    /// Turns a status that is no success into the error it means.
-    pub(crate) async fn success(self, what: &str) -> Result<Self, Error> {
-        let answer = self.one_of(what, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT]).await?;
-        answer.plain(what)
-    }
-
-    /// Turns any status but those `expected` into the error it means.
-    pub(crate) async fn one_of(self, what: &str, expected: &[StatusCode]) -> Result<Self, Error> {
-        let status = self.response.status();
-        if expected.contains(&status) {
-            return Ok(self);
-        }
-        Err(self.into_error(what, status).await)
-    }
-
-    fn plain(self, what: &str) -> Result<Self, Error> {
-        let encoding = self.header(CONTENT_ENCODING.as_str()).unwrap_or("identity");
-        if !encoding.eq_ignore_ascii_case("identity") {
-            let problem =
-                format!("it sends {what} in the encoding {encoding:?}, which nobody asked for");
-            return Err(Error::Protocol { host: self.host, problem });
-        }
-        Ok(self)
-    }
-
-    async fn into_error(self, what: &str, status: StatusCode) -> Error {
-        let retry_after = self.header(RETRY_AFTER.as_str()).and_then(parse_retry_after);
-        let host = self.host.clone();
-        let what = what.to_owned();
-        let body = tokio::time::timeout(MESSAGE_TIME, self.body(&what, MAX_MESSAGE, MESSAGE_TIME));
-        let message = match body.await {
-            Ok(Ok(bytes)) => RegistryMessage::parse(&bytes),
-            _ => RegistryMessage::default(),
-        };
-        let denied = message.code.as_deref() == Some("DENIED");
-        match status.as_u16() {
-            401 if !denied => Error::Unauthorized { what, host, message },
-            401 | 403 => Error::Denied { what, host, message },
-            404 => Error::NotFound { what, host, message },
-            429 => Error::RateLimited { host, retry_after, message },
-            status => Error::Status { what, host, status, message },
-        }
-    }
-
-    /// The whole body, refused as soon as it is known to be longer than `cap`.
-    pub(crate) async fn body(self, what: &str, cap: u64, idle: Duration) -> Result<Bytes, Error> {
-        let Self { mut response, host, .. } = self;
-        let too_large =
-            || Error::TooLarge { what: what.to_owned(), host: host.clone(), limit: cap };
-        if response.content_length().is_some_and(|length| length > cap) {
-            return Err(too_large());
-        }
-        let mut body = BytesMut::new();
-        while let Some(piece) = next_piece(&mut response, &host, what, idle).await? {
-            if (body.len() + piece.len()) as u64 > cap {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body.freeze())
-    }
-}
-
-/// The next bytes of a body, within `idle`.
-pub(crate) async fn next_piece(
-    response: &mut reqwest::Response,
-    host: &str,
-    what: &str,
-    idle: Duration,
-) -> Result<Option<Bytes>, Error> {
-    match tokio::time::timeout(idle, response.chunk()).await {
-        Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => Err(failure(host, what, error, idle)),
-        Err(_) => Err(Error::Stalled { what: what.to_owned(), host: host.to_owned(), idle }),
-    }
-}
-
-/// What a failed exchange means. URLs are left out: they may hold signatures.
-pub(crate) fn failure(host: &str, what: &str, error: reqwest::Error, waited: Duration) -> Error {
-    let error = error.without_url();
-    let host = host.to_owned();
-    if let Some(Forbidden(target)) = find(&error) {
-        let reason = "it is on loopback or link-local";
-        return Error::Refused { host, target: target.clone(), reason };
-    }
-    if find::<rustls::Error>(&error).is_some() {
-        return Error::Tls { host, source: error.into() };
-    }
-    if error.is_timeout() && !error.is_connect() {
-        return Error::Stalled { what: what.to_owned(), host, idle: waited };
-    }
-    Error::Unreachable { host, source: innermost(error) }
-}
-
-/// The cause of type `T`, also inside of I/O errors, whose `source` skips what they wrap.
-fn find<'a, T: std::error::Error + 'static>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a T> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(wrapped) = wrapped
-            && let Some(found) = find(wrapped as &(dyn std::error::Error + 'static))
-        {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// The kind of the innermost I/O error that has one: wrappers only say that there was another.
-fn find_io(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
-    let io = find::<std::io::Error>(error)?;
-    let inner: Option<&(dyn std::error::Error + 'static)> = match io.get_ref() {
-        Some(wrapped) => Some(wrapped),
-        None => std::error::Error::source(io),
-    };
-    inner.and_then(find_io).or(Some(io.kind()))
-}
-
-/// reqwest's errors repeat that a request failed; the cause is what a person needs.
-fn innermost(error: reqwest::Error) -> BoxError {
-    let kind = find_io(&error);
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = error.to_string();
-        cause = error.source();
-    }
-    match kind {
-        Some(kind) => std::io::Error::new(kind, text).into(),
-        None => text.into(),
-    }
-}
-
-/// Seconds or an HTTP date (RFC 9110, 10.2.3).
-fn parse_retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = DateTime::parse_from_rfc2822(text.trim()).ok()?;
-    Some((at.to_utc() - Utc::now()).to_std().unwrap_or_default())
 }

@@ -68,6 +68,15 @@ impl Hierarchies {
         self.v1.iter().chain(&self.v2).map(move |root| root.join(&relative))
     }
 
+    /// What each v1 hierarchy is called, and the folder of the group at `path` in it.
+    pub fn v1_folders(&self, path: &Path) -> impl Iterator<Item = (String, PathBuf)> {
+        let relative = path.strip_prefix("/").unwrap_or(path).to_owned();
+        self.v1.iter().map(move |root| {
+            let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, root.join(&relative))
+        })
+    }
+
     /// The folder of the group at `path` in the v1 hierarchy of `controller`, or in v2.
     #[must_use]
     pub fn folder(&self, controller: &str, path: &Path) -> Option<PathBuf> {

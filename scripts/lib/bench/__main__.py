@@ -5,6 +5,7 @@ import datetime
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 
@@ -39,6 +40,8 @@ count = SHORT if options.short else LONG
 isopod = isopod_at(options.isopod) if options.isopod else None
 wanted = options.only or [part for part in Parts.names if not (options.short and part in Parts.long_only)]
 
+# Asked to end, it cleans up as after any failure.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by request"))
 with machine.Cgroups():
     machine.prepare(options.work)
     os.environ["BENCH_LOG"] = os.path.join(options.work, "bench.log")

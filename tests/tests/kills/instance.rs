@@ -1,13 +1,15 @@
 //! One instance in which a scenario goes on again and again, and what has to hold of it whatever was killed.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use isopod_tests::{Outcome, TestContext, orphans};
+use isopod_tests::{Invocation, Outcome, Running, TestContext, binary, orphans};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::disk::Disk;
 use crate::scenario::{MONITOR_DIES, Scenario};
 use crate::steps::Log;
 
@@ -15,6 +17,8 @@ use crate::steps::Log;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Instance {
+    /// What its root lies on, where that can lose its power; unmounted first.
+    pub disk: Option<Disk>,
     pub context: TestContext,
     pub scenario: &'static Scenario,
     pub log: Log,
@@ -28,12 +32,27 @@ impl Instance {
             true => TestContext::networked(["busybox"]),
             false => TestContext::with(["busybox"]),
         };
+        Self::begun(context, scenario, None)
+    }
+
+    /// The same on a disk of its own, whose content so far is synced.
+    pub fn on_disk(scenario: &'static Scenario) -> Self {
+        orphans::adopt();
+        let (context, _) = TestContext::new();
+        let disk = Disk::new(&context);
+        disk.command(&context, &binary::isopod(), ["pull", "-q", "busybox"]).run().succeeds();
+        let instance = Self::begun(context, scenario, Some(disk));
+        instance.sync();
+        instance
+    }
+
+    fn begun(context: TestContext, scenario: &'static Scenario, disk: Option<Disk>) -> Self {
         let log = Log(context.path("steps.log"));
-        let instance = Self { context, scenario, log };
+        let instance = Self { disk, context, scenario, log };
         instance.run("volume create kept").succeeds();
         let words = ["run", "--name", "kept", "--network", "none", "-v", "kept:/kept", "busybox"];
         let script = "echo volume >/kept/file; echo container >/file";
-        instance.context.isopod(words.iter().chain(&["sh", "-c", script])).succeeds();
+        instance.command(words.into_iter().chain(["sh", "-c", script])).run().succeeds();
         if scenario.networked {
             instance.run("network create kept").succeeds();
         }
@@ -45,7 +64,20 @@ impl Instance {
         if line == MONITOR_DIES {
             return self.run_after_the_monitors_death();
         }
-        self.context.command(line.split(' ')).deadline(PATIENCE).run()
+        self.command(line.split(' ')).deadline(PATIENCE).run()
+    }
+
+    /// A command of the boot that this is.
+    pub fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Invocation {
+        match &self.disk {
+            None => self.context.command(words),
+            Some(disk) => disk.command(&self.context, &binary::isopod(), words),
+        }
+    }
+
+    /// Its root, wherever that is mounted.
+    pub fn root(&self) -> PathBuf {
+        self.disk.as_ref().map_or_else(|| self.context.path("root"), Disk::root)
     }
 
     /// Runs it with the deed planned, and whatever comes of it.
@@ -53,8 +85,33 @@ impl Instance {
         if line == MONITOR_DIES {
             return self.kill_monitor();
         }
-        let planned = self.context.command(line.split(' ')).env("ISOPOD_STEP_LOG", &self.log.0);
-        planned.env("ISOPOD_STEP", deed).deadline(PATIENCE).run();
+        self.planned(line, deed).run();
+    }
+
+    /// The same, not started yet.
+    pub fn planned(&self, line: &str, deed: &str) -> Invocation {
+        let planned = self.command(line.split(' ')).env("ISOPOD_STEP_LOG", &self.log.0);
+        planned.env("ISOPOD_STEP", deed).deadline(PATIENCE)
+    }
+
+    /// Starts it as it is.
+    pub fn started(&self, line: &str) -> Running {
+        if line == MONITOR_DIES {
+            self.kill_monitor();
+        }
+        let line = if line == MONITOR_DIES { "ps -a" } else { line };
+        self.command(line.split(' ')).deadline(PATIENCE).start()
+    }
+
+    /// By how many passings of each step a process comes where nothing is killed.
+    pub fn survey(&self) -> BTreeMap<String, u32> {
+        self.log.clear();
+        for line in self.scenario.before.iter().chain(self.scenario.acts) {
+            self.run_planned(line, "none");
+        }
+        let passed = self.log.counts();
+        self.undo();
+        passed
     }
 
     fn run_after_the_monitors_death(&self) -> Outcome {
@@ -64,7 +121,7 @@ impl Instance {
 
     fn kill_monitor(&self) {
         let found = self.run("inspect -f {{.Id}} c");
-        let path = self.context.path("root/containers/default").join(found.stdout.trim_end());
+        let path = self.root().join("containers/default").join(found.stdout.trim_end());
         let text = fs::read_to_string(path.join("status.json")).unwrap_or_default();
         let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let pid = status["monitor"].as_i64().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
@@ -102,7 +159,7 @@ impl Instance {
             assert_eq!(looked.code, 0, "{after}: {looked}");
         }
         let words = ["run", "--rm", "--network", "none", "-v", "kept:/kept", "busybox"];
-        let read = self.context.isopod(words.iter().chain(&["cat", "/kept/file"]));
+        let read = self.command(words.into_iter().chain(["cat", "/kept/file"])).run();
         assert_eq!((read.code, read.stdout.as_str()), (0, "volume\n"), "{after}: {read}");
         let copied = self.run("cp kept:/file kept.txt");
         assert_eq!(copied.code, 0, "{after}: {copied}");
@@ -111,25 +168,37 @@ impl Instance {
         if self.scenario.networked {
             self.run("network inspect kept").succeeds();
         }
-        let check = self.run("ctr images check");
-        assert_eq!(check.code, 0, "{after}: {check}");
-        assert!(!check.stdout.contains("incomplete"), "{after}: {check}");
+        self.is_mended(after);
+    }
+
+    /// The checker finds nothing, or nothing any more when it has mended what it found.
+    #[track_caller]
+    fn is_mended(&self, after: &str) {
+        let found = self.run("system fsck");
+        if found.code == 0 {
+            return;
+        }
+        let mended = self.run("system fsck --repair");
+        assert_eq!(mended.code, 0, "{after}: {found}{mended}");
+        let left = self.run("system fsck");
+        assert_eq!(left.code, 0, "{after}: {left}");
     }
 
     /// Removes everything by ordinary commands; nothing that they don't know of is left on disk. (What
     /// is left of processes, mounts, cgroups and networks, the context finds.)
     #[track_caller]
     pub fn nothing_is_left(&self) {
-        let all = self.context.containers();
-        if !all.is_empty() {
-            self.context.isopod(["rm", "-f", "-v"].iter().map(ToString::to_string).chain(all));
+        let listed = self.run("ps -aq --no-trunc");
+        if !listed.stdout.is_empty() {
+            let words = ["rm", "-f", "-v"].into_iter().chain(listed.lines());
+            self.command(words).run().succeeds();
         }
         self.run("volume prune -a -f").succeeds();
         if self.scenario.networked {
             self.run("network prune -f").succeeds();
         }
         self.run("image prune -a -f").succeeds();
-        let root = self.context.path("root");
+        let root = self.root();
         let folders = ["containers", "snapshots", "volumes", "layers", "leases"];
         let folders = folders.into_iter().chain(["content/blobs/sha256", "content/ingest"]);
         let folders: Vec<_> = folders.map(|name| root.join(name)).collect();

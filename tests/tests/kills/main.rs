@@ -7,7 +7,10 @@
     reason = "tests may panic; clippy only knows functions marked as tests"
 )]
 
+mod disk;
 mod instance;
+mod long;
+mod power;
 mod scenario;
 mod steps;
 
@@ -47,6 +50,10 @@ fn is_killed(instance: &Instance, step: &str, nth: u32) {
     instance.log.clear();
     for line in instance.scenario.acts {
         instance.run_planned(line, &format!("{step}:{nth}"));
+        if instance.log.is_done(step, nth) {
+            // Nobody goes on as if nothing had happened.
+            break;
+        }
     }
     let since = Instant::now();
     while !instance.log.is_done(step, nth) {
@@ -67,6 +74,16 @@ fn every_step_is_one_scenarios() {
         let owners: Vec<_> =
             SCENARIOS.iter().filter(|one| one.owns(&step)).map(|one| one.name).collect();
         assert_eq!(owners.len(), 1, "{step}: {owners:?}");
+    }
+}
+
+#[test]
+fn every_kind_of_step_is_in_the_documentation() {
+    let path = isopod_tests::binary::workspace().join("docs/crashes.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for step in steps::in_source() {
+        let (kind, _) = step.split_once('.').expect("a kind, and what of it");
+        assert!(text.contains(&format!("`{kind}.*`")), "{kind}.* is not in docs/crashes.md");
     }
 }
 
@@ -92,7 +109,9 @@ killed! {
     the_removal_of_an_image_is_killed_at_every_step: "rmi";
     loading_images_is_killed_at_every_step: "load";
     a_commit_is_killed_at_every_step: "commit";
+    the_creation_of_a_container_is_killed_at_every_step: "create";
     a_container_is_killed_at_every_step: "run";
+    a_monitor_is_killed_at_every_step: "monitor";
     the_removal_of_a_container_is_killed_at_every_step: "rm";
     networks_in_change_are_killed_at_every_step: "networks";
     volumes_are_killed_at_every_step: "volumes";

@@ -1,5 +1,6 @@
 //! `ctr images …`.
 
+mod access;
 mod check;
 mod delete;
 mod export;

@@ -160,6 +160,7 @@ impl Options {
             labels: labels::new(&self.label)?,
             settings,
             log: LogConfig::None,
+            asked: None,
             auto_remove: life.auto_remove,
         })?)
     }

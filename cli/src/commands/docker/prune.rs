@@ -25,6 +25,25 @@ pub struct PruneArgs {
     pub force: bool,
 }
 
+impl PruneArgs {
+    /// Asks first unless told not to, has `prune` do it, and says what went; with `total` also how much that was.
+    ///
+    /// # Errors
+    /// Those of `prune`; standard input can't be read, or output not written.
+    pub fn carry_out(
+        &self,
+        context: &Context,
+        warning: &str,
+        total: bool,
+        prune: impl FnOnce() -> Result<Vec<Pruned>, Error>,
+    ) -> Result<Status, Error> {
+        if !self.force && !is_confirmed(context, warning)? {
+            return Ok(0);
+        }
+        finish(context, &prune()?, total)
+    }
+}
+
 /// What `--filter` says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Filters {
@@ -145,10 +164,7 @@ impl Pruned {
 }
 
 /// Says what went and, with `total`, how much that was; failures decide the status.
-///
-/// # Errors
-/// Output can't be written.
-pub fn finish(context: &Context, pruned: &[Pruned], total: bool) -> Result<Status, Error> {
+fn finish(context: &Context, pruned: &[Pruned], total: bool) -> Result<Status, Error> {
     let mut text: String = pruned.iter().map(Pruned::text).collect();
     if total {
         let bytes = pruned.iter().map(|pruned| pruned.reclaimed).sum();
@@ -164,10 +180,7 @@ pub fn finish(context: &Context, pruned: &[Pruned], total: bool) -> Result<Statu
 
 /// Whether the user says `y` to `warning`. The question goes to standard error, where a pipe that reads
 /// what went does not get it; the end of standard input is a no.
-///
-/// # Errors
-/// Standard input can't be read.
-pub fn is_confirmed(context: &Context, warning: &str) -> Result<bool, Error> {
+fn is_confirmed(context: &Context, warning: &str) -> Result<bool, Error> {
     context.printer.ask(&format!("{warning}\nAre you sure you want to continue? [y/N] "));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|source| Error::File {

@@ -3,6 +3,7 @@
 mod completion;
 mod df;
 mod disable;
+mod doctor;
 mod enable;
 mod events;
 mod follow;
@@ -24,6 +25,8 @@ use crate::error::TOOL_FAILED;
 pub const COMPLETION: Entry = Entry::verb::<completion::Args>("completion").without_root();
 /// `system df`.
 const DF: Entry = Entry::verb::<df::Args>("df");
+/// `doctor`.
+pub const DOCTOR: Entry = Entry::verb::<doctor::Args>("doctor").without_root();
 /// `events`.
 pub const EVENTS: Entry = Entry::verb::<events::Args>("events");
 /// `info`.

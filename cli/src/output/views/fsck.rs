@@ -12,8 +12,9 @@ use crate::output::units;
 pub fn lines(report: &Report, is_repair: bool) -> String {
     let mut text = String::new();
     for finding in &report.mended {
-        let did = finding.repair.unwrap_or("mended");
-        text.push_str(&line(finding, &format!("mended: {did}")));
+        let did = finding.repair.unwrap_or("as it should be");
+        let more = finding.advice.iter().map(|advice| format!("; to do: {advice}"));
+        text.push_str(&line(finding, &format!("mended: {did}{}", more.collect::<String>())));
     }
     for finding in &report.left {
         let mut does = match (&finding.failure, finding.repair) {

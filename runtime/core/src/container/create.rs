@@ -1,5 +1,6 @@
 //! Creating: everything is checked, the image's layers are there, the row is written. No process yet.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use isopod_image::Platform;
@@ -45,6 +46,8 @@ pub struct CreateOptions {
     pub settings: Settings,
     /// Where output is kept.
     pub log: LogConfig,
+    /// What the image was called by whoever asked for it, where that is to be shown.
+    pub asked: Option<String>,
     /// Whether it goes when it ends.
     pub auto_remove: bool,
 }
@@ -105,6 +108,7 @@ impl<'a> Containers<'a> {
                     name: image.name,
                     target: image.target.digest,
                     id: details.id().clone(),
+                    asked: options.asked,
                     manifest: details.manifest_descriptor,
                     config: details.config.config,
                 });
@@ -116,6 +120,9 @@ impl<'a> Containers<'a> {
         record.images = mounted_images(&record.settings, mounted)?;
         self.check_network(&mut record)?;
         super::spec::check(&id, &record)?;
+        if let LogConfig::JsonFile { attributes, .. } = &record.log {
+            attributes.check()?;
+        }
         record.volumes = volumes(&record)?;
 
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
@@ -295,7 +302,7 @@ impl<'a> Creation<'a, '_> {
                 }
                 None => None,
             };
-            match self.insert(&record, drawn.as_deref(), labels, durability) {
+            match self.insert(&record, drawn.as_deref(), labels, parent, durability) {
                 Err(Error::AlreadyExists { what: "container name", .. }) if name.is_none() => {
                     attempt += 1;
                 }
@@ -305,9 +312,12 @@ impl<'a> Creation<'a, '_> {
         step("container.row");
         let container = Container { runtime: self.runtime, row, record };
         // Whoever removes one of this id, whose row has gone already, is not done with its folders.
-        let prepared = container
-            .lock_operation()
-            .and_then(|_operation| self.prepare_folders(&container, parent, durability));
+        let prepared =
+            container.lock_operation().and_then(|_operation| match container.is_stamped() {
+                // Somebody has started it since its row is there.
+                true => Ok(()),
+                false => container.prepare_folders(),
+            });
         if let Err(error) = prepared {
             if let Err(second) = container.forget() {
                 tracing::warn!(container = self.id, error = %second, "cannot undo a failed create");
@@ -322,6 +332,7 @@ impl<'a> Creation<'a, '_> {
         record: &Record,
         name: Option<&str>,
         labels: &Labels,
+        parent: &str,
         durability: Durability,
     ) -> Result<ContainerRow> {
         let state = self.runtime.state();
@@ -348,6 +359,9 @@ impl<'a> Creation<'a, '_> {
                 });
             }
             NamespaceRow::ensure(transaction, self.namespace, &Labels::new()).map_err(&wrap)?;
+            if let Some(key) = &record.snapshot {
+                self.runtime.snapshots().insert(transaction, key, &record.layers, parent)?;
+            }
             for volume in &record.volumes {
                 if volumes.ensure_for(transaction, volume, &record.settings)? {
                     made.push(volume.name.as_str());
@@ -368,32 +382,56 @@ impl<'a> Creation<'a, '_> {
         made.into_iter().for_each(|name| volumes.record("create", name));
         Ok(row)
     }
+}
 
-    fn prepare_folders(
-        &self,
-        container: &Container<'a>,
-        parent: &str,
-        durability: Durability,
-    ) -> Result<()> {
-        let data = container.data();
-        // What a crash left under an id that is used again.
+impl Container<'_> {
+    /// Makes its folders, and fills its volumes. A data folder that is there is what a crash left of one
+    /// with the same id. The caller holds the operation's lock.
+    fn prepare_folders(&self) -> Result<()> {
+        let data = self.data();
         super::remove::remove_folder(&data)?;
-        private_folder(&data).map_err(Error::io("cannot make", &data))?;
-        step("container.folder");
-        if let Some(key) = &container.record.snapshot {
-            let snapshots = self.runtime.snapshots();
-            snapshots.prepare(key, &container.record.layers, parent, durability)?;
+        if let Some(key) = &self.record.snapshot {
+            self.runtime.snapshots().make_folders(key)?;
+            step("snapshot.folders");
         }
-        for volume in &container.record.volumes {
+        for volume in &self.record.volumes {
             if !volume.subpath.is_empty() {
                 self.runtime.volumes().part(volume)?;
             }
-            self.runtime.volumes().populate(volume, container)?;
+            self.runtime.volumes().populate(volume, self)?;
         }
         step("container.prepared");
-        Ok(())
+        // The last: where it is, so is the rest.
+        private_folder(&data).map_err(Error::io("cannot make", &data))?;
+        step("container.folder");
+        let path = data.join(PREPARED);
+        fs::write(&path, self.stamp()).map_err(Error::io("cannot write", &path))
+    }
+
+    /// Does what its creator was killed before, or what a power cut has undone. The caller holds the
+    /// operation's lock.
+    pub(crate) fn finish_creation(&self) -> Result<()> {
+        let data = self.data();
+        let is_anothers = data.join(PREPARED).exists() && !self.is_stamped();
+        if data.exists() && !is_anothers {
+            return Ok(());
+        }
+        self.prepare_folders()
+    }
+
+    /// Whether its folders were made for it, not for one of the same id.
+    fn is_stamped(&self) -> bool {
+        fs::read(self.data().join(PREPARED)).is_ok_and(|stamp| stamp == self.stamp().into_bytes())
+    }
+
+    fn stamp(&self) -> String {
+        let nanos = self.row.created.timestamp_nanos_opt().unwrap_or_default();
+        format!("{nanos}\n")
     }
 }
+
+/// The file in its data folder that says for which container all its folders were made.
+const PREPARED: &str = "prepared";
 
 pub(super) fn describe(row: &ContainerRow) -> String {
     match &row.name {

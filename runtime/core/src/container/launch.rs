@@ -1,5 +1,6 @@
 //! What a monitor is given: its program, and the files it reads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,7 +33,7 @@ impl Runtime {
     }
 
     /// The same program as a file of its own that every user may execute: a container's `--init`. It is
-    /// mounted read-only, and never executed on the host.
+    /// never executed on the host.
     pub(super) fn init_program(&self) -> Result<PathBuf> {
         let (bytes, sha256) = match &self.config().monitor {
             MonitorProgram::File(path) => return Ok(path.clone()),
@@ -92,12 +93,20 @@ impl Container<'_> {
         let settings = &self.record.settings;
         let data_folder = self.data();
         let log = match (&self.record.log, self.log_path()) {
-            (LogConfig::JsonFile { max_size, max_files }, Some(path)) => {
-                Log::JsonFile { path, max_size: *max_size, max_files: *max_files }
+            (LogConfig::JsonFile { max_size, max_files, attributes }, Some(path)) => {
+                Log::JsonFile {
+                    path,
+                    max_size: *max_size,
+                    max_files: *max_files,
+                    attributes: self.log_attributes(attributes)?,
+                }
             }
-            (LogConfig::Local { max_size, max_files }, Some(path)) => {
-                Log::JsonFile { path, max_size: Some(*max_size), max_files: *max_files }
-            }
+            (LogConfig::Local { max_size, max_files }, Some(path)) => Log::JsonFile {
+                path,
+                max_size: Some(*max_size),
+                max_files: *max_files,
+                attributes: BTreeMap::new(),
+            },
             _ => Log::None,
         };
         let after_exit = match self.leaves_something() {
@@ -138,6 +147,7 @@ impl Container<'_> {
         private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))?;
         match places {
             Places::Own { reserved, .. } => {
+                reserved.remember()?;
                 reserved.write_resolver(&self.resolver_path(), &settings.dns)
             }
             Places::None | Places::Shared { .. } => Ok(()),

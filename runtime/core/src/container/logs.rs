@@ -1,7 +1,7 @@
 //! Reading a container's log: json-file lines from the oldest rotated file to the current one, and on
 //! from there while it runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::ops::ControlFlow;
@@ -51,6 +51,8 @@ pub struct LogLine {
     pub stream: Stream,
     /// Its text, with its newline if it has one.
     pub text: String,
+    /// What the log says of the container beside it.
+    pub attributes: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +60,8 @@ struct JsonLine {
     log: String,
     stream: Stream,
     time: DateTime<Utc>,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
 }
 
 impl Container<'_> {
@@ -124,7 +128,8 @@ impl Container<'_> {
 }
 
 /// Reads the files of a log in order, across rotations.
-struct Follower {
+#[derive(Debug)]
+pub struct Follower {
     path: PathBuf,
     max_files: u32,
     /// Files still to be read before the current one, oldest first.
@@ -135,7 +140,11 @@ struct Follower {
 }
 
 impl Follower {
-    fn open(path: &Path, max_files: u32) -> Result<Self> {
+    /// The log whose current file is at `path`, with at most `max_files` files in all.
+    ///
+    /// # Errors
+    /// A file is there and can't be opened.
+    pub fn open(path: &Path, max_files: u32) -> Result<Self> {
         let mut older = VecDeque::new();
         for number in (1..max_files).rev() {
             older.extend(open(&rotated(path, number))?);
@@ -170,8 +179,11 @@ impl Follower {
         }
     }
 
-    /// All lines that are there now.
-    fn drain(
+    /// Hands all lines that are there now to `sink`; the next call goes on behind them.
+    ///
+    /// # Errors
+    /// A file can't be read.
+    pub fn drain(
         &mut self,
         sink: &mut dyn FnMut(LogLine) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
@@ -223,11 +235,17 @@ impl Follower {
         }
         let bytes = std::mem::take(&mut self.unfinished);
         Ok(Some(match serde_json::from_slice::<JsonLine>(&bytes) {
-            Ok(line) => LogLine { time: line.time, stream: line.stream, text: line.log },
+            Ok(line) => LogLine {
+                time: line.time,
+                stream: line.stream,
+                text: line.log,
+                attributes: line.attrs,
+            },
             Err(_) => LogLine {
                 time: DateTime::UNIX_EPOCH,
                 stream: Stream::Stderr,
                 text: String::from_utf8_lossy(&bytes).into_owned(),
+                attributes: BTreeMap::new(),
             },
         }))
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use isopod_image::config::ContainerConfig;
-use isopod_image::{Descriptor, Digest};
+use isopod_image::{Descriptor, Digest, Reference};
 use serde::{Deserialize, Serialize};
 
 use super::settings::{LogConfig, Settings};
@@ -53,6 +53,9 @@ pub struct ImageUse {
     pub config: ContainerConfig,
     /// The config's digest: docker's image id.
     pub id: Digest,
+    /// What was asked for, as it was typed.
+    #[serde(default)]
+    pub asked: Option<String>,
 }
 
 /// A volume in a container.
@@ -97,6 +100,38 @@ impl Record {
     pub fn targets(&self) -> impl Iterator<Item = &Digest> {
         let own = self.image.iter().map(|image| &image.target);
         own.chain(self.images.iter().map(|image| &image.target))
+    }
+
+    /// The image's variables with the request's over them, `NAME=VALUE` each.
+    #[must_use]
+    pub fn environment(&self) -> Vec<String> {
+        let image = self.image.as_ref();
+        let mut all = image.map(|image| image.config.env.clone()).unwrap_or_default();
+        for entry in &self.settings.env {
+            let name = entry.split('=').next().unwrap_or_default();
+            let is_it = |other: &String| other.split('=').next() == Some(name);
+            match (all.iter().position(is_it), entry.contains('=')) {
+                (Some(index), true) => all[index].clone_from(entry),
+                (Some(index), false) => drop(all.remove(index)),
+                (None, true) => all.push(entry.clone()),
+                (None, false) => {}
+            }
+        }
+        all
+    }
+
+    /// The image's name as it was asked for, or as people write its canonical one.
+    #[must_use]
+    pub fn image_as_asked(&self) -> String {
+        let Some(image) = &self.image else { return String::new() };
+        if let Some(asked) = &image.asked {
+            return asked.clone();
+        }
+        match Reference::parse(&image.name) {
+            // A digest alone would be read as a name.
+            Ok(reference) if !image.name.starts_with("sha256:") => reference.familiar(),
+            _ => image.name.clone(),
+        }
     }
 
     /// Reads the record of a row.

@@ -104,7 +104,7 @@ impl Container<'_> {
         self.happened("destroy", &[]);
         step("remove.folders");
         drop(operation);
-        prune_cgroups(monitor);
+        prune_cgroups(monitor, Path::new(&self.cgroup()));
         Ok(())
     }
 
@@ -233,11 +233,15 @@ impl Container<'_> {
     }
 }
 
-/// Removes the cgroup of monitors if this was the last of them, which may still be about to leave.
+/// Removes the cgroup of monitors if this was the last of them, which may still be about to leave, and the
+/// container's `own`, which a monitor leaves that was killed before it could say that it was at work.
 /// Where another one's is in there, its remover comes later. Should this fail, a folder is left that
 /// holds nothing, and the next removal tries again.
-fn prune_cgroups(monitor: Option<(i32, PathBuf)>) {
+fn prune_cgroups(monitor: Option<(i32, PathBuf)>, own: &Path) {
     let (Some((pid, group)), Ok(hierarchies)) = (monitor, Hierarchies::find()) else { return };
+    if hierarchies.kill(own, PATIENCE).is_ok() {
+        hierarchies.prune(own).ok();
+    }
     let is_there = hierarchies.processes(&group).is_ok_and(|processes| processes.contains(&pid));
     let pid = Pid::from_raw(pid).filter(|_| is_there);
     if let Some(handle) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {

@@ -12,6 +12,8 @@ pub use isopod_monitor_protocol::launch::{Protocol, Restart};
 
 use serde::{Deserialize, Serialize};
 
+use super::LogAttributes;
+
 /// Whose habits a container follows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -407,6 +409,9 @@ pub enum LogConfig {
         max_size: Option<u64>,
         /// Files, the current one included.
         max_files: u32,
+        /// What stands beside each line.
+        #[serde(default, skip_serializing_if = "LogAttributes::is_empty")]
+        attributes: LogAttributes,
     },
     /// docker's `local`: rotated by default, and meant to be read by `logs` alone.
     Local {
@@ -419,6 +424,6 @@ pub enum LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self::JsonFile { max_size: None, max_files: 1 }
+        Self::JsonFile { max_size: None, max_files: 1, attributes: LogAttributes::default() }
     }
 }

@@ -51,8 +51,12 @@ fn parts(look: &Look<'_>, row: &ContainerRow, record: &Record, found: &mut Findi
         let detail = "its folder is gone, with its log and how it ended";
         let row = row.clone();
         found.add(kinds::CONTAINER_FOLDER_MISSING, named(&row), detail).mend(move |runtime| {
-            with(runtime, &row, |_| {
-                private_folder(&folder).map_err(Error::io("cannot make", &folder))
+            with(runtime, &row, |container| match container.finish_creation() {
+                // Its snapshot has no row either, which is mended next.
+                Err(Error::NotFound { .. }) => {
+                    private_folder(&folder).map_err(Error::io("cannot make", &folder))
+                }
+                other => other,
             })
         });
     }

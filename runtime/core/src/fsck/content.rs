@@ -43,6 +43,10 @@ fn marker(runtime: &Runtime, found: &mut Findings) {
 
 /// `index.json` says what the database says; nothing of ours reads it, but others do.
 fn index(look: &Look<'_>, found: &mut Findings) -> Result<()> {
+    if look.rows.broken.iter().any(|row| row.table == "images") {
+        // What it should name is known when they are mended.
+        return Ok(());
+    }
     let path = look.runtime.content().folder().join("index.json");
     let expected = look.runtime.content().index_of(&look.rows.images);
     let detail = match fs::read(&path) {

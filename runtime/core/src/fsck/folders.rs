@@ -57,7 +57,10 @@ fn modes(layout: &Layout, found: &mut Findings) -> Result<()> {
     for top in [layout.root(), layout.state()] {
         open(top, WRITABLE_BY_OTHERS, found);
     }
-    open(&layout.database(), OTHERS, found);
+    // Earlier releases made it readable, which is no harm behind a folder that is shut.
+    if layout.root().symlink_metadata().is_ok_and(|root| root.mode() & 0o011 != 0) {
+        open(&layout.database(), OTHERS, found);
+    }
     let content = layout.content();
     let mut shut = vec![
         content.clone(),

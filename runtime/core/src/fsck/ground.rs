@@ -118,7 +118,11 @@ fn rebuild(layout: &Layout) -> Result<()> {
         }
         images(layout, &state)?;
         volumes(layout, &state)?;
-        refuse_living(layout, &state)?;
+        if let Err(error) = refuse_living(layout, &state) {
+            drop(state);
+            beside(&draft).iter().try_for_each(|file| remove(file))?;
+            return Err(error);
+        }
         // The last connection takes the log into the file when it closes.
         drop(state);
         fs::rename(&draft, &rebuilt).map_err(Error::io("cannot rename", &draft))?;

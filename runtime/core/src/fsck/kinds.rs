@@ -61,7 +61,7 @@ kinds! {
     CONTAINER_LAYER_MISSING "container-layer-missing" Some("unpack it again from its blob");
     CONTAINER_SNAPSHOT_MISSING "container-snapshot-missing" Some("make an empty one");
     CONTAINER_FOLDER_MISSING "container-folder-missing" Some("make it");
-    CONTAINER_VOLUME_MISSING "container-volume-missing" Some("make an empty one");
+    CONTAINER_VOLUME_MISSING "container-volume-missing" Some("add its row, and an empty folder where that is gone too");
     CONTAINER_NETWORK_MISSING "container-network-missing" None;
     CONTAINER_LEFTOVER "container-leftover" Some("remove it");
     CONTAINER_FOREIGN "container-foreign" Some("move it to damaged/");

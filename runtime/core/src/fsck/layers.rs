@@ -126,25 +126,22 @@ fn needed(look: &Look<'_>, row: &ContainerRow, record: &Record, found: &mut Find
         }
         let detail = format!("layer {} of image {image} is missing", missing.join(", "));
         let (manifest, names, image) = (manifest.clone(), names.clone(), image.clone());
-        found
-            .add(kinds::CONTAINER_LAYER_MISSING, named(row), detail)
-            .advise(format!("isopod pull {image}, if its blob is missing too"))
-            .mend(move |runtime| {
-                if !matches!(read_document(runtime, &manifest, &image)?, Document::Manifest(_)) {
-                    return Err(Error::NotFound {
-                        what: "manifest",
-                        name: manifest.digest.to_string(),
-                    });
+        found.add(kinds::CONTAINER_LAYER_MISSING, named(row), detail).mend(move |runtime| {
+            if !matches!(read_document(runtime, &manifest, &image)?, Document::Manifest(_)) {
+                return Err(Error::NotFound {
+                    what: "manifest",
+                    name: manifest.digest.to_string(),
+                });
+            }
+            let details = details_of(runtime, &manifest, &image)?;
+            let there = ensure(runtime, &details, &NoProgress)?;
+            match names.iter().find(|name| !there.contains(name)) {
+                None => Ok(()),
+                Some(name) => {
+                    Err(Error::NotFound { what: "layer", name: name.as_str().to_owned() })
                 }
-                let details = details_of(runtime, &manifest, &image)?;
-                let there = ensure(runtime, &details, &NoProgress)?;
-                match names.iter().find(|name| !there.contains(name)) {
-                    None => Ok(()),
-                    Some(name) => {
-                        Err(Error::NotFound { what: "layer", name: name.as_str().to_owned() })
-                    }
-                }
-            });
+            }
+        });
     }
 }
 

@@ -15,6 +15,7 @@ use isopod_sys::lock::Lock;
 use rustix::process::{Pid, test_kill_process};
 
 use super::Options;
+use super::thorough::Verdicts;
 use crate::collect::mark_image;
 use crate::container::Record;
 use crate::state::{ContainerRow, Rows};
@@ -23,8 +24,14 @@ use crate::{Error, Result, Runtime};
 /// How old something unnamed is that nobody works on any more; as the collector has it.
 const GRACE: TimeDelta = TimeDelta::hours(1);
 
-/// Blobs that were read and found whole: digest, inode, bytes, and nanoseconds of their last change.
-pub(super) type Verified = RefCell<BTreeSet<(Digest, u64, u64, i64, i64)>>;
+/// What was read once and need not be read again, as long as it does not change.
+#[derive(Default)]
+pub(super) struct Verified {
+    /// Blobs that are whole: digest, inode, bytes, and nanoseconds of the last writing and of the last change.
+    blobs: RefCell<BTreeSet<(Digest, u64, u64, i64, i64)>>,
+    /// Layers that were compared with their blobs; emptied before what a repair did is looked at.
+    pub layers: RefCell<Verdicts>,
+}
 
 /// See the module.
 pub(super) struct Look<'a> {
@@ -33,7 +40,7 @@ pub(super) struct Look<'a> {
     pub rows: Rows,
     /// Each container's record, where it can be read.
     pub containers: Vec<(ContainerRow, Result<Record>)>,
-    verified: &'a Verified,
+    pub verified: &'a Verified,
     owners: OnceCell<BTreeMap<Digest, BTreeSet<String>>>,
 }
 
@@ -75,12 +82,12 @@ impl<'a> Look<'a> {
             metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
             metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec(),
         );
-        if self.verified.borrow().contains(&key) {
+        if self.verified.blobs.borrow().contains(&key) {
             return Ok(true);
         }
         let is_whole = self.runtime.content().is_whole(digest)?;
         if is_whole {
-            self.verified.borrow_mut().insert(key);
+            self.verified.blobs.borrow_mut().insert(key);
         }
         Ok(is_whole)
     }

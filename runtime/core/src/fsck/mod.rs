@@ -148,6 +148,8 @@ pub fn check(config: Config, options: Options) -> Result<Report> {
         if report.mended.len() == before {
             break;
         }
+        // One that was replaced is not what was compared.
+        verified.layers.borrow_mut().retain(|_, verdict| verdict.is_none());
     }
     Ok(report)
 }

@@ -6,7 +6,6 @@ use std::fs;
 use super::finding::Findings;
 use super::look::{Look, entries};
 use super::{aside, kinds};
-use crate::snapshot::LayerName;
 use crate::state::SnapshotRow;
 use crate::{Error, Result};
 
@@ -57,9 +56,7 @@ pub(super) fn check(look: &Look<'_>, found: &mut Findings) -> Result<()> {
         let row = row.clone();
         found.add(kinds::SNAPSHOT_FOLDER_MISSING, row.key.clone(), detail).mend(move |runtime| {
             let _alone = runtime.hold_collection_alone()?;
-            let layers: Vec<LayerName> =
-                row.layers.iter().filter_map(|name| LayerName::parse(name)).collect();
-            runtime.snapshots().make_missing(&row, &layers)
+            runtime.snapshots().complete(&row)
         });
     }
     Ok(())

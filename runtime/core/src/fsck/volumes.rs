@@ -20,8 +20,11 @@ fn folders(look: &Look<'_>, found: &mut Findings) -> Result<()> {
     let runtime = look.runtime;
     let broken = look.rows.broken.iter().filter(|row| row.table == "volumes");
     let broken = broken.filter_map(|row| row.value("name"));
-    let known: BTreeSet<&str> =
-        look.rows.volumes.iter().map(|row| row.name.as_str()).chain(broken).collect();
+    // One that a container has gets its row back.
+    let mounted = look.containers.iter().filter_map(|(_, record)| record.as_ref().ok());
+    let mounted = mounted.flat_map(|record| &record.volumes).map(|volume| volume.name.as_str());
+    let rows = look.rows.volumes.iter().map(|row| row.name.as_str());
+    let known: BTreeSet<&str> = rows.chain(broken).chain(mounted).collect();
     for (path, name, metadata) in entries(&runtime.layout().volumes())? {
         let name = name.to_string_lossy().into_owned();
         let object = path.display().to_string();

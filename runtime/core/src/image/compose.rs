@@ -13,9 +13,6 @@ use crate::content::ingest::Spool;
 use crate::state::{Durability, ImageRow, Labels};
 use crate::{Error, Result};
 
-/// What stands before the digest in the name of an image that has no name.
-const NAMELESS: &str = "<none>@";
-
 /// The digest of a tar without entries: two empty records (POSIX.1-1988).
 const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
@@ -23,13 +20,8 @@ impl Image {
     /// Whether it was made without a name, or lost it; its `name` then only tells it from others.
     #[must_use]
     pub fn is_nameless(&self) -> bool {
-        self.name.starts_with(NAMELESS)
+        ImageRow::is_nameless(&self.name)
     }
-}
-
-/// What tells an image without a name from others.
-pub(super) fn nameless(target: &Digest) -> String {
-    format!("{NAMELESS}{target}")
 }
 
 /// A layer whose blob is in the store.
@@ -168,11 +160,11 @@ impl Images<'_> {
     pub(super) fn name(&self, target: &Descriptor, name: Option<&Reference>) -> Result<Image> {
         let name = match name {
             Some(name) => name.to_string(),
-            None => nameless(&target.digest),
+            None => ImageRow::nameless(&target.digest),
         };
         let state = self.runtime.state();
         let row = state.write(Durability::Power, |transaction| {
-            ImageRow::put(transaction, &name, target, &Labels::new()).map_err(state.error())
+            ImageRow::put_keeping(transaction, &name, target, &Labels::new()).map_err(state.error())
         })?;
         self.write_index()?;
         Ok(row.into())

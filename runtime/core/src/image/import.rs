@@ -10,7 +10,6 @@ use isopod_layer::Compression;
 use isopod_sys::step::step;
 use serde::Deserialize;
 
-use super::compose::nameless;
 use super::progress::NoProgress;
 use super::{Image, Images};
 use crate::state::{Durability, ImageRow, Labels};
@@ -23,7 +22,8 @@ pub struct ImportOptions {
     pub base_name: Option<String>,
     /// A name for the archive's index itself.
     pub index_name: Option<String>,
-    /// Take in images that nothing gives a name to; otherwise they are left out.
+    /// Take in images that nothing gives a name to, and keep those that lose their last one to these;
+    /// otherwise they are left out.
     pub keep_nameless: bool,
     /// Name every manifest `<base_name>@<digest>` too.
     pub digests: bool,
@@ -59,7 +59,8 @@ impl Images<'_> {
         let state = self.runtime.state();
         let images = state.write(Durability::Power, |transaction| {
             let put = |(name, target): &(String, Descriptor)| {
-                ImageRow::put(transaction, name, target, &options.labels)
+                let put = if options.keep_nameless { ImageRow::put_keeping } else { ImageRow::put };
+                put(transaction, name, target, &options.labels)
                     .map(Image::from)
                     .map_err(state.error())
             };
@@ -236,7 +237,7 @@ impl Archive {
                     named.push((format!("{base}@{}", descriptor.digest), descriptor));
                 }
                 None if tags.is_empty() && options.keep_nameless => {
-                    named.push((nameless(&descriptor.digest), descriptor));
+                    named.push((ImageRow::nameless(&descriptor.digest), descriptor));
                 }
                 _ => {}
             }
@@ -271,7 +272,7 @@ fn oci_images(
         match name_of(descriptor, options)? {
             Some(name) => named.push((name, plain.clone())),
             None if options.keep_nameless => {
-                named.push((nameless(&plain.digest), plain.clone()));
+                named.push((ImageRow::nameless(&plain.digest), plain.clone()));
             }
             None => {}
         }

@@ -1,6 +1,7 @@
 //! Images: names for manifests in the content store.
 //!
 //! - [`pull`]: from a registry, through [`transfer`] (one layer each) and [`unpack`];
+//! - [`tags`]: which tags a registry has;
 //! - [`push`]: to a registry; [`login`]: whether that takes a credential;
 //! - [`names`] and [`prune`]: listing, finding, tagging, removing;
 //! - [`documents`]: what a manifest and config say;
@@ -23,6 +24,7 @@ mod prune;
 mod pull;
 mod push;
 mod root;
+mod tags;
 mod transfer;
 mod unpack;
 
@@ -32,7 +34,7 @@ pub use documents::ImageDetails;
 pub use export::ExportOptions;
 pub use import::ImportOptions;
 pub use login::log_in;
-pub use names::{Image, Removed};
+pub use names::{Image, Removed, Taken};
 pub use progress::{LayerState, NoProgress, PullEvent, PullProgress};
 pub use prune::Fits;
 pub use pull::PullOptions;
@@ -42,7 +44,7 @@ pub use root::RootOptions;
 pub use crate::usage::{ImageUsage, ImagesUsage};
 
 pub(crate) use documents::{details_of, layer_names, read_document};
-pub(crate) use unpack::ensure;
+pub(crate) use unpack::{ensure, unpack_again};
 
 use crate::Runtime;
 

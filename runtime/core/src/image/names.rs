@@ -42,6 +42,17 @@ impl From<ImageRow> for Image {
     }
 }
 
+/// What becomes of the image that has a name which another one is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It keeps the name: that is an error.
+    Refused,
+    /// It goes with the next collection if that was its last name.
+    Replaced,
+    /// It stays, without a name if that was its last.
+    Kept,
+}
+
 /// What a removal did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -142,11 +153,11 @@ impl Images<'_> {
     }
 
     /// Gives the image called `source` (as in [`Images::find`]) another name, a canonical reference.
-    /// An existing name is moved only with `force`.
+    /// An existing name is moved only if `taken` says so.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AlreadyExists`].
-    pub fn tag(&self, source: &str, target: &Reference, force: bool) -> Result<Image> {
+    pub fn tag(&self, source: &str, target: &Reference, taken: Taken) -> Result<Image> {
         let image = match self.get(source) {
             Err(Error::NotFound { .. }) => self.find(source)?,
             other => other?,
@@ -156,7 +167,7 @@ impl Images<'_> {
         let row = state.write(Durability::Power, |transaction| {
             let wrap = state.error();
             if let Some(row) = ImageRow::get(transaction, &name).map_err(&wrap)?
-                && !force
+                && taken == Taken::Refused
             {
                 return Err(Error::AlreadyExists {
                     what: "image name",
@@ -164,10 +175,11 @@ impl Images<'_> {
                     by: row.target.digest.to_string(),
                 });
             }
-            if image.is_nameless() {
-                ImageRow::delete(transaction, &image.name).map_err(&wrap)?;
-            }
-            ImageRow::put(transaction, &name, &image.target, &image.labels).map_err(&wrap)
+            let put = match taken {
+                Taken::Kept => ImageRow::put_keeping,
+                Taken::Refused | Taken::Replaced => ImageRow::put,
+            };
+            put(transaction, &name, &image.target, &image.labels).map_err(&wrap)
         })?;
         step("image.tagged");
         self.write_index()?;

@@ -33,6 +33,8 @@ pub struct PullOptions {
     pub max_concurrent: usize,
     /// Labels for the image.
     pub labels: Labels,
+    /// Keep an image that loses its last name to the pulled one, without a name.
+    pub keep_replaced: bool,
     /// Registries and credentials.
     pub registry: isopod_registry::Config,
 }
@@ -255,7 +257,11 @@ impl Pull<'_> {
         let target = Descriptor::new(&target.media_type, target.digest.clone(), target.size);
         let state = self.images.runtime.state();
         let row = state.write(Durability::Power, |transaction| {
-            ImageRow::put(transaction, name, &target, &self.options.labels).map_err(state.error())
+            let put = match self.options.keep_replaced {
+                true => ImageRow::put_keeping,
+                false => ImageRow::put,
+            };
+            put(transaction, name, &target, &self.options.labels).map_err(state.error())
         })?;
         step("image.named");
         self.images.write_index()?;

@@ -151,6 +151,47 @@ fn over(
     layers.commit(staging, &descriptor.digest, &unpacked, Some(chain_id))
 }
 
+/// Unpacks the layer of this number once more, as it was unpacked before, for a comparison; it goes with the result.
+pub(crate) fn unpack_again(
+    runtime: &Runtime,
+    details: &ImageDetails,
+    nth: usize,
+) -> Result<Staging> {
+    let layers = runtime.layers();
+    let pairs: Vec<_> = details.config.rootfs.diff_ids.iter().zip(&details.chain_ids).collect();
+    let not_there = || Error::NotFound { what: "layer", name: nth.to_string() };
+    let (&(diff_id, chain_id), descriptor) =
+        pairs.get(nth).zip(details.manifest.layers.get(nth)).ok_or_else(not_there)?;
+    let algorithms = Algorithms { blob: descriptor.digest.algorithm(), diff: diff_id.algorithm() };
+    let staging = layers.stage()?;
+    let is_alone =
+        layers.find(diff_id, chain_id) == Some(LayerName::of_diff(layers.encoding(), diff_id));
+    let below: Option<Vec<LayerName>> = pairs[..nth]
+        .iter()
+        .rev()
+        .map(|(diff_id, chain_id)| layers.find(diff_id, chain_id))
+        .collect();
+    if is_alone || nth == 0 {
+        let folder = open_folder(&staging.content())?;
+        let target = match is_alone {
+            true => Target::Standalone { folder: folder.as_fd(), whiteouts: layers.encoding() },
+            false => Target::Merged { folder: folder.as_fd() },
+        };
+        from_blob(runtime, descriptor, algorithms, target)?;
+    } else {
+        let lower: Vec<_> =
+            below.ok_or_else(not_there)?.iter().map(|name| layers.path(name)).collect();
+        let (upper, work) = (staging.content(), staging.work());
+        let folder = mount::overlay(&lower, Some(&upper), Some(&work), OverlayOptions::default())
+            .map_err(|source| Error::System {
+            action: "cannot mount layers to unpack another over them",
+            source,
+        })?;
+        from_blob(runtime, descriptor, algorithms, Target::Merged { folder: folder.as_fd() })?;
+    }
+    Ok(staging)
+}
+
 fn from_blob(
     runtime: &Runtime,
     descriptor: &Descriptor,

@@ -137,27 +137,29 @@ impl Layers {
 
     /// Whether it is there and known to be whole.
     pub(crate) fn is_usable(&self, name: &LayerName) -> bool {
-        let folder = self.folder.join(name.as_str());
-        if folder.join(SETTLED).exists() {
-            return true;
-        }
-        self.describe(name).is_ok_and(|description| description.boot_id == self.boot_id)
+        self.is_settled(name)
+            || self.describe(name).is_ok_and(|description| description.boot_id == self.boot_id)
     }
 
-    /// What is known of a layer.
+    fn is_settled(&self, name: &LayerName) -> bool {
+        self.folder.join(name.as_str()).join(SETTLED).exists()
+    }
+
+    /// What is known of a layer. One that a power cut has torn counts as missing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Corrupt`] if `layer.json` can't be understood.
+    /// [`Error::NotFound`]; [`Error::Corrupt`] if `layer.json` can't be understood though it was synced.
     pub fn describe(&self, name: &LayerName) -> Result<LayerDescription> {
         let path = self.folder.join(name.as_str()).join(DESCRIPTION);
+        let missing = || Error::NotFound { what: "layer", name: name.as_str().to_owned() };
         let bytes = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::NotFound { what: "layer", name: name.as_str().to_owned() }
-            }
+            io::ErrorKind::NotFound => missing(),
             _ => Error::io("cannot read", &path)(error),
         })?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Corrupt { path, detail: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(|error| match self.is_settled(name) {
+            true => Error::Corrupt { path, detail: error.to_string() },
+            false => missing(),
+        })
     }
 
     /// A place to unpack into, on the same file system.
@@ -306,7 +308,7 @@ impl Layers {
         let unsettled: Vec<_> = self
             .list()?
             .into_iter()
-            .filter(|name| !self.folder.join(name.as_str()).join(SETTLED).exists())
+            .filter(|name| !self.is_settled(name))
             .filter(|name| self.is_usable(name))
             .collect();
         if unsettled.is_empty() {

@@ -9,12 +9,17 @@ use chrono::{DateTime, Utc};
 use isopod_image::Platform;
 use isopod_monitor_protocol::launch::Rootfs;
 use isopod_sys::step::step;
+use rusqlite::Transaction;
 
 use super::layers::LayerName;
 use super::usage::Usage;
 use crate::layout::private_folder;
 use crate::state::{Durability, SnapshotKind, SnapshotRow};
 use crate::{Error, Result, Runtime};
+
+/// What a container has changed, and overlayfs' own folder beside it.
+const CONTENT: &str = "fs";
+const WORK: &str = "work";
 
 /// A snapshot as `ctr snapshots ls` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +48,49 @@ impl<'a> Snapshots<'a> {
 }
 
 impl Snapshots<'_> {
-    /// Makes a writable snapshot called `key` over `layers` (topmost first), whose topmost chain id
-    /// is `parent`.
+    /// Adds the row of a writable snapshot called `key` over `layers` (topmost first), whose topmost chain
+    /// id is `parent`. Its folders come after it ([`Snapshots::make_folders`]).
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`]; the database failed.
+    pub(crate) fn insert(
+        &self,
+        transaction: &Transaction<'_>,
+        key: &str,
+        layers: &[LayerName],
+        parent: &str,
+    ) -> Result<SnapshotRow> {
+        let names: Vec<_> = layers.iter().map(|name| name.as_str().to_owned()).collect();
+        let wrap = self.runtime.state().error();
+        if let Some(row) = SnapshotRow::get(transaction, key).map_err(&wrap)? {
+            return Err(Error::AlreadyExists {
+                what: "snapshot",
+                name: key.to_owned(),
+                by: format!("one made at {}", row.created.to_rfc3339()),
+            });
+        }
+        let row = SnapshotRow::insert(transaction, key, SnapshotKind::Active, &names, parent);
+        let row = row.map_err(&wrap)?;
+        // A power cut takes back a row that was not synced, and its number is given again. What is there of
+        // that number now is nobody's.
+        let folder = self.folder(&row);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("cannot remove", &folder)(error))
+            }
+            _ => Ok(row),
+        }
+    }
+
+    /// Makes what is missing of the folders of the snapshot called `key`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; they can't be made.
+    pub(crate) fn make_folders(&self, key: &str) -> Result<()> {
+        self.complete(&self.row(key)?)
+    }
+
+    /// Row and folders of a new one at once.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`]; folders can't be made.
@@ -55,60 +101,37 @@ impl Snapshots<'_> {
         parent: &str,
         durability: Durability,
     ) -> Result<SnapshotRow> {
-        let names: Vec<_> = layers.iter().map(|name| name.as_str().to_owned()).collect();
-        let row = self.runtime.state().write(durability, |transaction| {
-            let wrap = self.runtime.state().error();
-            if let Some(row) = SnapshotRow::get(transaction, key).map_err(&wrap)? {
-                return Err(Error::AlreadyExists {
-                    what: "snapshot",
-                    name: key.to_owned(),
-                    by: format!("one made at {}", row.created.to_rfc3339()),
-                });
-            }
-            SnapshotRow::insert(transaction, key, SnapshotKind::Active, &names, parent)
-                .map_err(&wrap)
-        })?;
-        step("snapshot.row");
-        let folder = self.folder(&row);
-        // A folder of this number without a row is what a crash left; nothing refers to it.
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("cannot remove", &folder)(error));
-            }
-            _ => {}
-        }
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
-        for name in ["fs", "work"] {
-            let path = folder.join(name);
-            fs::create_dir(&path).map_err(Error::io("cannot make", &path))?;
-        }
-        step("snapshot.folders");
-        self.take_over_root(&folder.join("fs"), layers.first())?;
+        let state = self.runtime.state();
+        let row =
+            state.write(durability, |transaction| self.insert(transaction, key, layers, parent))?;
+        self.complete(&row)?;
         Ok(row)
     }
 
-    /// Makes what of a snapshot's folders is not there.
-    pub(crate) fn make_missing(&self, row: &SnapshotRow, layers: &[LayerName]) -> Result<()> {
+    /// Makes what of a snapshot's folders is not there. A power cut takes them away where the row was synced,
+    /// which it is when a container was created, and they were not.
+    ///
+    /// # Errors
+    /// They can't be made.
+    pub(crate) fn complete(&self, row: &SnapshotRow) -> Result<()> {
         let folder = self.folder(row);
-        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
-        for name in ["fs", "work"] {
-            let path = folder.join(name);
-            match fs::create_dir(&path) {
-                Ok(()) if name == "fs" => self.take_over_root(&path, layers.first())?,
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
-                    return Err(Error::io("cannot make", &path)(error));
-                }
-                _ => {}
-            }
+        let (content, work) = (folder.join(CONTENT), folder.join(WORK));
+        if content.is_dir() && work.is_dir() {
+            return Ok(());
         }
-        Ok(())
+        private_folder(&folder).map_err(Error::io("cannot make", &folder))?;
+        make_missing(&content)?;
+        self.take_over_root(&content, row.layers.first())?;
+        step("snapshot.content");
+        // The last: it says that the other one is as it should be.
+        make_missing(&work)
     }
 
     /// The upper folder's mode and owner are those of `/` in a container: the topmost layer's.
-    fn take_over_root(&self, upper: &Path, top: Option<&LayerName>) -> Result<()> {
+    fn take_over_root(&self, upper: &Path, top: Option<&String>) -> Result<()> {
         let (mode, owner, group) = match top {
             Some(name) => {
-                let path = self.runtime.layers().path(name);
+                let path = self.runtime.layout().layers().join(name).join("fs");
                 let metadata = fs::metadata(&path).map_err(Error::io("cannot look at", &path))?;
                 (metadata.mode() & 0o7777, metadata.uid(), metadata.gid())
             }
@@ -129,13 +152,14 @@ impl Snapshots<'_> {
     /// [`Error::NotFound`].
     pub(crate) fn rootfs(&self, key: &str) -> Result<Rootfs> {
         let row = self.row(key)?;
+        self.complete(&row)?;
         let folder = self.folder(&row);
         let lower =
             row.layers.iter().map(|name| self.runtime.layout().layers().join(name).join("fs"));
         Ok(Rootfs::Overlay {
             lower: lower.collect(),
-            upper: Some(folder.join("fs")),
-            work: Some(folder.join("work")),
+            upper: Some(folder.join(CONTENT)),
+            work: Some(folder.join(WORK)),
         })
     }
 
@@ -164,7 +188,7 @@ impl Snapshots<'_> {
             });
         }
         for row in self.runtime.state().read(SnapshotRow::list)? {
-            let path = self.folder(&row).join("fs");
+            let path = self.folder(&row).join(CONTENT);
             all.push(Snapshot {
                 key: row.key,
                 parent: row.parent,
@@ -221,7 +245,7 @@ impl Snapshots<'_> {
     /// # Errors
     /// [`Error::NotFound`]; its folder can't be read.
     pub(crate) fn written_bytes(&self, key: &str) -> Result<u64> {
-        Usage::bytes_of_files(&self.folder(&self.row(key)?).join("fs"))
+        Usage::bytes_of_files(&self.folder(&self.row(key)?).join(CONTENT))
     }
 
     /// Removes an active or view snapshot.
@@ -249,5 +273,12 @@ impl Snapshots<'_> {
         self.runtime.state().write(Durability::Process, |transaction| {
             SnapshotRow::delete(transaction, key).map(drop).map_err(self.runtime.state().error())
         })
+    }
+}
+
+fn make_missing(folder: &Path) -> Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        other => other.map_err(Error::io("cannot make", folder)),
     }
 }

@@ -268,8 +268,7 @@ fn full(path: PathBuf) -> Error {
 
 fn damaged(path: &Path, what: &str) -> Error {
     let detail = format!(
-        "{what}; restore it, or move it and the file `layout` beside it away to begin with an \
-         empty one (images must then be pulled again)"
+        "{what}; restore it, or have `isopod system fsck --repair` make one of what is left"
     );
     Error::Corrupt { path: path.to_owned(), detail }
 }

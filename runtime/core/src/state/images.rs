@@ -1,11 +1,15 @@
 //! Images by name.
 
 use chrono::{DateTime, Utc};
+use isopod_image::Digest;
 use isopod_image::document::Descriptor;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::survey::Stored;
 use super::{Labels, json, labels_to_text, now, to_time};
+
+/// What stands before the digest in the name of an image that has no name.
+const NAMELESS: &str = "<none>@";
 
 /// A name and what it points at.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +46,16 @@ impl ImageRow {
         })
     }
 
+    /// What tells an image without a name from others.
+    pub fn nameless(target: &Digest) -> String {
+        format!("{NAMELESS}{target}")
+    }
+
+    /// Whether `name` is one that nobody gave.
+    pub fn is_nameless(name: &str) -> bool {
+        name.starts_with(NAMELESS)
+    }
+
     /// All, by name.
     pub fn list(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
         connection
@@ -58,7 +72,8 @@ impl ImageRow {
             .optional()
     }
 
-    /// Points `name` at `target`; labels of an existing name stay, and `labels` are added.
+    /// Points `name` at `target`, which is not without a name then; labels of an existing name stay, and
+    /// `labels` are added.
     pub fn put(
         connection: &Connection,
         name: &str,
@@ -77,6 +92,9 @@ impl ImageRow {
                  SET target = ?2, updated = ?3, labels = ?4",
             )?
             .execute(params![name, target_text, now, labels_to_text(&all)])?;
+        if !Self::is_nameless(name) {
+            Self::delete(connection, &Self::nameless(&target.digest))?;
+        }
         Ok(Self {
             name: name.to_owned(),
             target: target.clone(),
@@ -84,6 +102,25 @@ impl ImageRow {
             updated: to_time(now),
             labels: all,
         })
+    }
+
+    /// As [`Self::put`]; an image that loses its last name so stays without one (docker's dangling images).
+    pub fn put_keeping(
+        connection: &Connection,
+        name: &str,
+        target: &Descriptor,
+        labels: &Labels,
+    ) -> rusqlite::Result<Self> {
+        let before = Self::get(connection, name)?;
+        let row = Self::put(connection, name, target, labels)?;
+        if let Some(before) = before
+            && before.target.digest != target.digest
+            && !Self::list(connection)?.iter().any(|row| row.target.digest == before.target.digest)
+        {
+            let nameless = Self::nameless(&before.target.digest);
+            Self::put(connection, &nameless, &before.target, &before.labels)?;
+        }
+        Ok(row)
     }
 
     /// Replaces the labels of `name`.

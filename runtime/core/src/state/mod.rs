@@ -26,9 +26,37 @@ pub use volumes::VolumeRow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeZone, Utc};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 /// Labels as every object carries them.
 pub type Labels = BTreeMap<String, String>;
+
+type Read<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
+
+/// What `sql` finds, each row read by `read`.
+fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: Read<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection.prepare_cached(sql)?.query_map(parameters, read)?.collect()
+}
+
+/// The first row that `sql` finds.
+fn row<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: Read<T>,
+) -> rusqlite::Result<Option<T>> {
+    connection.prepare_cached(sql)?.query_row(parameters, read).optional()
+}
+
+/// Executes `sql`; how many rows that changed.
+fn change(connection: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(parameters)
+}
 
 fn to_time(nanoseconds: i64) -> DateTime<Utc> {
     Utc.timestamp_nanos(nanoseconds)

@@ -4,10 +4,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::survey::Stored;
-use super::{Labels, json, labels_to_text, now, to_time};
+use super::{Labels, change, json, labels_to_text, now, row, rows, to_time};
 
 /// A network as the database knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,30 +46,27 @@ impl NetworkRow {
 
     /// All, oldest first.
     pub fn list(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
-        connection
-            .prepare_cached("SELECT * FROM networks ORDER BY created, id")?
-            .query_map([], Self::from_row)?
-            .collect()
+        rows(connection, "SELECT * FROM networks ORDER BY created, id", [], Self::from_row)
     }
 
     /// The one with this name or id; a name wins, as docker's does.
     pub fn exact(connection: &Connection, text: &str) -> rusqlite::Result<Option<Self>> {
-        connection
-            .prepare_cached(
-                "SELECT * FROM networks WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1",
-            )?
-            .query_row([text], Self::from_row)
-            .optional()
+        row(
+            connection,
+            "SELECT * FROM networks WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1",
+            [text],
+            Self::from_row,
+        )
     }
 
     /// Those whose id begins with `prefix`; at most three, enough to call it ambiguous.
     pub fn with_prefix(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Self>> {
-        connection
-            .prepare_cached(
-                "SELECT * FROM networks WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 3",
-            )?
-            .query_map([prefix], Self::from_row)?
-            .collect()
+        rows(
+            connection,
+            "SELECT * FROM networks WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 3",
+            [prefix],
+            Self::from_row,
+        )
     }
 
     /// Adds one. The caller has checked that the name is free, in the same transaction.
@@ -95,17 +92,12 @@ impl NetworkRow {
 
     /// Replaces the record.
     pub fn set_record(connection: &Connection, id: &str, record: &str) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached("UPDATE networks SET record = ?2 WHERE id = ?1")?
-            .execute([id, record])
-            .map(drop)
+        change(connection, "UPDATE networks SET record = ?2 WHERE id = ?1", [id, record]).map(drop)
     }
 
     /// Forgets it; whether it was there.
     pub fn delete(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
-        let deleted =
-            connection.prepare_cached("DELETE FROM networks WHERE id = ?1")?.execute([id])?;
-        Ok(deleted > 0)
+        Ok(change(connection, "DELETE FROM networks WHERE id = ?1", [id])? > 0)
     }
 }
 
@@ -149,20 +141,22 @@ impl EndpointRow {
 
     /// All.
     pub fn list(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
-        connection
-            .prepare_cached("SELECT * FROM endpoints ORDER BY network, namespace, container")?
-            .query_map([], Self::from_row)?
-            .collect()
+        rows(
+            connection,
+            "SELECT * FROM endpoints ORDER BY network, namespace, container",
+            [],
+            Self::from_row,
+        )
     }
 
     /// Those on a network.
     pub fn of_network(connection: &Connection, network: &str) -> rusqlite::Result<Vec<Self>> {
-        connection
-            .prepare_cached(
-                "SELECT * FROM endpoints WHERE network = ?1 ORDER BY namespace, container",
-            )?
-            .query_map([network], Self::from_row)?
-            .collect()
+        rows(
+            connection,
+            "SELECT * FROM endpoints WHERE network = ?1 ORDER BY namespace, container",
+            [network],
+            Self::from_row,
+        )
     }
 
     /// Those of a container.
@@ -171,12 +165,12 @@ impl EndpointRow {
         namespace: &str,
         container: &str,
     ) -> rusqlite::Result<Vec<Self>> {
-        connection
-            .prepare_cached(
-                "SELECT * FROM endpoints WHERE namespace = ?1 AND container = ?2 ORDER BY network",
-            )?
-            .query_map([namespace, container], Self::from_row)?
-            .collect()
+        rows(
+            connection,
+            "SELECT * FROM endpoints WHERE namespace = ?1 AND container = ?2 ORDER BY network",
+            [namespace, container],
+            Self::from_row,
+        )
     }
 
     /// The addresses that are taken on a network, of both families.
@@ -212,23 +206,23 @@ impl EndpointRow {
 
     /// Replaces its record.
     pub fn set_record(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached(
-                "UPDATE endpoints SET record = ?4 \
+        change(
+            connection,
+            "UPDATE endpoints SET record = ?4 \
                  WHERE network = ?1 AND namespace = ?2 AND container = ?3",
-            )?
-            .execute([&self.network, &self.namespace, &self.container, &self.record])
-            .map(drop)
+            [&self.network, &self.namespace, &self.container, &self.record],
+        )
+        .map(drop)
     }
 
     /// Forgets it.
     pub fn delete(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached(
-                "DELETE FROM endpoints WHERE network = ?1 AND namespace = ?2 AND container = ?3",
-            )?
-            .execute([&self.network, &self.namespace, &self.container])
-            .map(drop)
+        change(
+            connection,
+            "DELETE FROM endpoints WHERE network = ?1 AND namespace = ?2 AND container = ?3",
+            [&self.network, &self.namespace, &self.container],
+        )
+        .map(drop)
     }
 }
 

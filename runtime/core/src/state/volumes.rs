@@ -1,10 +1,10 @@
 //! Volumes and who uses them.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::survey::Stored;
-use super::{Labels, json, labels_to_text, now, to_time};
+use super::{Labels, change, json, labels_to_text, now, row, rows, to_time};
 
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,18 +43,12 @@ impl VolumeRow {
 
     /// All, by name.
     pub fn list(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
-        connection
-            .prepare_cached("SELECT * FROM volumes ORDER BY name")?
-            .query_map([], Self::from_row)?
-            .collect()
+        rows(connection, "SELECT * FROM volumes ORDER BY name", [], Self::from_row)
     }
 
     /// The one called `name`.
     pub fn get(connection: &Connection, name: &str) -> rusqlite::Result<Option<Self>> {
-        connection
-            .prepare_cached("SELECT * FROM volumes WHERE name = ?1")?
-            .query_row([name], Self::from_row)
-            .optional()
+        row(connection, "SELECT * FROM volumes WHERE name = ?1", [name], Self::from_row)
     }
 
     /// Makes `name` if it is missing; whether it was. The column `populated` is an earlier release's.
@@ -84,21 +78,23 @@ impl VolumeRow {
         namespace: &str,
         container: &str,
     ) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached("INSERT OR IGNORE INTO volume_uses VALUES (?1, ?2, ?3)")?
-            .execute([name, namespace, container])
-            .map(drop)
+        change(
+            connection,
+            "INSERT OR IGNORE INTO volume_uses VALUES (?1, ?2, ?3)",
+            [name, namespace, container],
+        )
+        .map(drop)
     }
 
     /// The containers that use it, as `namespace/id`.
     pub fn uses(connection: &Connection, name: &str) -> rusqlite::Result<Vec<String>> {
-        connection
-            .prepare_cached(
-                "SELECT namespace || '/' || container FROM volume_uses WHERE volume = ?1 \
+        rows(
+            connection,
+            "SELECT namespace || '/' || container FROM volume_uses WHERE volume = ?1 \
                  ORDER BY 1",
-            )?
-            .query_map([name], |row| row.get(0))?
-            .collect()
+            [name],
+            |row| row.get(0),
+        )
     }
 
     /// Those a container uses.
@@ -107,13 +103,13 @@ impl VolumeRow {
         namespace: &str,
         container: &str,
     ) -> rusqlite::Result<Vec<Self>> {
-        connection
-            .prepare_cached(
-                "SELECT volumes.* FROM volumes JOIN volume_uses ON volume = volumes.name \
+        rows(
+            connection,
+            "SELECT volumes.* FROM volumes JOIN volume_uses ON volume = volumes.name \
                  WHERE namespace = ?1 AND container = ?2 ORDER BY volumes.name",
-            )?
-            .query_map([namespace, container], Self::from_row)?
-            .collect()
+            [namespace, container],
+            Self::from_row,
+        )
     }
 
     /// Forgets a container's uses.
@@ -122,16 +118,16 @@ impl VolumeRow {
         namespace: &str,
         container: &str,
     ) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached("DELETE FROM volume_uses WHERE namespace = ?1 AND container = ?2")?
-            .execute([namespace, container])
-            .map(drop)
+        change(
+            connection,
+            "DELETE FROM volume_uses WHERE namespace = ?1 AND container = ?2",
+            [namespace, container],
+        )
+        .map(drop)
     }
 
     /// Forgets it; whether it was there.
     pub fn delete(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-        let deleted =
-            connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name])?;
-        Ok(deleted > 0)
+        Ok(change(connection, "DELETE FROM volumes WHERE name = ?1", [name])? > 0)
     }
 }

@@ -17,34 +17,79 @@ use std::ffi::{CStr, CString};
 
 use crate::{Error, Result};
 
-/// Copies the content, mode, owner and times of `source` inside `root` into the folder `target`.
-/// A source that is missing or no folder copies nothing.
-///
-/// # Errors
-/// Something can't be read or written; the message names `target`.
-pub(super) fn content(root: &Root, source: &Path, target: &Path) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let from = match root.open_path(source, flags, Mode::empty()) {
-        Ok(folder) => folder,
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            return Ok(());
+/// So many files are synced one by one; with more, one sync of the whole file system is sooner done.
+const SYNCED_ALONE: usize = 64;
+
+/// A folder inside an image's root.
+pub(super) struct Source {
+    folder: OwnedFd,
+}
+
+impl Source {
+    /// `path` inside `root`; `None` where it is missing or no folder.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub(super) fn open(root: &Root, path: &Path) -> Result<Option<Self>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        match root.open_path(path, flags, Mode::empty()) {
+            Ok(folder) => Ok(Some(Self { folder })),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(Error::io("cannot look in the image at", path)(error)),
         }
-        Err(error) => return Err(Error::io("cannot look in the image at", source)(error)),
-    };
-    let failed = |error: rustix::io::Errno| {
-        Error::io("cannot copy the image's content to", target)(error.into())
-    };
-    let to = openat(CWD, target, flags | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    let mut copy = Copy { links: HashMap::new() };
-    let stat = rustix::fs::fstat(&from).map_err(failed)?;
-    copy.folder(&from, &to, &stat).map_err(failed)
+    }
+
+    /// Whether it has nothing in it.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(super) fn is_empty(&self) -> Result<bool> {
+        let look = || -> std::result::Result<bool, rustix::io::Errno> {
+            for entry in Dir::read_from(&self.folder)? {
+                if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        look().map_err(|error| Error::System {
+            action: "cannot read a folder of the image",
+            source: error.into(),
+        })
+    }
+
+    /// Copies its content, mode, owner and times to the folder `target`. What was copied is on the disk then.
+    ///
+    /// # Errors
+    /// Something can't be read or written; the message names `target`.
+    pub(super) fn copy_to(&self, target: &Path) -> Result<()> {
+        let failed = |error: rustix::io::Errno| {
+            Error::io("cannot copy the image's content to", target)(error.into())
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let to = openat(CWD, target, flags, Mode::empty()).map_err(failed)?;
+        let mut copy = Copy { links: HashMap::new(), entries: 0 };
+        let stat = rustix::fs::fstat(&self.folder).map_err(failed)?;
+        copy.folder(&self.folder, &to, &stat).map_err(failed)?;
+        match copy.entries > SYNCED_ALONE {
+            true => rustix::fs::syncfs(&to).map_err(failed),
+            false => Ok(()),
+        }
+    }
 }
 
 struct Copy {
     /// Where the first name of an inode with several went: its folder and name there.
     links: HashMap<(u64, u64), (OwnedFd, CString)>,
+    /// How many there were so far.
+    entries: usize,
 }
 
 type Done = std::result::Result<(), rustix::io::Errno>;
@@ -62,10 +107,20 @@ impl Copy {
         attributes(from.as_fd(), to.as_fd())?;
         finish(to, c"", stat, AtFlags::EMPTY_PATH)?;
         fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
-        times(to, c"", stat, AtFlags::EMPTY_PATH)
+        times(to, c"", stat, AtFlags::EMPTY_PATH)?;
+        self.sync(to)
+    }
+
+    /// Of few things each is synced; nothing where nothing was copied.
+    fn sync(&self, copied: impl AsFd) -> Done {
+        match (1..=SYNCED_ALONE).contains(&self.entries) {
+            true => rustix::fs::fsync(copied),
+            false => Ok(()),
+        }
     }
 
     fn entry(&mut self, from: &OwnedFd, to: &OwnedFd, name: &CStr) -> Done {
+        self.entries += 1;
         let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let inode = (stat.st_dev, stat.st_ino);
@@ -97,7 +152,8 @@ impl Copy {
                 // After the owner, since changing that clears set-user-id bits and capabilities.
                 fchmod(&target, mode)?;
                 attributes(source.as_fd(), target.as_fd())?;
-                return times(to, name, &stat, AtFlags::SYMLINK_NOFOLLOW);
+                times(to, name, &stat, AtFlags::SYMLINK_NOFOLLOW)?;
+                return self.sync(&target);
             }
             FileType::Symlink => {
                 let link = readlinkat(from, name, Vec::new())?;

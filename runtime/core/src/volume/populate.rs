@@ -1,6 +1,7 @@
 //! A volume's first use: docker copies what the image has at its destination into one that is empty.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use isopod_sys::lock::Lock;
@@ -47,11 +48,24 @@ impl Volumes<'_> {
             (false, false) => return Ok(()),
         }
         let root = view::open(&container.rootfs()?)?;
-        fs::write(&marker, "").map_err(Error::io("cannot write", &marker))?;
+        let Some(source) = copy::Source::open(&root, Path::new(&volume.destination))? else {
+            return Ok(());
+        };
+        // Without content there is nothing that could be there by halves.
+        if !source.is_empty()? {
+            fs::write(&marker, "").map_err(Error::io("cannot write", &marker))?;
+        }
         step("volume.copying");
-        copy::content(&root, Path::new(&volume.destination), &data)?;
+        source.copy_to(&data)?;
         step("volume.copied");
-        fs::remove_file(&marker).map_err(Error::io("cannot remove", &marker))
+        match fs::remove_file(&marker) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(Error::io("cannot remove", &marker))?,
+        }
+        // A marker that came back with a power cut would have everything taken away that was written since.
+        fs::File::open(&folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(Error::io("cannot sync", &folder))
     }
 
     fn is_shared(&self, name: &str) -> Result<bool> {

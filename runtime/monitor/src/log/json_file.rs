@@ -1,8 +1,9 @@
-//! docker's json-file format: one object a line, `{"log":"…\n","stream":"stdout","time":"…"}`.
+//! docker's json-file format: one object a line, `{"log":"…\n","stream":"stdout","attrs":{…},"time":"…"}`.
 //!
 //! Byte for byte what docker writes: its JSON escapes `<`, `>` and `&` and the two line separators
 //! U+2028 and U+2029, and puts U+FFFD for each byte that is no UTF-8.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use isopod_monitor_protocol::time::Timestamp;
@@ -10,16 +11,42 @@ use isopod_monitor_protocol::time::Timestamp;
 use super::Stream;
 use super::lines::Line;
 
-/// Appends the object for one line.
-pub fn write(buffer: &mut Vec<u8>, line: &Line<'_>, stream: Stream, now: Timestamp) {
+/// Appends the object for one line; `attributes` as [`attributes`] wrote them.
+pub fn write(
+    buffer: &mut Vec<u8>,
+    line: &Line<'_>,
+    stream: Stream,
+    now: Timestamp,
+    attributes: &[u8],
+) {
     buffer.extend_from_slice(b"{\"log\":\"");
     escape(buffer, line.text);
     if line.is_complete {
         buffer.extend_from_slice(b"\\n");
     }
-    writeln!(buffer, "\",\"stream\":\"{}\",\"time\":\"{now}\"}}", stream.name())
-        .expect("writing to memory cannot fail");
+    write!(buffer, "\",\"stream\":\"{}\",", stream.name()).expect(TO_MEMORY);
+    buffer.extend_from_slice(attributes);
+    writeln!(buffer, "\"time\":\"{now}\"}}").expect(TO_MEMORY);
 }
+
+/// What every line of a container has besides: `"attrs":{…},`, or nothing.
+pub fn attributes(of: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    for (index, (name, value)) in of.iter().enumerate() {
+        let before: &[u8] = if index == 0 { b"\"attrs\":{\"" } else { b",\"" };
+        buffer.extend_from_slice(before);
+        escape(&mut buffer, name.as_bytes());
+        buffer.extend_from_slice(b"\":\"");
+        escape(&mut buffer, value.as_bytes());
+        buffer.push(b'"');
+    }
+    if !buffer.is_empty() {
+        buffer.extend_from_slice(b"},");
+    }
+    buffer
+}
+
+const TO_MEMORY: &str = "writing to memory cannot fail";
 
 fn escape(buffer: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
@@ -51,8 +78,7 @@ fn escape_character(buffer: &mut Vec<u8>, character: char) {
         '\n' => b"\\n",
         '\r' => b"\\r",
         _ => {
-            write!(buffer, "\\u{:04x}", u32::from(character))
-                .expect("writing to memory cannot fail");
+            write!(buffer, "\\u{:04x}", u32::from(character)).expect(TO_MEMORY);
             return;
         }
     };
@@ -65,7 +91,8 @@ mod tests {
 
     fn written(text: &[u8], is_complete: bool) -> String {
         let mut buffer = Vec::new();
-        write(&mut buffer, &Line { text, is_complete }, Stream::Stderr, Timestamp(1_500_000_000));
+        let line = Line { text, is_complete };
+        write(&mut buffer, &line, Stream::Stderr, Timestamp(1_500_000_000), &[]);
         String::from_utf8(buffer).unwrap()
     }
 
@@ -75,6 +102,21 @@ mod tests {
             written("a\t\"b\"\\ <é>\u{2028}".as_bytes(), true),
             "{\"log\":\"a\\u0009\\\"b\\\"\\\\ \\u003cé\\u003e\\u2028\\n\",\"stream\":\"stderr\",\"time\":\"1970-01-01T00:00:01.5Z\"}\n"
         );
+    }
+
+    /// As docker 20.10 wrote it for a container with these labels and `--log-opt labels-regex=`.
+    #[test]
+    fn attributes_stand_before_the_time_as_with_docker() {
+        let of = [("a,b", "1,2 &<é/"), ("x", "y")];
+        let of = of.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let mut buffer = Vec::new();
+        let line = Line { text: b"hi", is_complete: true };
+        write(&mut buffer, &line, Stream::Stdout, Timestamp(1_500_000_000), &attributes(&of));
+        assert_eq!(
+            String::from_utf8(buffer).unwrap(),
+            "{\"log\":\"hi\\n\",\"stream\":\"stdout\",\"attrs\":{\"a,b\":\"1,2 \\u0026\\u003cé/\",\"x\":\"y\"},\"time\":\"1970-01-01T00:00:01.5Z\"}\n"
+        );
+        assert!(attributes(&BTreeMap::new()).is_empty());
     }
 
     #[test]

@@ -144,7 +144,10 @@ impl Container {
 
     pub fn with_json_log(self) -> Self {
         let path = self.path("log");
-        self.with(|launch, _| launch.log = Log::JsonFile { path, max_size: None, max_files: 1 })
+        self.with(|launch, _| {
+            launch.log =
+                Log::JsonFile { path, max_size: None, max_files: 1, attributes: Default::default() }
+        })
     }
 
     pub fn cgroup(&self) -> PathBuf {

@@ -17,10 +17,12 @@ use url::Url;
 
 use super::challenge::{self, Challenge};
 use super::credentials::Credential;
+use crate::answer::Answer;
 use crate::client::Ask;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, RegistryMessage};
-use crate::transport::{Answer, Payload, Request, Transport, check_target};
+use crate::redirect::check_target;
+use crate::transport::{Payload, Request, Transport};
 
 /// A token server's answer is read up to here.
 const MAX_TOKEN: u64 = 1 << 20;

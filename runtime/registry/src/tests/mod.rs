@@ -6,6 +6,7 @@ mod blobs;
 mod documents;
 mod push;
 mod server;
+mod tags;
 mod tls;
 
 use std::net::IpAddr;

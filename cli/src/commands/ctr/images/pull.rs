@@ -1,14 +1,13 @@
 //! `ctr images pull`.
 
-use std::path::PathBuf;
-
+use super::access::AccessArgs;
 use super::{platform, reference};
 use crate::commands::ctr::labels;
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
 use crate::progress::{Style, Watcher};
-use crate::registry::{self, Access};
+use crate::registry;
 
 /// Pull an image from a registry
 #[derive(Debug, clap::Args)]
@@ -28,18 +27,8 @@ pub struct Args {
     /// Label of the image
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
-    /// Do not check the registry's certificate
-    #[arg(short = 'k', long)]
-    skip_verify: bool,
-    /// Speak plain HTTP with the registry
-    #[arg(long)]
-    plain_http: bool,
-    /// Credentials for the registry
-    #[arg(short, long, value_name = "USER:PASSWORD")]
-    user: Option<String>,
-    /// Folder with a hosts.toml a registry
-    #[arg(long, value_name = "DIR")]
-    hosts_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    access: AccessArgs,
     /// The image, spelled out
     #[arg(value_name = "REF")]
     image: String,
@@ -56,12 +45,8 @@ impl Verb for Args {
             all_platforms: self.all_platforms,
             labels: labels::new(&self.label)?,
             max_concurrent: self.max_concurrent_downloads.filter(|number| *number > 0),
-            access: Access {
-                user: self.user,
-                plain_http: self.plain_http,
-                skip_verify: self.skip_verify,
-                hosts_dirs: self.hosts_dir,
-            },
+            keep_replaced: false,
+            access: self.access.into(),
         };
         let watcher = Watcher::new(context.printer, Style::Ctr, false);
         let image = registry::pull(context, &[reference], &request, &watcher);

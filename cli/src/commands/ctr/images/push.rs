@@ -1,15 +1,14 @@
 //! `ctr images push`.
 
-use std::path::PathBuf;
-
 use isopod_runtime::image::PushedPlatforms;
 
+use super::access::AccessArgs;
 use super::reference;
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
 use crate::progress::{Style, Watcher};
-use crate::registry::{self, Access, PushRequest};
+use crate::registry::{self, PushRequest};
 
 /// Push an image to a registry
 #[derive(Debug, clap::Args)]
@@ -20,18 +19,8 @@ pub struct Args {
     /// Blobs sent at once
     #[arg(long, value_name = "NUMBER")]
     max_concurrent_uploaded_layers: Option<usize>,
-    /// Do not check the registry's certificate
-    #[arg(short = 'k', long)]
-    skip_verify: bool,
-    /// Speak plain HTTP with the registry
-    #[arg(long)]
-    plain_http: bool,
-    /// Credentials for the registry
-    #[arg(short, long, value_name = "USER:PASSWORD")]
-    user: Option<String>,
-    /// Folder with a hosts.toml a registry
-    #[arg(long, value_name = "DIR")]
-    hosts_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    access: AccessArgs,
     /// The image's name at the registry, spelled out
     #[arg(value_name = "REMOTE")]
     remote: String,
@@ -54,12 +43,7 @@ impl Verb for Args {
         let request = PushRequest {
             platforms,
             max_concurrent: self.max_concurrent_uploaded_layers.filter(|number| *number > 0),
-            access: Access {
-                user: self.user,
-                plain_http: self.plain_http,
-                skip_verify: self.skip_verify,
-                hosts_dirs: self.hosts_dir,
-            },
+            access: self.access.into(),
         };
         let watcher = Watcher::new(context.printer, Style::Ctr, false);
         let pushed = registry::push(context, &image, &remote, &request, &watcher);

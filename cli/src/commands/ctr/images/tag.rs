@@ -1,5 +1,7 @@
 //! `ctr images tag`.
 
+use isopod_runtime::image::Taken;
+
 use super::reference;
 use crate::commands::{Status, Verb};
 use crate::context::Context;
@@ -26,8 +28,9 @@ impl Verb for Args {
         let images = context.runtime()?.images();
         // An exact name, unlike docker's: nothing is guessed here.
         let source = images.get(&self.source)?.name;
+        let taken = if self.force { Taken::Replaced } else { Taken::Refused };
         context.each(&self.targets, |target| {
-            images.tag(&source, &reference(target)?, self.force)?;
+            images.tag(&source, &reference(target)?, taken)?;
             Ok(context.printer.line(target)?)
         })
     }

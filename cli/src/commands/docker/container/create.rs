@@ -76,6 +76,7 @@ pub fn create<'a>(
         labels,
         settings,
         log,
+        asked: Some(image.to_owned()),
         auto_remove: options.rm,
     })?;
     if let Some(path) = &options.cidfile {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use isopod_runtime::ErrorKind;
 use isopod_runtime::container::{ExecOptions, Streams};
 
 use super::session;
@@ -73,7 +74,7 @@ impl Verb for Args {
             return Ok(0);
         }
         let signals = catch_signals(false, self.tty)?;
-        let session = container.exec(&options)?;
+        let session = container.exec(&options).map_err(not_executed)?;
         let foreground = Foreground {
             terminal: self.tty,
             forward: None,
@@ -81,5 +82,13 @@ impl Verb for Args {
             name: container.name(),
         };
         Ok(session::status(&foreground.show(session, signals)?))
+    }
+}
+
+/// As with docker a user or group that is not there is the program's failure, and not the command line's.
+fn not_executed(error: isopod_runtime::Error) -> Error {
+    match error.kind() {
+        ErrorKind::Invalid => Error::NotExecuted(error),
+        _ => error.into(),
     }
 }

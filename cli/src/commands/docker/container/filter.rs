@@ -5,6 +5,7 @@ use isopod_runtime::container::{Condition, Container, Containers, Port};
 use regex::Regex;
 
 use super::ports;
+use crate::commands::docker::image::names;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::views::containers::Row;
@@ -169,6 +170,7 @@ impl Filter {
                 image.target.to_string() == *name
                     || image.id.to_string() == *name
                     || row.image == *name
+                    || names::parse(name).is_ok_and(|name| name.to_string() == image.name)
             }),
             Self::Before(_) | Self::Since(_) => false,
             Self::Created { before, since } => {

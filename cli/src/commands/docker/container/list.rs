@@ -125,7 +125,7 @@ impl Args {
         let status = container.status()?;
         Ok(Row {
             id: container.id().to_owned(),
-            image: container.image_name().map(names::familiar).unwrap_or_default(),
+            image: names::of_container(container, &images),
             command: command_line::of(container),
             created: container.created(),
             state: state::of(&status),

@@ -14,6 +14,9 @@ use crate::output::time;
 /// Print what a container has written
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Show the labels, variables and tag that --log-opt asked for
+    #[arg(long)]
+    details: bool,
     /// Go on until it ends
     #[arg(short, long)]
     follow: bool,
@@ -47,7 +50,7 @@ impl Verb for Args {
         };
         let container = context.containers()?.find(&self.container)?;
         let mut failed = None;
-        container.logs(options, &mut |line| match write(&line, self.timestamps) {
+        container.logs(options, &mut |line| match self.write(&line) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failed = Some(error);
@@ -73,6 +76,28 @@ impl Args {
             reason: "it is neither a number nor all".to_owned(),
         })
     }
+
+    /// Each line goes where the container wrote it.
+    fn write(&self, line: &LogLine) -> io::Result<()> {
+        let mut text = String::new();
+        if self.timestamps {
+            text.push_str(&line.time.to_rfc3339_opts(SecondsFormat::Nanos, true));
+            text.push(' ');
+        }
+        if self.details {
+            text.push_str(&details(line));
+            text.push(' ');
+        }
+        text.push_str(&line.text);
+        match line.stream {
+            Stream::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes())?;
+                out.flush()
+            }
+            Stream::Stderr => io::stderr().lock().write_all(text.as_bytes()),
+        }
+    }
 }
 
 fn point(
@@ -88,20 +113,40 @@ fn point(
     })
 }
 
-/// Each line goes where the container wrote it.
-fn write(line: &LogLine, timestamps: bool) -> io::Result<()> {
-    let mut text = String::new();
-    if timestamps {
-        text.push_str(&line.time.to_rfc3339_opts(SecondsFormat::Nanos, true));
-        text.push(' ');
-    }
-    text.push_str(&line.text);
-    match line.stream {
-        Stream::Stdout => {
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes())?;
-            out.flush()
+/// As docker writes them: like a query of a URL.
+fn details(line: &LogLine) -> String {
+    let pairs =
+        line.attributes.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value)));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b' ' => escaped.push('+'),
+            b'-' | b'_' | b'.' | b'~' => escaped.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
+            byte => escaped.push_str(&format!("%{byte:02X}")),
         }
-        Stream::Stderr => io::stderr().lock().write_all(text.as_bytes()),
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What docker 20.10 printed for these labels.
+    #[test]
+    fn details_are_written_as_docker_writes_them() {
+        let attributes = [("a,b", "1,2 &<é/"), ("x", "y")];
+        let line = LogLine {
+            time: DateTime::UNIX_EPOCH,
+            stream: Stream::Stdout,
+            text: "hi\n".to_owned(),
+            attributes: attributes.map(|(name, value)| (name.into(), value.into())).into(),
+        };
+        assert_eq!(details(&line), "a%2Cb=1%2C2+%26%3C%C3%A9%2F,x=y");
     }
 }

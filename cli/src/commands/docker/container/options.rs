@@ -105,7 +105,7 @@ pub struct Options {
     /// Log driver: json-file, local or none
     #[arg(long, value_name = "DRIVER")]
     pub log_driver: Option<String>,
-    /// Option of the log driver (max-size=10m, max-file=3)
+    /// Option of the log driver (max-size=10m, max-file=3, labels=, env=, tag=)
     #[arg(long, value_name = "KEY=VALUE")]
     pub log_opt: Vec<String>,
     /// Most memory, as in 64m

@@ -3,7 +3,7 @@
 use isopod_runtime::ErrorKind;
 use isopod_runtime::container::RemoveOptions;
 
-use crate::commands::docker::prune::{self, Filters, PruneArgs, Pruned};
+use crate::commands::docker::prune::{Filters, PruneArgs, Pruned};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    prune: PruneArgs,
+    how: PruneArgs,
 }
 
 /// The filters that docker has for it.
@@ -22,13 +22,9 @@ impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS]";
 
     fn run(self, context: &Context) -> Result<Status, Error> {
-        let filters = Filters::parse(&self.prune.filter, FILTERS)?;
+        let filters = Filters::parse(&self.how.filter, FILTERS)?;
         let warning = "WARNING! This will remove all stopped containers.";
-        if !self.prune.force && !prune::is_confirmed(context, warning)? {
-            return Ok(0);
-        }
-        let pruned = self::prune(context, &filters)?;
-        prune::finish(context, &[pruned], true)
+        self.how.carry_out(context, warning, true, || Ok(vec![prune(context, &filters)?]))
     }
 }
 

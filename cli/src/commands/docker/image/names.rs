@@ -1,6 +1,7 @@
 //! Names of images as docker's users type and read them.
 
 use isopod_image::{Digest, Platform, Reference};
+use isopod_runtime::container::Container;
 use isopod_runtime::image::{Image, Images};
 
 use crate::error::Error;
@@ -46,6 +47,16 @@ pub fn is_nameless(name: &str) -> bool {
 #[must_use]
 pub fn familiar(name: &str) -> String {
     Reference::parse(name).map_or_else(|_| name.to_owned(), |reference| reference.familiar())
+}
+
+/// The image of a container as `ps` shows it: as it was asked for, or its short id once that name means another
+/// image or none (docker).
+#[must_use]
+pub fn of_container(container: &Container<'_>, images: &Images<'_>) -> String {
+    let record = container.record();
+    let Some(used) = &record.image else { return String::new() };
+    let is_still = images.get(&used.name).is_ok_and(|image| image.target.digest == used.target);
+    if is_still { record.image_as_asked() } else { used.id.short().to_owned() }
 }
 
 /// Repository and tag as `images` shows them.

@@ -3,7 +3,7 @@
 use isopod_runtime::image::{Image, ImageDetails};
 
 use super::names;
-use crate::commands::docker::prune::{self, Filters, PruneArgs, Pruned};
+use crate::commands::docker::prune::{Filters, PruneArgs, Pruned};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -29,10 +29,7 @@ impl Verb for Args {
             }
             false => "WARNING! This will remove all dangling images.",
         };
-        if !self.how.force && !prune::is_confirmed(context, warning)? {
-            return Ok(0);
-        }
-        prune::finish(context, &[prune(context, &filters, self.all)?], true)
+        self.how.carry_out(context, warning, true, || Ok(vec![prune(context, &filters, self.all)?]))
     }
 }
 

@@ -41,9 +41,18 @@ impl Args {
     /// A name stands for itself; an id for every name of its image.
     fn names(&self, images: &Images<'_>, text: &str) -> Result<Vec<String>, Error> {
         let image = images.find(text)?;
-        let typed = names::parse(text).map(|reference| reference.to_string());
-        if typed.is_ok_and(|typed| typed == image.name) {
-            return Ok(vec![image.name]);
+        let typed = names::parse(text)
+            .ok()
+            .filter(|typed| typed.to_string() == image.name || typed.digest().is_some());
+        if let Some(typed) = typed {
+            // With docker it is the digest alone that goes then; here tags have it, and nothing else does.
+            return match typed.to_string() == image.name {
+                true => Ok(vec![image.name]),
+                false => Err(Error::Argument(format!(
+                    "{text} has the name {}: remove it by that, or all of its names by its id",
+                    names::familiar(&image.name)
+                ))),
+            };
         }
         let same = |other: &Image| other.target.digest == image.target.digest;
         let names: Vec<String> =

@@ -1,5 +1,7 @@
 //! `tag`: another name for an image.
 
+use isopod_runtime::image::Taken;
+
 use super::names;
 use crate::commands::{Status, Verb};
 use crate::context::Context;
@@ -21,7 +23,7 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let target = names::parse(&self.target)?;
-        context.runtime()?.images().tag(&self.source, &target, true)?;
+        context.runtime()?.images().tag(&self.source, &target, Taken::Kept)?;
         Ok(0)
     }
 }

@@ -1,6 +1,6 @@
 //! `network prune`: networks that no container is to be on.
 
-use crate::commands::docker::prune::{self, Filters, PruneArgs, Pruned};
+use crate::commands::docker::prune::{Filters, PruneArgs, Pruned};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -19,10 +19,7 @@ impl Verb for Args {
         let filters = Filters::parse(&self.how.filter, &["label", "until"])?;
         let warning =
             "WARNING! This will remove all custom networks not used by at least one container.";
-        if !self.how.force && !prune::is_confirmed(context, warning)? {
-            return Ok(0);
-        }
-        prune::finish(context, &[prune(context, &filters)?], false)
+        self.how.carry_out(context, warning, false, || Ok(vec![prune(context, &filters)?]))
     }
 }
 

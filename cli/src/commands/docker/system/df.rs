@@ -104,7 +104,7 @@ impl Containers {
         let listing = all.list()?;
         let mut found = Self::default();
         found.damaged.extend(listing.damaged.into_iter().map(Error::from));
-        let now = Utc::now();
+        let (images, now) = (context.runtime()?.images(), Utc::now());
         for container in listing.containers {
             let looked_at = container.status().and_then(|s| Ok((s, container.written_bytes()?)));
             let (status, size) = match looked_at {
@@ -121,7 +121,7 @@ impl Containers {
             found.sum.reclaimable += if is_active { 0 } else { size };
             let row = view::Container {
                 id: container.id().to_owned(),
-                image: container.image_name().map(names::familiar).unwrap_or_default(),
+                image: names::of_container(&container, &images),
                 command: command_line::of(&container),
                 volumes: container.record().volumes.len(),
                 size,

@@ -1,8 +1,6 @@
 //! `system enable`: have them started at every boot, by systemd.
 
-use std::path::PathBuf;
-
-use super::unit::Unit;
+use super::unit::{Place, Unit};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -15,16 +13,15 @@ pub struct Args {
     /// Call start-all now too
     #[arg(long)]
     now: bool,
-    /// Root of another tree to work on, as of a machine's image
-    #[arg(long, value_name = "FOLDER", conflicts_with = "now")]
-    prefix: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS]";
 
     fn run(self, context: &Context) -> Result<Status, Error> {
-        let unit = Unit::of(self.prefix)?;
+        let unit = Unit::of(self.place)?;
         unit.enable(context)?;
         if self.now {
             unit.now("start")?;

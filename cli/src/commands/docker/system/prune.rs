@@ -1,6 +1,6 @@
 //! `system prune`: everything that nothing uses, kind by kind.
 
-use crate::commands::docker::prune::{self, Filters, PruneArgs, Pruned};
+use crate::commands::docker::prune::{Filters, PruneArgs, Pruned};
 use crate::commands::docker::{container, image, network, volume};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
@@ -29,11 +29,8 @@ impl Verb for Args {
                 "volumes have no until: leave --volumes or --filter until=… out".to_owned(),
             ));
         }
-        if !self.how.force && !prune::is_confirmed(context, &self.warning())? {
-            return Ok(0);
-        }
-        let pruned = self.prune(context, &filters)?;
-        prune::finish(context, &pruned, true)
+        let warning = self.warning();
+        self.how.carry_out(context, &warning, true, || self.prune(context, &filters))
     }
 }
 

@@ -16,6 +16,14 @@ const FOLDER: &str = "etc/systemd/system";
 /// There while systemd is the machine's first process (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 
+/// Where `enable` and `disable` find it.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// Root of another tree to work on, as of a machine's image
+    #[arg(long, value_name = "FOLDER", conflicts_with = "now")]
+    prefix: Option<PathBuf>,
+}
+
 /// The unit below a folder that is the root of the machine, or of an image of one.
 pub struct Unit {
     prefix: PathBuf,
@@ -23,11 +31,11 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Of this machine, or of the tree below `prefix`.
+    /// Of this machine, or of the tree that is named.
     ///
     /// # Errors
     /// This machine isn't run by systemd.
-    pub fn of(prefix: Option<PathBuf>) -> Result<Self, Error> {
+    pub fn of(Place { prefix }: Place) -> Result<Self, Error> {
         let is_this_machine = prefix.is_none();
         if is_this_machine && !Path::new(BOOTED).is_dir() {
             return Err(Error::Argument(

@@ -2,7 +2,7 @@
 
 use isopod_runtime::ErrorKind;
 
-use crate::commands::docker::prune::{self, Filters, PruneArgs, Pruned};
+use crate::commands::docker::prune::{Filters, PruneArgs, Pruned};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -42,10 +42,7 @@ impl Verb for Args {
                 "WARNING! This will remove anonymous local volumes not used by at least one container."
             }
         };
-        if !self.how.force && !prune::is_confirmed(context, warning)? {
-            return Ok(0);
-        }
-        prune::finish(context, &[prune(context, &filters, all)?], true)
+        self.how.carry_out(context, warning, true, || Ok(vec![prune(context, &filters, all)?]))
     }
 }
 

@@ -1,0 +1,89 @@
+//! `doctor` of the built binary: what this machine has, and what it says where something is taken away from it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use harness::{Done, Instance};
+use serde_json::Value;
+
+/// State and whether containers need it, by name.
+fn states(done: &Done) -> BTreeMap<String, (String, bool)> {
+    let report: Value = serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{done:?}"));
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let rows = report["Checkups"].as_array().unwrap().iter();
+    rows.map(|row| (text(&row["Name"]), (text(&row["State"]), row["Needed"].as_bool().unwrap())))
+        .collect()
+}
+
+/// With root's capabilities but for one.
+fn without(instance: &Instance, capability: &str, arguments: &[&str]) -> Done {
+    let inner = instance.command(arguments);
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps", &format!("-{capability}"), "--bounding-set"]);
+    command.arg(format!("-{capability}")).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.output().unwrap().into()
+}
+
+/// What the tests of this tree run on has everything that these need.
+#[test]
+fn a_machine_that_runs_containers_is_said_to() {
+    let instance = Instance::new();
+    let done = instance.run(&["doctor", "--format", "json"]);
+    assert_eq!(done.status, 0, "{done:?}");
+    let states = states(&done);
+    for name in ["user", "system calls", "overlayfs", "layout", "boot id", "pids", "seccomp"] {
+        assert_eq!(states[name].0, "ok", "{name}: {done:?}");
+    }
+    for name in
+        ["network namespaces", "bridges", "veth pairs", "nftables", "registry configuration"]
+    {
+        assert_eq!(states[name].0, "ok", "{name}: {done:?}");
+    }
+    assert!(!instance.path("root").exists() && !instance.path("state").exists());
+    let left: Vec<_> = fs::read_dir(instance.path("")).unwrap().collect();
+    assert_eq!(left.len(), 1, "a probe was left: {left:?}");
+}
+
+#[test]
+fn what_is_missing_is_told_and_whether_containers_need_it() {
+    let instance = Instance::new();
+    let done = without(&instance, "net_admin", &["doctor", "--format", "json"]);
+    assert_eq!(done.status, 0, "containers run without networks: {done:?}");
+    let found = states(&done);
+    for name in ["CAP_NET_ADMIN", "bridges", "veth pairs", "nftables"] {
+        assert_eq!(found[name], ("missing".to_owned(), false), "{name}: {done:?}");
+    }
+    let done = without(&instance, "sys_admin", &["doctor", "--format", "json"]);
+    assert_eq!(done.status, 1, "{done:?}");
+    let found = states(&done);
+    for name in ["CAP_SYS_ADMIN", "overlayfs"] {
+        assert_eq!(found[name], ("missing".to_owned(), true), "{name}: {done:?}");
+    }
+    let done = without(&instance, "sys_admin", &["doctor", "-q"]);
+    assert!(done.out.contains("CAP_SYS_ADMIN is missing: give it to what runs us"), "{done:?}");
+    assert!(!done.out.contains("\nok "), "{done:?}");
+}
+
+#[test]
+fn a_registry_configuration_that_can_not_be_read_is_named() {
+    let instance = Instance::new();
+    let folder = instance.path("certs.d/docker.io");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("hosts.toml"), "server = 7").unwrap();
+    let mut command = instance.command(&["doctor", "--format", "json"]);
+    command.env("ISOPOD_HOSTS_DIR", instance.path("certs.d"));
+    let done: Done = command.output().unwrap().into();
+    assert_eq!(states(&done)["registry configuration"].0, "missing", "{done:?}");
+    assert!(done.out.contains("hosts.toml"), "{done:?}");
+}
