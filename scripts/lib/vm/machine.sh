@@ -60,6 +60,7 @@ share_files() {
     local view=$work/view needed mount
     mkdir "$view"
     # In a mount namespace of its own, which goes with the process.
+    # shellcheck disable=SC2016 # that shell is to expand them
     unshare --mount --propagation private bash -c '
         set -e
         view=$1 socket=$2

@@ -33,7 +33,7 @@ fn apparmor_confines_a_container_that_says_nothing_of_it() {
 #[test]
 fn apparmor_mounts_nothing_and_signals_its_own() {
     let context = TestContext::with(["busybox"]);
-    let mount = "mount -t tmpfs none /mnt 2>/dev/null && echo mounted || echo refused";
+    let mount = "mkdir /m && mount -t tmpfs none /m 2>/dev/null && echo mounted || echo refused";
     let all = ["--cap-add", "ALL", "--security-opt", "seccomp=unconfined"];
     run(&context, &all, mount).prints("refused\n");
     let unconfined = ["--security-opt", "apparmor=unconfined"];
