@@ -31,6 +31,8 @@ pub enum Reply {
     Honest,
     /// The same, with a pause before every 64 KiB.
     Slow(Duration),
+    /// The same, with a pause before every 1 KiB.
+    Trickle(Duration),
     /// This body in place of the right one, with a right length.
     Instead(Vec<u8>),
     /// The right bytes under a length that is not theirs.
@@ -160,8 +162,9 @@ impl Shared {
             return head(connection, 200, &[&kind], Some(length));
         }
         match reply {
-            Reply::Honest => self.part(out, request, &kind, &right, Duration::ZERO),
-            Reply::Slow(pause) => self.part(out, request, &kind, &right, *pause),
+            Reply::Honest => self.part(out, request, &kind, &right, (64 << 10, Duration::ZERO)),
+            Reply::Slow(pause) => self.part(out, request, &kind, &right, (64 << 10, *pause)),
+            Reply::Trickle(pause) => self.part(out, request, &kind, &right, (1 << 10, *pause)),
             Reply::Instead(body) => {
                 head(connection, 200, &[&kind], Some(body.len() as u64))?;
                 out.write_all(body)
@@ -200,7 +203,7 @@ impl Shared {
         request: &Request,
         kind: &str,
         right: &[u8],
-        pause: Duration,
+        (piece, pause): (usize, Duration),
     ) -> io::Result<()> {
         let from = request.range.as_deref().and_then(|range| {
             range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
@@ -217,7 +220,7 @@ impl Shared {
                 &right[from..]
             }
         };
-        for piece in body.chunks(64 << 10) {
+        for piece in body.chunks(piece) {
             thread::sleep(pause);
             if self.over.load(Ordering::Relaxed) {
                 return Ok(());

@@ -107,3 +107,92 @@ fn only_what_runs_can_be_attached_to() {
     context.isopod(["attach", "c"]).fails_with(1).complains_of("c is not running");
     context.isopod(["attach", "nobody"]).fails_with(1).complains_of("no such container: nobody");
 }
+
+/// A shell that says what it reads, at a terminal.
+fn echoing(context: &TestContext, name: &str, keys: &[&str]) {
+    let head = ["create", "-it", "--network", "none", "--name", name];
+    let script = "stty -echo; echo ready; while read line; do echo got $line; done; exit 5";
+    let command = ["busybox", "sh", "-c", script];
+    context.isopod(head.iter().chain(keys).chain(&command)).succeeds();
+    context.isopod(["start", name]).succeeds();
+    until("the shell", || context.isopod(["logs", name]).stdout.contains("ready"));
+}
+
+#[test]
+fn several_terminals_share_one_and_one_that_leaves_ends_no_other() {
+    let context = TestContext::with(["busybox"]);
+    echoing(&context, "c", &[]);
+    let mut one = context.terminal(["attach", "c"]);
+    let mut two = context.terminal(["attach", "c"]);
+    // Now both are there.
+    one.types("\n").expects("got");
+    two.types("\n").expects("got");
+    one.types("from one\n").expects("got from one");
+    two.expects("got from one");
+    two.types("from two\n").expects("got from two");
+    one.expects("got from two");
+    // docker's keys.
+    one.types("\x10\x11");
+    one.exits_with(0);
+    two.types("still there\n").expects("got still there");
+    assert_eq!(context.isopod(["inspect", "-f", "{{.State.Running}}", "c"]).stdout, "true\n");
+    let mut three = context.terminal(["attach", "c"]);
+    three.types("from three\n").expects("got from three");
+    two.expects("got from three").types("\x04");
+    for terminal in [two, three] {
+        terminal.exits_with(5);
+    }
+}
+
+#[test]
+fn keys_of_ones_choice_leave_attach_run_start_and_exec() {
+    let context = TestContext::with(["busybox"]);
+    let script = "stty -echo; echo ready; while read line; do echo got $line; done";
+    let is_running = |name: &str| {
+        context.isopod(["inspect", "-f", "{{.State.Running}}", name]).stdout == "true\n"
+    };
+    let run = ["run", "-it", "--network", "none", "--name", "c", "--detach-keys", "ctrl-a,x"];
+    let mut terminal = context.terminal(run.iter().chain(&["busybox", "sh", "-c", script]));
+    // What only begins like the keys is the container's.
+    terminal.expects("ready").types("\x01y\n").expects("got \x01y").types("\x01x");
+    terminal.exits_with(0);
+    assert!(is_running("c"));
+    let mut terminal = context.terminal(["attach", "--detach-keys", "q,q", "c"]);
+    terminal.types("q1\n").expects("got q1").types("\x10y\n").expects("got \x10y").types("qq");
+    terminal.exits_with(0);
+    assert!(is_running("c"));
+    let words = ["exec", "-it", "--detach-keys", "ctrl-@", "c", "sh", "-c", script];
+    let mut terminal = context.terminal(words);
+    terminal.expects("ready").types("one\n").expects("got one").types("\0");
+    terminal.exits_with(0);
+    assert!(is_running("c"));
+    context.isopod(["stop", "-t", "0", "c"]).succeeds();
+    let mut terminal = context.terminal(["start", "-ai", "--detach-keys", "ctrl-_", "c"]);
+    terminal.expects("ready").types("two\n").expects("got two").types("\x1f");
+    terminal.exits_with(0);
+    assert!(is_running("c"));
+}
+
+/// docker's event of this name, with what it says of the window.
+#[test]
+fn a_terminals_new_size_is_in_the_journal() {
+    let context = TestContext::with(["busybox"]);
+    echoing(&context, "c", &[]);
+    let mut terminal = context.terminal(["attach", "c"]);
+    terminal.types("x\n").expects("got x").resizes(41, 133);
+    let format = "{{.Action}} {{.Actor.Attributes.height}}x{{.Actor.Attributes.width}}";
+    let sizes = || {
+        let words = ["events", "--since", "1h", "--until", "0s", "--filter", "event=resize"];
+        context.isopod(words.iter().chain(&["--format", format])).stdout
+    };
+    until("the event", || sizes().lines().last() == Some("resize 41x133"));
+    terminal.types("\x04");
+    terminal.exits_with(5);
+    // An exec's terminal is not the container's.
+    context.isopod(["start", "c"]).succeeds();
+    let before = sizes();
+    let mut exec = context.terminal(["exec", "-it", "c", "sh"]);
+    exec.resizes(39, 99).types("stty size\n").expects("39 99").types("exit\n");
+    exec.exits_with(0);
+    assert_eq!(sizes(), before);
+}

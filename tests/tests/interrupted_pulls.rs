@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -252,4 +253,96 @@ fn a_full_disk_is_one_clear_error_and_the_pull_finishes_once_there_is_room() {
         context.pull("redis:alpine");
         is_whole(&context);
     }
+}
+
+/// Waits one second for a body that stands still, and looks as often whether it comes fast enough.
+fn is_impatient(context: &TestContext) {
+    let path = context.path("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{config}download_idle_timeout = 1\n")).unwrap();
+}
+
+#[test]
+fn a_mirror_that_trickles_is_left_for_the_next_and_not_asked_again() {
+    let layout = Fixtures::load().layout;
+    let slow = |request: &Request| match request.path.contains("/blobs/") {
+        true => Reply::Trickle(Duration::from_millis(400)),
+        false => Reply::Honest,
+    };
+    let (mirror, server) = (Served::new(&layout, slow), Served::honest(&layout));
+    let context = TestContext::without_registries();
+    is_impatient(&context);
+    let toml = format!("{}[host.\"http://{}\"]\n", server.hosts_toml(), mirror.address);
+    context.configure_host("docker.io", &toml);
+    // One layer at a time: what is learned from the first one's serves the others.
+    let path = context.path("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{config}max_concurrent_downloads = 1\n")).unwrap();
+    context.pull("redis:alpine");
+    let layers = |served: &Served| {
+        let asked = served.blobs().into_iter().filter(|request| request.method == "GET");
+        asked.map(|request| request.path).collect::<BTreeSet<_>>()
+    };
+    assert!(server.blobs().iter().any(|request| request.range.is_some()), "begun anew");
+    assert!(layers(&mirror).len() <= 2, "asked again and again: {:#?}", mirror.blobs());
+    is_whole(&context);
+}
+
+#[test]
+fn one_server_alone_may_be_slow() {
+    let slow = |_: &Request| Reply::Trickle(Duration::from_millis(400));
+    let context = TestContext::without_registries();
+    is_impatient(&context);
+    let mut image = isopod_tests::handmade::Handmade::new(context.path("layout"));
+    let noise: Vec<u8> =
+        (0..6_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let layer = image.layer(&[isopod_tests::handmade::Entry::File("noise", &noise)]);
+    image.image("library/small:latest", &[&layer]);
+    let server = Served::new(&image.folder, slow);
+    context.configure_host("docker.io", &server.hosts_toml());
+    context.pull("small");
+}
+
+/// A layer of one file of so many zeros, as gzip has it; made by the programs that everybody has.
+fn zeros(image: &mut isopod_tests::handmade::Handmade, name: &str, megabytes: u64) {
+    let file = image.folder.join("zeros");
+    fs::File::create(&file).unwrap().set_len(megabytes << 20).unwrap();
+    let script = r#"tar --no-xattrs --owner=0 --group=0 -cf - -C "$0" zeros | tee >(sha256sum | cut -c1-64 >"$0/diff") | gzip -1"#;
+    let made = Command::new("bash").args(["-c", script]).arg(&image.folder).output().unwrap();
+    let diff = image.folder.join("diff");
+    isopod_tests::until("the digest", || {
+        fs::read_to_string(&diff).is_ok_and(|text| text.len() > 64)
+    });
+    let diff_id = format!("sha256:{}", fs::read_to_string(&diff).unwrap().trim());
+    fs::remove_file(diff).unwrap();
+    fs::remove_file(file).unwrap();
+    let layer = image.gzip_layer(&made.stdout, &diff_id);
+    image.image(&format!("library/{name}:latest"), &[&layer]);
+}
+
+/// The most memory that a pull of this image takes, in KiB, by GNU time.
+fn peak_of(context: &TestContext, image: &str) -> u64 {
+    let binary = isopod_tests::binary::isopod();
+    let words = ["-f", "peak %M", &binary.to_string_lossy(), "pull", "-q", image];
+    let pulled =
+        context.command_of("/usr/bin/time", words).deadline(Duration::from_secs(600)).run();
+    pulled.succeeds();
+    let peak = pulled.stderr.lines().find_map(|line| line.strip_prefix("peak ")?.parse().ok());
+    peak.unwrap_or_else(|| panic!("{pulled}"))
+}
+
+fn a_layer_takes_no_more_memory_than_a_small_one(megabytes: u64) {
+    let context = TestContext::without_registries();
+    let mut image = isopod_tests::handmade::Handmade::new(context.path("layout"));
+    zeros(&mut image, "small", 10);
+    zeros(&mut image, "large", megabytes);
+    let served = Served::honest(&image.folder);
+    context.configure_host("docker.io", &served.hosts_toml());
+    let (small, large) = (peak_of(&context, "small"), peak_of(&context, "large"));
+    assert!(large * 10 <= small * 12, "{small} KiB for 10 MB, {large} KiB for {megabytes} MB");
+}
+
+#[test]
+fn a_layer_of_500_megabytes_takes_no_more_memory_than_one_of_10() {
+    a_layer_takes_no_more_memory_than_a_small_one(500);
 }

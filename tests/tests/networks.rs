@@ -352,3 +352,62 @@ fn what_belongs_to_the_kernel_is_named_in_the_state_folder_only_while_it_is_ther
     context.isopod(["network", "rm", "app"]).succeeds();
     assert!(!names.parent().unwrap().exists());
 }
+
+/// The address of one that is started again is not a new one, by whatever it is started.
+#[test]
+fn a_container_has_its_addresses_again_as_long_as_nobody_else_took_them() {
+    let context = TestContext::networked(["busybox"]);
+    context
+        .isopod([
+            "network",
+            "create",
+            "--ipv6",
+            "--subnet",
+            "10.77.0.0/24",
+            "--subnet",
+            "fd77::/64",
+            "app",
+        ])
+        .succeeds();
+    let bridge = ["--network", "app", "--network", "bridge", "--restart", "always"];
+    server(&context, "web", &bridge);
+    server(&context, "other", &["--network", "app"]);
+    let places = || {
+        let of = |network: &str| {
+            let inside = format!("(index .NetworkSettings.Networks \"{network}\")");
+            inspected(
+                &context,
+                "web",
+                &format!(
+                    "{{{{{inside}.IPAddress}}}} {{{{{inside}.GlobalIPv6Address}}}} {{{{{inside}.MacAddress}}}}"
+                ),
+            )
+        };
+        [of("app"), of("bridge")]
+    };
+    let first = places();
+    assert!(first[0].starts_with("10.77.0.2 fd77::2 02:42:0a:4d:00:02"), "{first:?}");
+    context.isopod(["restart", "-t", "0", "web"]).succeeds();
+    assert_eq!(places(), first);
+    context.isopod(["stop", "-t", "0", "web"]).succeeds();
+    server(&context, "third", &["--network", "app"]);
+    context.isopod(["start", "web"]).succeeds();
+    assert_eq!(places(), first);
+    // By its policy, after its monitor's death.
+    let pid = || inspected(&context, "web", "{{.State.Pid}}");
+    let before = pid();
+    let id = inspected(&context, "web", "{{.Id}}");
+    let status = context.path("root/containers/default").join(id).join("status.json");
+    let status: Json = serde_json::from_slice(&fs::read(status).unwrap()).unwrap();
+    context.command_of("kill", ["-9", &status["monitor"].to_string()]).run().succeeds();
+    until("it runs again", || !["0", before.as_str()].contains(&pid().as_str()));
+    assert_eq!(places(), first);
+    // Somebody else has the address by now: then it has another one.
+    context.isopod(["stop", "-t", "0", "web"]).succeeds();
+    server(&context, "thief", &["--network", "app", "--ip", "10.77.0.2"]);
+    context.isopod(["start", "web"]).succeeds();
+    let now = places();
+    assert!(now[0].starts_with("10.77.0.") && !now[0].starts_with("10.77.0.2 "), "{now:?}");
+    assert!(now[0].contains(" fd77::2 "), "the one of the other family is still free: {now:?}");
+    assert_eq!(now[1], first[1]);
+}

@@ -4,7 +4,11 @@
     reason = "tests may panic; clippy only knows functions marked as tests"
 )]
 
+use std::path::Path;
+
 use isopod_tests::{TestContext, until};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 const SLEEP: [&str; 3] = ["busybox", "sleep", "1000"];
 
@@ -187,9 +191,77 @@ fn a_restart_by_policy_joins_what_the_other_container_has_by_then() {
     // One restart more may fail; after a failure there is no other.
     let before = count();
     until("two more", || count() >= before + 2);
-    context.isopod(["update", "--restart", "no", "b"]).succeeds();
-    let status = || context.isopod(["inspect", "-f", "{{.State.Status}}", "b"]).stdout;
-    until("its end", || status() == "exited\n");
-    std::thread::sleep(std::time::Duration::from_secs(1));
     context.isopod(["rm", "-f", "b"]).succeeds();
+}
+
+/// Whatever its policy is about to do, a removal is the end of it: the context complains of what is left.
+#[test]
+fn one_that_joins_processes_is_removed_at_any_moment_of_a_restart() {
+    let context = TestContext::with(["busybox"]);
+    run(&context, "a", &[], &SLEEP);
+    for n in 0..12 {
+        let options = ["--pid", "container:a", "--restart", "always"];
+        run(&context, "b", &options, &["busybox", "true"]);
+        std::thread::sleep(std::time::Duration::from_millis(90 + 17 * n));
+        context.isopod(["rm", "-f", "b"]).succeeds();
+    }
+    let folder = Path::new("/sys/fs/cgroup/freezer").join(context.cgroup()).join("default");
+    let groups =
+        || std::fs::read_dir(&folder).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir());
+    until("only the other one is left", || groups().count() == 1);
+}
+
+/// The numbers that its processes have in there are nobody's outside, or anybody's.
+#[test]
+fn processes_can_be_joined_whatever_numbers_they_have() {
+    let context = TestContext::with(["busybox"]);
+    run(&context, "a", &[], &SLEEP);
+    let joined = |script: &str| {
+        let head = ["run", "--rm", "--network", "none", "--pid", "container:a", "busybox"];
+        context.isopod(head.into_iter().chain(["sh", "-c", script]))
+    };
+    for _ in 0..20 {
+        joined("true").succeeds();
+    }
+    // Its control groups are seen as any other's are: its own are the top, and none can be made.
+    let plain = ["run", "--rm", "--network", "none", "busybox", "ls", "/sys/fs/cgroup"];
+    let plain = context.isopod(plain);
+    joined("ls /sys/fs/cgroup").prints(&plain.succeeds().stdout);
+    joined("mkdir /sys/fs/cgroup/*/x /sys/fs/cgroup/x").fails_with(1).complains_of("Read-only");
+    joined("cat /sys/fs/cgroup/freezer/cgroup.procs | wc -l").prints("3\n");
+}
+
+/// docker: the end of the first process is the end of all of them, also where the kernel does not see to it.
+#[test]
+fn all_of_a_containers_processes_end_with_it_and_nobody_elses() {
+    let context = TestContext::with(["busybox"]);
+    let [first, other, of_a] = [1, 2, 3].map(|n| format!("{n}{}", 1_000_000 + std::process::id()));
+    run(&context, "a", &[], &["busybox", "sleep", &of_a]);
+    let alive = |number: &str| {
+        let seen =
+            std::process::Command::new("pgrep").args(["-fx", &format!("sleep {number}")]).output();
+        !seen.unwrap().stdout.is_empty()
+    };
+    let script = format!("sleep {other} & setsid sleep {other} & exec sleep {first}");
+    let monitor = || -> i32 {
+        let id = context.isopod(["inspect", "-f", "{{.Id}}", "b"]).line().to_owned();
+        let status = context.path("root/containers/default").join(id).join("status.json");
+        let status: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
+        status["monitor"].as_i64().unwrap().try_into().unwrap()
+    };
+    for pids in ["container:a", "host"] {
+        for end in [&["kill", "b"][..], &["stop", "-t", "0", "b"], &["rm", "-f", "b"], &[]] {
+            context.isopod(["rm", "-f", "b"]);
+            run(&context, "b", &["--pid", pids], &["busybox", "sh", "-c", &script]);
+            until("all of them", || alive(&first) && alive(&other));
+            match end {
+                // Its monitor's end is its own.
+                [] => nix::sys::signal::kill(Pid::from_raw(monitor()), Signal::SIGKILL).unwrap(),
+                end => drop(context.isopod(end.iter()).succeeds()),
+            }
+            until("the end of all of them", || !alive(&first) && !alive(&other));
+            assert!(alive(&of_a), "{pids} {end:?}");
+        }
+    }
 }

@@ -192,6 +192,27 @@ mod tests {
         assert_eq!(rendered(template, &value), "8080");
     }
 
+    /// Neither the stack nor memory is a template's to use up.
+    #[test]
+    fn what_is_too_deep_or_too_wide_is_an_error() {
+        let value = json!({"Name": "redis", "Half": 0.5});
+        let failed = |template: &str| {
+            let parsed = Format::parse(template);
+            parsed.and_then(|format| format.render(&value)).unwrap_err().to_string()
+        };
+        let parentheses =
+            |depth| format!("{{{{{}.Name{}}}}}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(rendered(&parentheses(100), &value), "redis");
+        assert!(failed(&parentheses(100_000)).contains("nested"));
+        let blocks = |depth| "{{if .Name}}".repeat(depth) + "x" + &"{{end}}".repeat(depth);
+        assert_eq!(rendered(&blocks(100), &value), "x");
+        assert!(failed(&blocks(100_000)).contains("nested"));
+        assert_eq!(rendered(r#"{{printf "%1000d" 1}}"#, &value).len(), 1000);
+        assert!(failed(r#"{{printf "%9999999999d" 1}}"#).contains("too large"));
+        assert!(failed(r#"{{printf "%.70000f" .Half}}"#).contains("too many"));
+        assert!(failed("{{pad .Name 99999999999 1}}").contains("too much"));
+    }
+
     #[test]
     fn conditions_variables_and_trimming_are_gos() {
         let value = json!({"Name": "redis", "State": {"Running": true}, "N": 3});

@@ -274,6 +274,15 @@ mod tests {
     }
 
     proptest! {
+        /// image-spec, descriptor.md, "Digests": the algorithms that are computed here.
+        #[test]
+        fn a_digest_is_what_the_specification_says(
+            text in r"(sha256|sha512|sha384|SHA256|md5|sha256\+b64)?:?([0-9a-f]{63,65}|[0-9a-f]{127,129}|[0-9A-Fa-f]{64}|[0-9a-g]{64})"
+        ) {
+            let grammar = regex::Regex::new(r"\A(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\z").unwrap();
+            prop_assert_eq!(text.parse::<Digest>().is_ok(), grammar.is_match(&text));
+        }
+
         #[test]
         fn whatever_parses_is_safe_in_a_path_and_comes_back_as_it_was(text in "(sha256:|sha512:)?[0-9a-f./:]{0,130}|\\PC{0,80}") {
             if let Ok(digest) = text.parse::<Digest>() {

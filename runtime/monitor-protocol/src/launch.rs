@@ -38,8 +38,8 @@ pub struct Launch {
     /// When the container is started again after it has ended.
     #[serde(default)]
     pub restart: Restart,
-    /// Whether another container's namespaces are named in the specification, by a process of it: by the
-    /// time a policy starts this one again that may be another process, so a command looks it up anew.
+    /// Whether another container's namespaces are joined, which are handed over for one start: by the time a
+    /// policy starts this one again that container may have others, so a command looks them up anew.
     #[serde(default)]
     pub joins_another: bool,
     /// How its health is looked after.
@@ -102,13 +102,8 @@ pub enum Part {
         /// Inside it; empty: all.
         path: PathBuf,
     },
-    /// The `/dev/shm` of another container.
-    SharedMemory {
-        /// Its mount namespace, as in `/proc/1/ns/mnt`.
-        namespace: PathBuf,
-        /// What tells it from that of a process which has that id later, when a restart policy starts it again.
-        inode: u64,
-    },
+    /// The `/dev/shm` of another container, whose mount namespace is handed over.
+    SharedMemory,
 }
 
 /// docker's restart policies.

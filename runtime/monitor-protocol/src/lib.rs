@@ -61,6 +61,12 @@ pub mod state {
     /// `{"type": "network", "path": "<state>/netns"}`. There is no such file: the launcher puts the
     /// descriptor in its place.
     pub const NETWORK_NAMESPACE: &str = "netns";
+    /// As [`NETWORK_NAMESPACE`] for the pid namespace of another container.
+    pub const PID_NAMESPACE: &str = "pidns";
+    /// As [`NETWORK_NAMESPACE`] for the IPC namespace of another container.
+    pub const IPC_NAMESPACE: &str = "ipcns";
+    /// As [`NETWORK_NAMESPACE`] for the UTS namespace of another container.
+    pub const UTS_NAMESPACE: &str = "utsns";
     /// [`crate::resolver::Names`].
     pub const RESOLVER: &str = "resolver.json";
 }

@@ -142,6 +142,17 @@ pub enum Handed {
     /// In a container with a user namespace it must be one that was made inside that one, or joining
     /// it is refused by the kernel.
     NetworkNamespace,
+    /// Another container's pid namespace, for the next start only, as the three that follow: by the time of
+    /// another one that container may have a new one. `config.json` names it by
+    /// [`crate::state::PID_NAMESPACE`].
+    PidNamespace,
+    /// Another container's IPC namespace, [`crate::state::IPC_NAMESPACE`].
+    IpcNamespace,
+    /// Another container's UTS namespace, [`crate::state::UTS_NAMESPACE`].
+    UtsNamespace,
+    /// Another container's mount namespace, in which `launch.json`'s [`crate::launch::Part::SharedMemory`]
+    /// is found.
+    MountNamespace,
     /// A datagram socket in that namespace, bound where the container expects its name server.
     ResolverDatagram,
     /// A listening socket there.

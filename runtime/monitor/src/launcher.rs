@@ -6,6 +6,7 @@
 //!
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
+//! - [`cgroup_mounts`]: control groups of version 1 where another container's processes are seen;
 //! - [`home`]: the variable that every program has;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
@@ -14,6 +15,7 @@
 //! - [`program`]: finding that program;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
+mod cgroup_mounts;
 pub mod confinement;
 pub mod console;
 mod container;
@@ -26,6 +28,7 @@ pub mod program;
 mod rootfs;
 mod unified;
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -46,6 +49,9 @@ use serde::{Deserialize, Serialize};
 use crate::network::restore_limit;
 use crate::spec::Facts;
 
+/// What launchers are called, at most 15 bytes as for every process.
+pub const NAME: &str = "isopod-launcher";
+
 /// The container's ends of its standard streams; with a terminal there are none yet.
 #[derive(Debug)]
 pub struct Stdio {
@@ -55,6 +61,27 @@ pub struct Stdio {
     pub size: Option<Size>,
     /// Who is to own the terminal.
     pub uid: u32,
+}
+
+/// Namespaces that others made: those that the container is to be in, and a mount namespace to look into.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// Its own or another container's.
+    pub network: Option<BorrowedFd<'a>>,
+    /// Another container's, like the others.
+    pub pid: Option<BorrowedFd<'a>>,
+    /// See [`Given::pid`].
+    pub ipc: Option<BorrowedFd<'a>>,
+    /// See [`Given::pid`].
+    pub uts: Option<BorrowedFd<'a>>,
+    /// See [`Given::pid`].
+    pub mount: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Given<'a> {
+    fn all(&self) -> impl Iterator<Item = BorrowedFd<'a>> {
+        [self.network, self.pid, self.ipc, self.uts, self.mount].into_iter().flatten()
+    }
 }
 
 /// What a launcher is to start.
@@ -131,24 +158,23 @@ pub struct Launcher {
     pub report: UnixStream,
 }
 
-/// Forks a launcher. It takes its place in whatever pid namespace the monitor's next child gets. The
-/// container is to be in the network namespace `network`, where there is one.
+/// Forks a launcher. It takes its place in whatever pid namespace the monitor's next child gets.
 pub fn fork(
     launch: &Launch,
     hierarchies: &Hierarchies,
     facts: &Facts,
     job: Job<'_>,
-    network: Option<BorrowedFd<'_>>,
+    given: Given<'_>,
     stdio: Stdio,
 ) -> io::Result<Launcher> {
     let (ours, theirs) = UnixStream::pair()?;
     let pid = process::fork(|| {
-        let result = isolate(&theirs, network, &stdio).and_then(|()| match job {
+        let result = isolate(&theirs, given, &stdio).and_then(|()| match job {
             Job::Container => {
                 step("launcher.isolated");
-                rootfs::make(launch, &facts.working_dir)?;
+                rootfs::make(launch, &facts.working_dir, given.mount)?;
                 step("launcher.rooted");
-                container::start(launch, hierarchies, facts, network, stdio)
+                container::start(launch, hierarchies, facts, given, stdio)
             }
             Job::Exec(process) => exec::start(launch, facts, process, stdio),
         });
@@ -168,15 +194,12 @@ pub fn fork(
 }
 
 /// Gives up all that is the monitor's and all that came from the monitor's caller.
-fn isolate(
-    report: &UnixStream,
-    network: Option<BorrowedFd<'_>>,
-    stdio: &Stdio,
-) -> Result<(), Failure> {
-    rustix::thread::set_name(c"isopod-launcher").ok();
+fn isolate(report: &UnixStream, given: Given<'_>, stdio: &Stdio) -> Result<(), Failure> {
+    let name = CString::new(NAME).expect("there is no NUL in it");
+    rustix::thread::set_name(&name).ok();
     let mut keep = vec![report.as_fd()];
     keep.extend(stdio.streams.iter().flatten().map(AsFd::as_fd));
-    keep.extend(network);
+    keep.extend(given.all());
     process::close_descriptors_except(&keep).map_err(Failure::at("cannot close descriptors"))?;
     process::reset_signals();
     restore_limit();

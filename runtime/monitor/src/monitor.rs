@@ -37,7 +37,7 @@ use rustix::process::WaitStatus;
 
 use crate::guard::Guard;
 use crate::keeper::Keeper;
-use crate::network::Network;
+use crate::network::{Joined, Network};
 use crate::poll::{Interest, Poller, Token, Watched};
 use crate::spec::{Facts, SpecError};
 use crate::start;
@@ -83,6 +83,8 @@ pub struct Monitor {
     poller: Rc<Poller>,
     clients: Clients,
     network: Network,
+    /// For the first start, which drops them.
+    joined: Joined,
     starting: BTreeMap<u32, Starting>,
     processes: BTreeMap<u32, Process>,
     /// Ends of children that no launcher has reported yet.
@@ -164,6 +166,7 @@ impl Monitor {
             poller,
             clients,
             network,
+            joined: Joined::default(),
             starting: BTreeMap::new(),
             processes: BTreeMap::new(),
             unclaimed: BTreeMap::new(),

@@ -26,7 +26,7 @@ use isopod_monitor_protocol::message::Handed;
 
 use crate::poll::{Part, Poller};
 use forward::Forwarder;
-pub use handed::HandedError;
+pub use handed::{HandedError, Joined};
 pub use limit::restore as restore_limit;
 use resolver::NameServer;
 
@@ -48,13 +48,13 @@ impl Network {
         Self { poller: Rc::clone(poller), namespace: None, names: None, ports: None }
     }
 
-    /// Takes what came with `Run`.
+    /// Takes what came with `Run`; other containers' namespaces are returned.
     pub fn take(
         &mut self,
         launch: &Launch,
         what: &[Handed],
         descriptors: Vec<OwnedFd>,
-    ) -> Result<(), HandedError> {
+    ) -> Result<Joined, HandedError> {
         let sorted = handed::sort(launch, what, descriptors)?;
         self.namespace = sorted.namespace;
         if let Some(resolver) = &launch.resolver {
@@ -65,7 +65,7 @@ impl Network {
             let forwarder = Forwarder::new(&self.poller, &launch.forwards, sorted.forwards);
             self.ports = Some(forwarder.map_err(HandedError::Socket)?);
         }
-        Ok(())
+        Ok(sorted.joined)
     }
 
     /// Leads published ports elsewhere.

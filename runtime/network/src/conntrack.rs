@@ -82,23 +82,30 @@ fn stale(socket: &mut Socket, port: &PortMap, own: &[IpAddr]) -> Result<Vec<Mess
     }
     let mut found = Vec::new();
     for reply in &answer.replies {
-        let Some(rest) = reply.body.get(4..) else { continue };
-        let Some(orig) = find(rest, TUPLE_ORIG) else { continue };
-        if find(orig, TUPLE_PROTO).and_then(|p| find(p, PROTO_NUM)) != Some(&[number])
-            || !concerns(port, own, orig, find(rest, TUPLE_REPLY))
-        {
-            continue;
-        }
-        let mut delete = Message::new(DELETE, REQUEST | ACK, &[family, 0, 0, 0]);
-        delete.bytes(TUPLE_ORIG | NESTED, orig);
-        for kind in [ZONE, ID] {
-            if let Some(value) = find(rest, kind) {
-                delete.bytes(kind, value);
-            }
-        }
-        found.push(delete);
+        found.extend(deletion(&reply.body, port, own));
     }
     Ok(found)
+}
+
+/// The message that deletes a connection, if it concerns this port.
+pub(crate) fn deletion(body: &[u8], port: &PortMap, own: &[IpAddr]) -> Option<Message> {
+    let family = if port.host.is_ipv4() { 2 } else { 10 };
+    let rest = body.get(4..)?;
+    let orig = find(rest, TUPLE_ORIG)?;
+    let number = [nft::number(port.protocol)];
+    if find(orig, TUPLE_PROTO).and_then(|p| find(p, PROTO_NUM)) != Some(&number)
+        || !concerns(port, own, orig, find(rest, TUPLE_REPLY))
+    {
+        return None;
+    }
+    let mut delete = Message::new(DELETE, REQUEST | ACK, &[family, 0, 0, 0]);
+    delete.bytes(TUPLE_ORIG | NESTED, orig);
+    for kind in [ZONE, ID] {
+        if let Some(value) = find(rest, kind) {
+            delete.bytes(kind, value);
+        }
+    }
+    Some(delete)
 }
 
 /// `NLA_F_NESTED`.

@@ -168,7 +168,12 @@ impl Host {
         }
         let failed = || refused("publish ports in the table", &self.name);
         self.rules(|rules| rules.publish(ports).map_err(failed()))?;
-        conntrack::forget(ports).map_err(refused("forget the connections of", "UDP ports"))
+        let forgotten =
+            conntrack::forget(ports).map_err(refused("forget the connections of", "UDP ports"));
+        forgotten.inspect_err(|_| {
+            // The error that is told is the first one.
+            let _ = self.unpublish(ports);
+        })
     }
 
     /// Stops leading ports; those that lead elsewhere by now are left alone.

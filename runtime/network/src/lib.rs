@@ -6,7 +6,8 @@
 //! - [`subnets`]: the arithmetic of addresses;
 //! - [`model`]: what a network, an endpoint on it and a published port are;
 //! - [`probe`]: what the kernel can do;
-//! - [`error`], [`warning`]: what can go wrong, and what may.
+//! - [`error`], [`warning`]: what can go wrong, and what may;
+//! - [`answers`]: the readers of the kernel's answers, for who tests them.
 //!
 //! Nothing here knows a database or a container: callers say what is to be there, and keep the record of
 //! it. Every call may be repeated: what is there already is left as it is.
@@ -23,6 +24,7 @@ mod netlink;
 mod nft;
 mod sysctl;
 
+pub mod answers;
 pub mod error;
 pub mod model;
 pub mod namespace;

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use isopod_network::{Driver, Error, Host, Network, Subnet, namespace};
 use stage::{
-    Stage, WORLD, bridge, endpoint, inside, is_silent, json, run, serve, tcp, told, whole,
+    PATIENCE, Stage, WORLD, ask_udp, bridge, endpoint, inside, is_silent, json, run, serve,
+    serve_udp, tcp, told, udp_socket, whole,
 };
 
 #[test]
@@ -361,6 +362,33 @@ fn a_macvlan_container_is_a_host_on_the_parents_wire() {
     assert!(!inside(&one, || run("ip -o link")).contains("eth0"));
     stage.within(|| stage.host.remove_network(&network)).unwrap();
     assert!(stage.within(|| run("ip -o link")).contains("up0"));
+}
+
+#[test]
+fn macvlan_containers_speak_by_datagrams_and_ipv6_too() {
+    let stage = Stage::new();
+    let mut network = macvlan(Some("up0"));
+    network.ipv4 =
+        Some(Subnet { network: "192.0.2.0".parse().unwrap(), prefix: 24, gateway: None });
+    let prefix = "2001:db8::".parse().unwrap();
+    network.ipv6 = Some(Subnet { network: prefix, prefix: 64, gateway: None });
+    stage.ensure(&network);
+    let one = stage.container(&network, 10);
+    let two = stage.container(&network, 11);
+    serve(&one, "[2001:db8::a]:80", "one6");
+    serve_udp(&one, "192.0.2.10:53", "one");
+    serve_udp(&one, "[2001:db8::a]:53", "one6");
+    for (client, four, six) in
+        [(&two, "192.0.2.11", "2001:db8::b"), (&stage.world, "192.0.2.2", "2001:db8::2")]
+    {
+        assert_eq!(told(client, "[2001:db8::a]:80"), format!("one6 {six}"));
+        let socket = udp_socket(client, "0.0.0.0:0");
+        assert_eq!(ask_udp(&socket, "192.0.2.10:53", PATIENCE), Some(format!("one {four}")));
+        let socket = udp_socket(client, "[::]:0");
+        assert_eq!(ask_udp(&socket, "[2001:db8::a]:53", PATIENCE), Some(format!("one6 {six}")));
+    }
+    // The host itself is no neighbour on its own device, whose packets pass it by.
+    is_silent(&stage.netns, "192.0.2.10:80");
 }
 
 #[test]

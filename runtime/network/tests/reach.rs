@@ -448,3 +448,95 @@ fn a_neighbour_cannot_reach_ports_published_on_loopback() {
     is_silent(&stage.world, "127.0.0.1:8081");
     is_silent(&stage.world, "127.0.0.1:8080");
 }
+
+/// Row 24 of the security table: which connection a packet belongs to is told by addresses, and a container may
+/// write any into its packets.
+#[test]
+fn a_connection_of_another_networks_container_is_not_joined_from_here() {
+    let stage = Stage::new();
+    let mut shown = bridge(1);
+    let Driver::Bridge { masquerade, .. } = &mut shown.driver else { unreachable!() };
+    *masquerade = false;
+    let other = bridge(2);
+    stage.ensure(&shown);
+    stage.ensure(&other);
+    let victim = stage.container(&shown, 2);
+    let liar = stage.container(&other, 2);
+    // The kernel's own check of sources is off on many hosts.
+    stage.within(|| {
+        for device in ["all", "br1", "br2"] {
+            fs::write(format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"), "0").unwrap();
+        }
+    });
+    serve_udp(&stage.world, "0.0.0.0:53", "world");
+    let socket = udp_socket(&victim, "10.1.0.2:5353");
+    assert_eq!(ask_udp(&socket, "192.0.2.2:53", PATIENCE).unwrap(), "world 10.1.0.2");
+    inside(&liar, || run("ip addr add 192.0.2.2/32 dev eth0"));
+    let lies = udp_socket(&liar, "192.0.2.2:53");
+    socket.set_read_timeout(Some(SILENCE)).unwrap();
+    lies.send_to(b"lie", "10.1.0.2:5353").unwrap();
+    assert!(socket.recv(&mut [0; 64]).is_err(), "a lie arrived");
+    // The connection is there still.
+    assert_eq!(ask_udp(&socket, "192.0.2.2:53", PATIENCE).unwrap(), "world 10.1.0.2");
+}
+
+/// Row 24 of the security table: a network without a way out has none for what it knew before either.
+#[test]
+fn an_internal_network_ends_the_connections_that_were_there() {
+    let stage = Stage::new();
+    let mut network = bridge(1);
+    stage.ensure(&network);
+    let container = stage.container(&network, 2);
+    serve_udp(&stage.world, "0.0.0.0:53", "world");
+    let socket = udp_socket(&container, "10.1.0.2:5353");
+    assert_eq!(ask_udp(&socket, "192.0.2.2:53", PATIENCE).unwrap(), "world 192.0.2.1");
+    network.internal = true;
+    stage.ensure(&network);
+    assert_eq!(ask_udp(&socket, "192.0.2.2:53", SILENCE), None);
+}
+
+/// Datagrams and IPv6 go the ways that connections of IPv4 go: to a sibling's port by the host's address, to
+/// one's own, and to one of another network.
+#[test]
+fn datagrams_reach_published_ports_of_siblings_of_oneself_and_of_other_networks() {
+    for bridged in [Bridged::Free, Bridged::Filtered] {
+        let stage = Stage::with(bridged);
+        let (one, two) = (bridge(1), bridge(2));
+        stage.ensure(&one);
+        stage.ensure(&two);
+        let web = stage.container(&one, 2);
+        let sibling = stage.container(&one, 3);
+        let stranger = stage.container(&two, 2);
+        serve_udp(&web, "10.1.0.2:53", "names");
+        serve_udp(&web, "[fd00:1::2]:53", "names6");
+        stage.publish(&[udp("0.0.0.0:5353", "10.1.0.2:53"), udp("[::]:5353", "[fd00:1::2]:53")]);
+        for (client, four, six) in [
+            (&web, "names 10.1.0.1", "names6 fd00:1::1"),
+            (&sibling, "names 10.1.0.1", "names6 fd00:1::1"),
+            (&stranger, "names 10.2.0.2", "names6 fd00:2::2"),
+        ] {
+            let socket = udp_socket(client, "0.0.0.0:0");
+            let told = ask_udp(&socket, &format!("{HOST}:5353"), PATIENCE);
+            assert_eq!(told.as_deref(), Some(four), "{bridged:?}");
+            let socket = udp_socket(client, "[::]:0");
+            let told = ask_udp(&socket, &format!("[{HOST6}]:5353"), PATIENCE);
+            assert_eq!(told.as_deref(), Some(six), "{bridged:?}");
+        }
+    }
+}
+
+#[test]
+fn a_container_of_another_network_reaches_published_ports_by_ipv6_too() {
+    let stage = Stage::new();
+    let (one, two) = (bridge(1), bridge(2));
+    stage.ensure(&one);
+    stage.ensure(&two);
+    let web = stage.container(&one, 2);
+    let stranger = stage.container(&two, 2);
+    serve(&web, "[fd00:1::2]:80", "web6");
+    serve(&web, "[fd00:1::2]:81", "secret");
+    stage.publish(&[tcp("[::]:8080", "[fd00:1::2]:80")]);
+    assert_eq!(told(&stranger, &format!("[{HOST6}]:8080")), "web6 fd00:2::2");
+    is_silent(&stranger, "[fd00:1::2]:80");
+    is_silent(&stranger, "[fd00:1::2]:81");
+}

@@ -314,6 +314,7 @@ fn nft_shows_the_table_as_it_is_documented() {
         "type filter hook forward priority filter; policy accept;",
         "ct state established,related accept",
         "iifname . oifname @within accept",
+        "iifname @bridges oifname @bridges ct status ! dnat drop",
         "oifname @bridges ct status dnat accept",
         "oifname @bridges drop",
         "elements = { \"br1\" . \"br1\" }",

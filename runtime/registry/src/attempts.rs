@@ -81,6 +81,11 @@ impl Attempts {
         self.source().endpoint()
     }
 
+    /// Whether somebody else can be asked instead.
+    pub(crate) fn has_next(&self) -> bool {
+        self.sources.len() > 1
+    }
+
     /// Much has come since the last failure: the next one is a new trouble.
     pub(crate) const fn note_progress(&mut self) {
         self.backoff.reset();

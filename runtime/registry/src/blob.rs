@@ -5,6 +5,7 @@
 //! because nobody trusts a blob before its digest is verified.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use isopod_image::{Descriptor, LayerMediaType, Reference};
@@ -22,6 +23,9 @@ use crate::transport::{Payload, Request};
 
 /// A failure after this much progress is a new one.
 const PROGRESS: u64 = 256 << 10;
+
+/// Bytes a second below which a server is left for the next one, if there is one.
+const SLOWEST: f64 = 8192.0;
 
 /// The bytes of a blob from an offset on.
 ///
@@ -54,6 +58,24 @@ struct Body {
     bounded: bool,
     /// It has brought something new.
     useful: bool,
+    /// What has come since when.
+    lately: (u64, Instant),
+}
+
+impl Body {
+    /// Why it is better to ask somebody else, once in each `window`.
+    fn slowness(&mut self, what: &str, window: Duration) -> Option<Error> {
+        let (bytes, since) = self.lately;
+        let within = since.elapsed();
+        if within < window {
+            return None;
+        }
+        self.lately = (0, Instant::now());
+        #[expect(clippy::cast_precision_loss, reason = "it is a measure, not a count")]
+        let is_slow = (bytes as f64) < within.as_secs_f64() * SLOWEST;
+        let (what, host) = (what.to_owned(), self.host.clone());
+        is_slow.then_some(Error::Slow { what, host, bytes, within })
+    }
 }
 
 impl Client {
@@ -220,6 +242,7 @@ impl BlobStream {
                 response: answer.response,
                 host: answer.host,
                 useful: false,
+                lately: (0, Instant::now()),
             });
         }
         let Some((start, total)) = answer.header("content-range").and_then(parse_content_range)
@@ -242,6 +265,7 @@ impl BlobStream {
             response: answer.response,
             host: answer.host,
             useful: false,
+            lately: (0, Instant::now()),
         })
     }
 
@@ -253,6 +277,11 @@ impl BlobStream {
             self.done = true;
             return Ok(None);
         }
+        if self.attempts.has_next()
+            && let Some(slow) = body.slowness(&self.digest, idle)
+        {
+            return Err(slow);
+        }
         let piece = next_piece(&mut body.response, &body.host, &self.digest, idle).await;
         let Some(mut bytes) = (match piece {
             Ok(piece) => piece,
@@ -262,6 +291,7 @@ impl BlobStream {
         }) else {
             return self.end_of_body();
         };
+        body.lately.0 += bytes.len() as u64;
         let skipped = body.skip.min(bytes.len() as u64);
         body.skip -= skipped;
         bytes = bytes.slice(usize::try_from(skipped).expect("no longer than the piece")..);

@@ -185,6 +185,7 @@ impl Inner {
             error,
             Error::Unreachable { .. }
                 | Error::Stalled { .. }
+                | Error::Slow { .. }
                 | Error::Tls { .. }
                 | Error::DigestMismatch { .. }
                 | Error::SizeMismatch { .. }

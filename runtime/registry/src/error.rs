@@ -106,6 +106,18 @@ pub enum Error {
         /// For how long.
         idle: Duration,
     },
+    /// Too little arrived, and somebody else can be asked.
+    #[error("{host} sent only {bytes} bytes of {what} in {} s", .within.as_secs_f32())]
+    Slow {
+        /// What was asked for.
+        what: String,
+        /// Who was asked.
+        host: String,
+        /// How much came.
+        bytes: u64,
+        /// In what time.
+        within: Duration,
+    },
     /// Nothing was taken for too long.
     #[error("{host} took nothing of {what} for {} s", .idle.as_secs_f32())]
     NotTaken {
@@ -291,7 +303,7 @@ impl Error {
             Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::Tls { .. } => ErrorKind::Tls,
-            Self::Stalled { .. } | Self::NotTaken { .. } => ErrorKind::Stalled,
+            Self::Stalled { .. } | Self::Slow { .. } | Self::NotTaken { .. } => ErrorKind::Stalled,
             Self::Unreadable { .. } | Self::Damaged { .. } => ErrorKind::Source,
             Self::DigestMismatch { .. } => ErrorKind::DigestMismatch,
             Self::SizeMismatch { .. } => ErrorKind::SizeMismatch,

@@ -32,6 +32,8 @@ pub enum Namespace {
     Host,
     /// The one a file stands for, such as `/proc/PID/ns/net` or `/run/netns/x`.
     Path(PathBuf),
+    /// Another container's, by a file that stands for it: joined, and nothing is set in it.
+    Shared(PathBuf),
 }
 
 /// The namespaces of a container; its mount namespace is always new.
@@ -84,8 +86,12 @@ impl Namespaces {
             match namespace {
                 Namespace::New => list.push(entry(kind, None)),
                 Namespace::Host => {}
-                Namespace::Path(path) if path.is_absolute() => list.push(entry(kind, Some(path))),
-                Namespace::Path(path) => return Err(NamespaceError::Relative(path.clone())),
+                Namespace::Path(path) | Namespace::Shared(path) => {
+                    if !path.is_absolute() {
+                        return Err(NamespaceError::Relative(path.clone()));
+                    }
+                    list.push(entry(kind, Some(path)));
+                }
             }
         }
         Ok(list)

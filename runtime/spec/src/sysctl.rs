@@ -2,6 +2,9 @@
 //! (security.md, row 20; runtime-spec, config-linux.md, "Sysctl").
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use crate::namespaces::{Namespace, Namespaces};
 
@@ -40,6 +43,16 @@ pub enum SysctlError {
         "sysctl {name} would change the host: the container has no {namespace} namespace of its own"
     )]
     HostNamespace {
+        /// The parameter.
+        name: String,
+        /// Which namespace it belongs to.
+        namespace: &'static str,
+    },
+    /// In the list, but the namespace is another container's.
+    #[error(
+        "sysctl {name} would change the container whose {namespace} namespace is joined: set it there"
+    )]
+    OthersNamespace {
         /// The parameter.
         name: String,
         /// Which namespace it belongs to.
@@ -92,25 +105,46 @@ pub fn check(
         if value.len() > VALUE_CAP || value.chars().any(|c| c.is_control() && c != '\t') {
             return Err(SysctlError::Value(name));
         }
-        let (namespace, label) = owner(&name, namespaces)?;
-        if *namespace == Namespace::Host {
-            return Err(SysctlError::HostNamespace { name, namespace: label });
+        let Owner { namespace, label, file } = owner(&name, namespaces)?;
+        match namespace {
+            Namespace::New => {}
+            Namespace::Path(path) if !is_own(path, file) => {}
+            Namespace::Host | Namespace::Path(_) => {
+                return Err(SysctlError::HostNamespace { name, namespace: label });
+            }
+            Namespace::Shared(_) => {
+                return Err(SysctlError::OthersNamespace { name, namespace: label });
+            }
         }
         checked.insert(name, value.clone());
     }
     Ok(checked)
 }
 
-fn owner<'a>(
-    name: &str,
-    namespaces: &'a Namespaces,
-) -> Result<(&'a Namespace, &'static str), SysctlError> {
+/// Whose parameter one is.
+struct Owner<'a> {
+    namespace: &'a Namespace,
+    /// What people call it.
+    label: &'static str,
+    /// Its name below `/proc/PID/ns`.
+    file: &'static str,
+}
+
+/// Whether a file stands for the namespace that this very process is in: the host's, by another name.
+fn is_own(path: &Path, file: &str) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
+    let own = identity(&Path::new("/proc/self/ns").join(file));
+    own.is_some() && own == identity(path)
+}
+
+fn owner<'a>(name: &str, namespaces: &'a Namespaces) -> Result<Owner<'a>, SysctlError> {
+    let of = |namespace, label, file| Ok(Owner { namespace, label, file });
     if name.starts_with("net.") {
-        Ok((&namespaces.network, "network"))
+        of(&namespaces.network, "network", "net")
     } else if IPC.contains(&name) || name.starts_with("fs.mqueue.") {
-        Ok((&namespaces.ipc, "IPC"))
+        of(&namespaces.ipc, "IPC", "ipc")
     } else if name == "kernel.domainname" {
-        Ok((&namespaces.uts, "UTS"))
+        of(&namespaces.uts, "UTS", "uts")
     } else if name == "kernel.hostname" {
         Err(SysctlError::Hostname)
     } else {
@@ -170,6 +204,25 @@ mod tests {
             let error = check(&one(name, "1"), &namespaces).unwrap_err();
             assert!(matches!(error, SysctlError::HostNamespace { .. }), "{name}: {error}");
         }
+    }
+
+    /// runc's rule for the host's; what another container has is not this one's to change either.
+    #[test]
+    fn parameters_of_a_joined_namespace_are_refused_unless_it_is_nobodys() {
+        let shared = |namespaces| check(&one("net.ipv4.ip_forward", "1"), &namespaces);
+        let network = Namespace::Shared("/containers/1".into());
+        let error = shared(Namespaces { network, ..Default::default() }).unwrap_err();
+        assert!(matches!(error, SysctlError::OthersNamespace { .. }), "{error}");
+        let ipc = Namespace::Shared("/containers/1".into());
+        let namespaces = Namespaces { ipc, ..Default::default() };
+        let error = check(&one("kernel.shmmax", "1"), &namespaces).unwrap_err();
+        assert!(matches!(error, SysctlError::OthersNamespace { .. }), "{error}");
+        let network = Namespace::Path(format!("/proc/{}/ns/net", std::process::id()).into());
+        let error = shared(Namespaces { network, ..Default::default() }).unwrap_err();
+        assert!(matches!(error, SysctlError::HostNamespace { .. }), "{error}");
+        // Somebody made it, and names it: `ns:/run/netns/x`.
+        let network = Namespace::Path("/proc/self/ns/mnt".into());
+        shared(Namespaces { network, ..Default::default() }).unwrap();
     }
 
     #[test]

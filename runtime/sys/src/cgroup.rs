@@ -68,6 +68,15 @@ impl Hierarchies {
         self.v1.iter().chain(&self.v2).map(move |root| root.join(&relative))
     }
 
+    /// What each v1 hierarchy is called, and the folder of the group at `path` in it.
+    pub fn v1_folders(&self, path: &Path) -> impl Iterator<Item = (String, PathBuf)> {
+        let relative = path.strip_prefix("/").unwrap_or(path).to_owned();
+        self.v1.iter().map(move |root| {
+            let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, root.join(&relative))
+        })
+    }
+
     /// The folder of the group at `path` in the v1 hierarchy of `controller`, or in v2.
     #[must_use]
     pub fn folder(&self, controller: &str, path: &Path) -> Option<PathBuf> {
@@ -226,10 +235,10 @@ impl Hierarchies {
 
     /// Where the kernel can (v2, Linux 5.14), all at once: nothing escapes by forking.
     fn kill_once(&self, path: &Path) -> io::Result<()> {
-        if let (true, Some(folder)) = (self.is_unified(), self.v2_folder(path)) {
-            if overwrite(&folder.join("cgroup.kill"), "1").is_ok() {
-                return Ok(());
-            }
+        if let (true, Some(folder)) = (self.is_unified(), self.v2_folder(path))
+            && overwrite(&folder.join("cgroup.kill"), "1").is_ok()
+        {
+            return Ok(());
         }
         self.signal(path, Signal::KILL)
     }

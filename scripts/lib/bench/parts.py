@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-from . import bundles, floor, machine, network, pulls, rounds
+from . import bundles, floor, machine, network, pulls, rounds, threads
 from .daemons import Containerd, ContainerdSynced, Docker
 from .subjects import Isopod, Podman, require
 
 SHORT = {"run": 7, "runtime": 7, "pull": 3, "big": 1, "floor": 1, "monitors": 20, "bridge": 7, "publish": 3, "at_once": 1, "throughput": 1}
-LONG = {"run": 30, "runtime": 40, "pull": 7, "big": 3, "floor": 3, "monitors": 50, "bridge": 30, "publish": 15, "at_once": 3, "throughput": 3}
+LONG = {"run": 30, "runtime": 40, "pull": 5, "big": 3, "floor": 2, "monitors": 50, "bridge": 30, "publish": 15, "at_once": 3, "throughput": 2}
 # The parts with several numbers of rounds.
 ROUNDS = {"big": ["big", "floor"], "network": ["bridge", "publish", "at_once", "throughput"]}
 # Memory that the largest layer takes on its file system, and some for all else.
@@ -60,6 +60,9 @@ class Parts:
         return {
             "big": pulls.pull(self.work, self.count["big"], self.pullers, pulls.BIG),
             "floor": floor.floor(self.work, self.count["floor"], self.registry, layout, pulls.BIG),
+            "threads": {
+                engine.name: pulls.once(self.work, engine, pulls.BIG, threads.used_by_threads) for engine in self.ours
+            },
         }
 
     def layer(self):
@@ -89,5 +92,5 @@ class Parts:
         if part == "runtime":
             told["runc"] = bundles.Runtime("runc", "runc").version()
         if part == "big" and shutil.which("libdeflate-gunzip"):
-            told["libdeflate"] = machine.quietly("libdeflate-gunzip", "-V").splitlines()[0].partition("version ")[2]
+            told["libdeflate"] = "libdeflate " + machine.quietly("libdeflate-gunzip", "-V").splitlines()[0].rpartition(" v")[2]
         return told

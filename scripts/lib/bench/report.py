@@ -37,23 +37,32 @@ def ratio(row, base, key):
     return f"{row[key] / base[key]:.2f}" if base[key] else "–"
 
 
+def cell(row, key):
+    """Figures from before daemons were measured have one peak only, the command's."""
+    return str(row.get(key, row.get("peak_mib", "–") if key == "peak_command_mib" else "–"))
+
+
 def table(title, figures, columns, ratios, bases):
     """`columns` and `ratios` are (heading, key); ratios are to those rows of `bases` that are there."""
     compared = [(head, key, base) for base in bases if base in figures for head, key in ratios]
     heads = [head for head, _ in columns] + [f"{head} × {base}" for head, _, base in compared]
     lines = [f"\n{title}\n", "| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for name, row in figures.items():
-        cells = [str(row.get(key, "–")) for _, key in columns]
+        cells = [cell(row, key) for _, key in columns]
         cells += [ratio(row, figures[base], key) if key in row else "–" for _, key, base in compared]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def where_it_goes(floor, engines):
-    """Each step by itself, their sum on two processors, and beside it those who do all of them."""
+def where_it_goes(floor, engines, threads):
+    """Each step by itself, their sum on two processors, and beside it those who do all of them, and their threads."""
     least = next(name for name in floor if name.startswith("floor"))
-    rows = {**floor, **engines}
-    return table("where the time of that pull goes: each step by a plain program of its own, one after the other", rows, STEPS, TIMES[:1], [least])
+    rows = {("floor" if name == least else name): row for name, row in {**floor, **engines}.items()}
+    for engine, kinds in threads.items():
+        rows.update({f"{engine}'s {row['threads']} threads `{kind}`, in another pull": row for kind, row in kinds.items()})
+    title = (f"where the time of that pull goes: each step by a plain program of its own, one after the other; "
+             f"{least}; and those who do all of them")
+    return table(title, rows, STEPS, TIMES[:1], ["floor"])
 
 
 def versions(result):
@@ -73,7 +82,7 @@ def markdown(result):
         if figures.get(key):
             lines.append(table(title.format_map(Counts(result["rounds"])), figures[key], *rest))
         if key == "big" and "floor" in figures and "big" in figures:
-            lines.append(where_it_goes(figures["floor"], figures["big"]))
+            lines.append(where_it_goes(figures["floor"], figures["big"], figures.get("threads", {})))
     for name, part in result.get("parts", {}).items():
         if part.get("skipped"):
             lines.append(f"\n{name}: {part['skipped']}.")

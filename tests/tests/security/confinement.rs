@@ -197,6 +197,24 @@ fn parameters_of_the_host_keep_their_values() {
     let head =
         ["run", "--rm", "--network", "host", "--sysctl", "net.ipv4.ip_forward=1", IMAGE, "true"];
     context.isopod(head).fails_with(125);
+    let own = format!("ns:/proc/{}/ns/net", std::process::id());
+    let head =
+        ["run", "--rm", "--network", &own, "--sysctl", "net.ipv4.ip_forward=1", IMAGE, "true"];
+    context.isopod(head).fails_with(125).complains_of("would change the host");
+    // And of a container that is joined they are that one's.
+    let words = ["run", "-d", "--name", "other", "--network", "none", "--ipc", "shareable", IMAGE];
+    context.isopod(words.into_iter().chain(["sleep", "1000"])).succeeds();
+    let values =
+        ["exec", "other", "cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/shmmni"];
+    let of_other = context.isopod(values).stdout;
+    for (flag, sysctl) in [("--network", "net.ipv4.ip_forward=1"), ("--ipc", "kernel.shmmni=77")] {
+        let network = if flag == "--network" { "container:other" } else { "none" };
+        let ipc = if flag == "--ipc" { "container:other" } else { "private" };
+        let head = ["run", "--rm", "--network", network, "--ipc", ipc, "--sysctl", sysctl, IMAGE];
+        let refused = context.isopod(head.into_iter().chain(["true"]));
+        refused.fails_with(125).complains_of("would change the container");
+    }
+    context.isopod(values).prints(&of_other);
     let head = ["--ipc", "host", "--sysctl", "kernel.shmmni=77"];
     shell(&context, &head, "true").fails_with(125);
     assert_eq!(read(), before);

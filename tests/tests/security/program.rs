@@ -20,7 +20,7 @@ fn programs(context: &TestContext) -> BTreeMap<PathBuf, (String, u32)> {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
-            } else if entry.file_name() == "isopod-monitor" {
+            } else if ["isopod-monitor", "init"].contains(&entry.file_name().to_str().unwrap()) {
                 found.push(entry.path());
             }
         }
@@ -113,4 +113,43 @@ fn an_entrypoint_that_is_the_monitors_program_is_only_a_failed_program() {
     let second = context.isopod(run);
     assert_eq!(second.code, first.code, "{second}");
     assert_eq!(programs(&context), before);
+}
+
+/// `--init` shows a file that all containers have. Who may mount could make a bind mount writable again, and what
+/// a program that runs is protected from is writing alone.
+#[test]
+fn the_init_of_all_containers_cannot_be_changed_by_a_privileged_one() {
+    let context = TestContext::with(["busybox"]);
+    let run = |options: &[&str], script: &str| {
+        let head = ["run", "--rm", "--network", "none", "--init"];
+        let command = ["busybox", "sh", "-c", script];
+        context.isopod(head.iter().chain(options).chain(&command))
+    };
+    run(&[], "true").succeeds();
+    let before = programs(&context);
+    assert!(before.keys().any(|path| path.ends_with("init")), "{before:?}");
+    let attack =
+        "mount -o remount,rw,bind /sbin/docker-init; mount -o remount,rw /sbin/docker-init;
+        for change in 'chmod 777' 'chown 1' 'touch -d 1999-01-01' 'truncate -s 0'; do
+            $change /sbin/docker-init 2>/dev/null && echo $change
+        done; ls -l /proc/1/exe >/dev/null && echo done";
+    for options in
+        [&["--privileged"][..], &["--cap-add", "sys_admin", "--security-opt", "seccomp=unconfined"]]
+    {
+        run(options, attack).prints("done\n");
+    }
+    assert_eq!(programs(&context), before);
+}
+
+/// The layers of an image that is mounted are the store's, also where there is but one.
+#[test]
+fn the_layer_of_a_mounted_image_cannot_be_changed_by_a_privileged_container() {
+    let context = TestContext::with(["busybox"]);
+    let script = "mount -o remount,rw,bind /other; mount -o remount,rw /other;
+        touch /other/bin/new 2>/dev/null && echo touched; ls -d /other/bin";
+    let mount = "type=image,source=busybox,destination=/other";
+    let words = ["run", "--rm", "--network", "none", "--privileged", "--mount", mount, "busybox"];
+    context.isopod(words.into_iter().chain(["sh", "-c", script])).prints("/other/bin\n");
+    let again = ["run", "--rm", "--network", "none", "busybox", "ls", "/bin/new"];
+    context.isopod(again).fails_with(1);
 }

@@ -139,12 +139,15 @@ fn split(arguments: &[Json]) -> Result<Json, String> {
 /// `pad TEXT BEFORE AFTER`: that many spaces around a text that is not empty.
 fn pad(arguments: &[Json]) -> Result<Json, String> {
     let error = || "pad takes a string and two numbers".to_owned();
-    let [Json::String(text), before, after] = arguments else { return Err(error()) };
-    if text.is_empty() {
+    let [Json::String(padded), before, after] = arguments else { return Err(error()) };
+    if padded.is_empty() {
         return Ok("".into());
     }
-    let spaces = |value: &Json| count(value).map(|n| " ".repeat(n)).ok_or_else(error);
-    Ok(format!("{}{text}{}", spaces(before)?, spaces(after)?).into())
+    let spaces = |value: &Json| match count(value).ok_or_else(error)? {
+        wide if wide > text::WIDEST => Err(format!("pad by {wide} is too much")),
+        number => Ok(" ".repeat(number)),
+    };
+    Ok(format!("{}{padded}{}", spaces(before)?, spaces(after)?).into())
 }
 
 fn truncate(arguments: &[Json]) -> Result<Json, String> {

@@ -5,6 +5,10 @@ use serde_json::Value as Json;
 use super::functions;
 use super::lex::{self, Kind, Piece, Token};
 
+/// How deep parentheses and blocks may stand in each other: each level takes some of the stack, here and
+/// when the template is applied.
+const DEEPEST: usize = 100;
+
 /// A part of the template.
 #[derive(Debug)]
 pub enum Node {
@@ -50,7 +54,7 @@ pub enum Term {
 
 /// Parses a whole template.
 pub fn parse(template: &str) -> Result<Vec<Node>, String> {
-    let mut parser = Parser { pieces: lex::pieces(template)?.into_iter() };
+    let mut parser = Parser { pieces: lex::pieces(template)?.into_iter(), depth: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Template => Ok(nodes),
@@ -61,6 +65,8 @@ pub fn parse(template: &str) -> Result<Vec<Node>, String> {
 
 struct Parser {
     pieces: std::vec::IntoIter<Piece>,
+    /// Blocks that are open.
+    depth: usize,
 }
 
 /// What ended a list of nodes; an `else` may have an `if` or `with` behind it.
@@ -82,7 +88,7 @@ impl Parser {
                 }
                 Piece::Action(tokens) => tokens,
             };
-            let mut tokens = Tokens(tokens.into_iter().peekable());
+            let mut tokens = Tokens { rest: tokens.into_iter().peekable(), depth: 0 };
             match tokens.keyword() {
                 Some("end") => {
                     tokens.next();
@@ -101,7 +107,15 @@ impl Parser {
     }
 
     /// After `{{if`, `{{range` or `{{with`, which is still the next token.
-    fn block(&mut self, mut tokens: Tokens) -> Result<Node, String> {
+    fn block(&mut self, tokens: Tokens) -> Result<Node, String> {
+        self.depth += 1;
+        deep(self.depth)?;
+        let block = self.whole_block(tokens);
+        self.depth -= 1;
+        block
+    }
+
+    fn whole_block(&mut self, mut tokens: Tokens) -> Result<Node, String> {
         let keyword = tokens.keyword().unwrap_or_default().to_owned();
         tokens.next();
         let pipeline = tokens.whole_pipeline()?;
@@ -131,20 +145,28 @@ impl Parser {
     }
 }
 
+fn deep(depth: usize) -> Result<(), String> {
+    if depth > DEEPEST { Err(format!("nested more than {DEEPEST} deep")) } else { Ok(()) }
+}
+
 fn unended(keyword: &str) -> String {
     format!("{{{{{keyword}}}}} has no {{{{end}}}}")
 }
 
 /// The tokens of one action.
-struct Tokens(std::iter::Peekable<std::vec::IntoIter<Token>>);
+struct Tokens {
+    rest: std::iter::Peekable<std::vec::IntoIter<Token>>,
+    /// Parentheses that are open.
+    depth: usize,
+}
 
 impl Tokens {
     fn next(&mut self) -> Option<Token> {
-        self.0.next()
+        self.rest.next()
     }
 
     fn peek(&mut self) -> Option<&Kind> {
-        self.0.peek().map(|token| &token.kind)
+        self.rest.peek().map(|token| &token.kind)
     }
 
     fn keyword(&mut self) -> Option<&str> {
@@ -179,7 +201,7 @@ impl Tokens {
 
     /// `$a :=`, `$a =`, `$a, $b :=`; nothing is taken where none of them stands.
     fn variables(&mut self) -> Result<(Vec<String>, bool), String> {
-        let mut ahead = self.0.clone().map(|token| token.kind);
+        let mut ahead = self.rest.clone().map(|token| token.kind);
         let mut names = Vec::new();
         loop {
             let Some(Kind::Variable(name)) = ahead.next() else { return Ok((Vec::new(), false)) };
@@ -194,7 +216,7 @@ impl Tokens {
                 return Err("too many variables".into());
             }
             // Every name is followed by a comma or the sign.
-            self.0.nth(names.len() * 2 - 1);
+            self.rest.nth(names.len() * 2 - 1);
             return Ok((names, declares));
         }
     }
@@ -229,7 +251,10 @@ impl Tokens {
             },
             Some(Kind::Open) => {
                 self.next();
+                self.depth += 1;
+                deep(self.depth)?;
                 let pipeline = self.pipeline()?;
+                self.depth -= 1;
                 if self.peek() != Some(&Kind::Close) {
                     return Err("unclosed left paren".into());
                 }
@@ -238,7 +263,7 @@ impl Tokens {
             Some(other) => return Err(format!("unexpected {other:?}")),
         };
         self.next();
-        while let Some(Token { kind: Kind::Field(name), is_apart: false }) = self.0.peek() {
+        while let Some(Token { kind: Kind::Field(name), is_apart: false }) = self.rest.peek() {
             fields.push(name.clone());
             self.next();
         }

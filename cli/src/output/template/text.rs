@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value as Json};
 
+/// Go's own bound of widths and precisions (`fmt`'s `tooLarge`), and of padding here.
+pub const WIDEST: usize = 1_000_000;
+
 /// Structures and maps look alike in JSON. The names tell: fields begin with a capital in every view.
 pub fn is_struct(fields: &Map<String, Json>) -> bool {
     let capital = |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase());
@@ -88,7 +91,7 @@ pub fn printf(format: &str, arguments: &[Json]) -> Result<String, String> {
         }
         let argument =
             arguments.next().ok_or_else(|| format!("printf: no argument for %{verb}"))?;
-        out.push_str(&padded(&spec, &verb_of(verb, &spec, argument)?));
+        out.push_str(&padded(&spec, &verb_of(verb, &spec, argument)?)?);
     }
     match arguments.next() {
         None => Ok(out),
@@ -111,6 +114,10 @@ fn verb_of(verb: char, spec: &str, argument: &Json) -> Result<String, String> {
         ('x', Json::Number(number)) => number.as_i64().map(|n| format!("{n:x}")).ok_or_else(wrong),
         ('f', Json::Number(number)) => {
             let precision = precision.unwrap_or(6);
+            // What Rust's formatter takes; no number of ours has as many digits.
+            if precision > usize::from(u16::MAX) {
+                return Err(format!("printf: {precision} digits are too many"));
+            }
             number.as_f64().map(|n| format!("{n:.precision$}")).ok_or_else(wrong)
         }
         _ => Err(wrong()),
@@ -118,15 +125,18 @@ fn verb_of(verb: char, spec: &str, argument: &Json) -> Result<String, String> {
 }
 
 /// Width, to the left with `-`, with zeros if asked.
-fn padded(spec: &str, text: &str) -> String {
+fn padded(spec: &str, text: &str) -> Result<String, String> {
     let flags = spec.trim_start_matches(['-', '+', ' ', '#', '0']);
     let width: usize = flags.split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    if width > WIDEST {
+        return Err(format!("printf: a width of {width} is too large"));
+    }
     let missing = width.saturating_sub(text.chars().count());
     let is_left = spec.contains('-');
     let is_zero = !is_left && spec.trim_start_matches(['+', ' ', '#']).starts_with('0');
-    match (is_left, is_zero) {
+    Ok(match (is_left, is_zero) {
         (true, _) => format!("{text}{}", " ".repeat(missing)),
         (false, true) => format!("{}{text}", "0".repeat(missing)),
         (false, false) => format!("{}{text}", " ".repeat(missing)),
-    }
+    })
 }

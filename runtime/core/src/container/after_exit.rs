@@ -19,6 +19,9 @@ use crate::{Error, ErrorKind, Result};
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
+/// How often somebody who waits for a policy's pause looks whether it still applies.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// One thing to do for a container that has ended; there may be nothing to do.
 type Step = fn(&Container<'_>) -> Result<()>;
 
@@ -120,7 +123,7 @@ impl Container<'_> {
             if !may_wait {
                 return Ok(());
             }
-            std::thread::sleep(left);
+            self.rest(left)?;
         }
         let _operation = self.lock_operation()?;
         // Somebody else may have been faster.
@@ -148,6 +151,19 @@ impl Container<'_> {
             }
             self.write_status(status).ok();
         })
+    }
+
+    /// Waits for the rest of a pause, or until its policy is forgone: it was stopped, started or removed.
+    fn rest(&self, left: Duration) -> Result<()> {
+        let end = Instant::now() + left;
+        while self.read_status()?.is_some_and(|status| status.awaits_policy) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+        Ok(())
     }
 
     /// What is left of its policy's pause.

@@ -1,6 +1,12 @@
 //! What a container takes over from others: their volumes, and namespaces of those that run.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+
+use isopod_monitor_protocol::message::Handed;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::settings::{Mount, Namespace, Settings};
 use super::spec::same_place;
@@ -76,16 +82,45 @@ impl Container<'_> {
         volumes.chain(binds).collect()
     }
 
-    /// Where the namespace `kind` of the container with this id is found, which must run.
-    pub(super) fn joined_namespace(&self, id: &str, kind: &str) -> Result<PathBuf> {
-        let other = self.runtime.containers(self.namespace()).find(id)?;
+    /// The namespaces of others that its next start joins, which have to run.
+    ///
+    /// # Errors
+    /// [`Error::State`] if one doesn't.
+    pub(super) fn open_joined(&self) -> Result<Vec<(Handed, OwnedFd)>> {
+        let own = &self.record.settings.namespaces;
+        let mut opened = Vec::new();
+        for (asked, kinds) in [
+            (&own.pid, &[(Handed::PidNamespace, "pid")][..]),
+            // Whose memory is shared is looked for in its mounts.
+            (&own.ipc, &[(Handed::IpcNamespace, "ipc"), (Handed::MountNamespace, "mnt")]),
+            (&own.uts, &[(Handed::UtsNamespace, "uts")]),
+        ] {
+            let Namespace::Container(id) = asked else { continue };
+            let other = self.runtime.containers(self.namespace()).find(id)?;
+            for (handed, name) in kinds {
+                opened.push((*handed, other.open_namespace(name)?));
+            }
+        }
+        Ok(opened)
+    }
+
+    /// A namespace of its process, by its name below `/proc/PID/ns`. It is opened between two looks, at the
+    /// beginning and at the end of which that process is its own and lives: no other can have had the id.
+    pub(super) fn open_namespace(&self, name: &str) -> Result<OwnedFd> {
         let hint = "its namespace can be joined only while it runs";
-        let status = other.require(&[Phase::Running, Phase::Paused], hint)?;
-        let path = PathBuf::from(format!("/proc/{}/ns/{kind}", status.pid));
-        // An id may have gone to another process since the status was written.
-        match other.processes()?.contains(&status.pid) {
-            true => Ok(path),
-            false => Err(Error::State { id: other.name().to_owned(), state: "ending", hint }),
+        let status = self.require(&[Phase::Running, Phase::Paused], hint)?;
+        let ending = || Error::State { id: self.name().to_owned(), state: "ending", hint };
+        let pid = Pid::from_raw(status.pid).ok_or_else(ending)?;
+        let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| ending())?;
+        if !self.processes()?.contains(&status.pid) {
+            return Err(ending());
+        }
+        let path = PathBuf::from(format!("/proc/{}/ns/{name}", status.pid));
+        let opened = File::open(&path);
+        let mut end = [PollFd::new(&process, PollFlags::IN)];
+        match poll(&mut end, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(0) => opened.map(OwnedFd::from).map_err(Error::io("cannot open", &path)),
+            _ => Err(ending()),
         }
     }
 }

@@ -33,7 +33,7 @@ impl Runtime {
     }
 
     /// The same program as a file of its own that every user may execute: a container's `--init`. It is
-    /// mounted read-only, and never executed on the host.
+    /// never executed on the host.
     pub(super) fn init_program(&self) -> Result<PathBuf> {
         let (bytes, sha256) = match &self.config().monitor {
             MonitorProgram::File(path) => return Ok(path.clone()),
@@ -147,6 +147,7 @@ impl Container<'_> {
         private_folder(&mount_point).map_err(Error::io("cannot make", &mount_point))?;
         match places {
             Places::Own { reserved, .. } => {
+                reserved.remember()?;
                 reserved.write_resolver(&self.resolver_path(), &settings.dns)
             }
             Places::None | Places::Shared { .. } => Ok(()),

@@ -128,7 +128,8 @@ impl Container<'_> {
 }
 
 /// Reads the files of a log in order, across rotations.
-struct Follower {
+#[derive(Debug)]
+pub struct Follower {
     path: PathBuf,
     max_files: u32,
     /// Files still to be read before the current one, oldest first.
@@ -139,7 +140,11 @@ struct Follower {
 }
 
 impl Follower {
-    fn open(path: &Path, max_files: u32) -> Result<Self> {
+    /// The log whose current file is at `path`, with at most `max_files` files in all.
+    ///
+    /// # Errors
+    /// A file is there and can't be opened.
+    pub fn open(path: &Path, max_files: u32) -> Result<Self> {
         let mut older = VecDeque::new();
         for number in (1..max_files).rev() {
             older.extend(open(&rotated(path, number))?);
@@ -174,8 +179,11 @@ impl Follower {
         }
     }
 
-    /// All lines that are there now.
-    fn drain(
+    /// Hands all lines that are there now to `sink`; the next call goes on behind them.
+    ///
+    /// # Errors
+    /// A file can't be read.
+    pub fn drain(
         &mut self,
         sink: &mut dyn FnMut(LogLine) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {

@@ -49,7 +49,7 @@ pub use isopod_monitor_protocol::message::{Exec, Size, Streams};
 pub use isopod_monitor_protocol::status::{Check, Condition, Exit, Health};
 pub use isopod_monitor_protocol::time::Timestamp;
 pub use log_attributes::LogAttributes;
-pub use logs::{LogLine, LogOptions, Stream};
+pub use logs::{Follower, LogLine, LogOptions, Stream};
 pub use record::{ImageUse, MountedImage, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};

@@ -1,6 +1,5 @@
 //! A container's side of its networks: what a start takes and hands to the monitor.
 
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use isopod_monitor_protocol::message::{Handed, Reply, Request};
 use isopod_monitor_protocol::state;
 
 use super::settings::Network;
-use super::{Attachment, Container, Phase};
+use super::{Attachment, Container};
 use crate::network::Reserved;
 use crate::state::{ContainerRow, Durability};
 use crate::{Error, Result};
@@ -42,7 +41,7 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
-    fn add(&mut self, kind: Handed, descriptor: OwnedFd) {
+    pub(super) fn add(&mut self, kind: Handed, descriptor: OwnedFd) {
         self.kinds.push(kind);
         self.descriptors.push(descriptor);
     }
@@ -82,9 +81,7 @@ impl<'a> Container<'a> {
     pub(crate) fn network_namespace(&self) -> Result<OwnedFd> {
         if matches!(self.record.settings.network, Network::Host | Network::Namespace(_)) {
             // Not the monitor's to give: it is only joined.
-            let status = self.require(&[Phase::Running, Phase::Paused], "start it first")?;
-            let path = PathBuf::from(format!("/proc/{}/ns/net", status.pid));
-            return Ok(File::open(&path).map_err(Error::io("cannot open", &path))?.into());
+            return self.open_namespace("net");
         }
         let mut connection = self.connect()?;
         match self.ask_running(&mut connection, Request::NetworkNamespace)? {

@@ -1,9 +1,7 @@
 //! What a container's launcher looks up and mounts itself before the specification's binds can show it: parts of
 //! volumes, images, the shared memory of another container.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use isopod_monitor_protocol::launch::Part;
 use isopod_monitor_protocol::state;
@@ -14,7 +12,7 @@ use isopod_spec::{SpecRequest, mounts};
 use super::Container;
 use super::record::MountedImage;
 use super::settings::{Namespace, SharedMemory};
-use super::spec::mount;
+use super::spec::{INIT, mount};
 use crate::{Error, Result};
 
 impl Container<'_> {
@@ -25,11 +23,11 @@ impl Container<'_> {
             .map(|volume| self.runtime.volumes().part(volume))
             .collect::<Result<Vec<_>>>()?;
         parts.extend(self.record.images.iter().map(|image| self.image_part(image)));
-        if let Namespace::Container(id) = &self.record.settings.namespaces.ipc {
-            let namespace = self.joined_namespace(id, "mnt")?;
-            let metadata = fs::metadata(&namespace)
-                .map_err(Error::io("cannot look at the mount namespace", &namespace))?;
-            parts.push(Part::SharedMemory { inode: metadata.ino(), namespace });
+        if let Namespace::Container(_) = &self.record.settings.namespaces.ipc {
+            parts.push(Part::SharedMemory);
+        }
+        if self.record.settings.init {
+            parts.push(self.init_part()?);
         }
         Ok(parts)
     }
@@ -53,7 +51,20 @@ impl Container<'_> {
             (Namespace::Private, SharedMemory::None) => Shown::Absent,
             _ => Shown::Usual,
         };
+        if settings.init {
+            let kind = MountKind::Bind { source: place(), recursive: false };
+            request.mounts.push(mount(kind, INIT, &["ro".to_owned()])?);
+        }
         Ok(())
+    }
+
+    /// The init as if it were a file of an image: every container has the same one, and in a file system without
+    /// an upper layer nobody can make it writable, whatever privileges they have. A bind mount can be.
+    fn init_part(&self) -> Result<Part> {
+        let program = self.runtime.init_program()?;
+        let folder = program.parent().unwrap_or(Path::new("/")).to_owned();
+        let name = program.file_name().unwrap_or_default();
+        Ok(Part::Image { layers: vec![folder], path: name.into() })
     }
 
     /// An image as a launcher mounts it.

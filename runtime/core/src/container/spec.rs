@@ -84,13 +84,14 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
         _ => container.hostname(),
     };
     let own = &record.settings.namespaces;
-    for (asked, namespace, kind) in [
-        (&own.pid, &mut request.namespaces.pid, "pid"),
-        (&own.ipc, &mut request.namespaces.ipc, "ipc"),
-        (&own.uts, &mut request.namespaces.uts, "uts"),
+    // The monitor is handed them.
+    for (asked, namespace, name) in [
+        (&own.pid, &mut request.namespaces.pid, state::PID_NAMESPACE),
+        (&own.ipc, &mut request.namespaces.ipc, state::IPC_NAMESPACE),
+        (&own.uts, &mut request.namespaces.uts, state::UTS_NAMESPACE),
     ] {
-        if let Namespace::Container(id) = asked {
-            *namespace = namespaces::Namespace::Path(container.joined_namespace(id, kind)?);
+        if let Namespace::Container(_) = asked {
+            *namespace = namespaces::Namespace::Shared(container.state().join(name));
         }
     }
     request.cgroups_path = Some(PathBuf::from(container.cgroup()));
@@ -110,11 +111,6 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
     }
     super::binds::check_kinds(&record.settings.mounts, root)?;
     container.request_parts(&mut request)?;
-    if record.settings.init {
-        let source = container.runtime.init_program()?;
-        let kind = MountKind::Bind { source, recursive: false };
-        request.mounts.push(mount(kind, INIT, &["ro".to_owned()])?);
-    }
     let mut spec = isopod_spec::build(&request)?;
     if !matches!(places, Places::None) {
         join_network(&mut spec, container.state().join(state::NETWORK_NAMESPACE));
@@ -129,7 +125,7 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
 const NOBODYS: &str = "/proc/self/ns/of-another-container";
 
 /// Where docker has it.
-const INIT: &str = "/sbin/docker-init";
+pub(super) const INIT: &str = "/sbin/docker-init";
 
 /// Has the init start what would have been the first process.
 fn run_by_init(spec: &mut Spec) {
@@ -336,7 +332,7 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
             Namespace::Host => namespaces::Namespace::Host,
             Namespace::Path(path) => namespaces::Namespace::Path(path.clone()),
             // Replaced by the container's own at each start.
-            Namespace::Container(_) => namespaces::Namespace::Path(PathBuf::from(NOBODYS)),
+            Namespace::Container(_) => namespaces::Namespace::Shared(PathBuf::from(NOBODYS)),
         }
     };
     Ok(namespaces::Namespaces {
@@ -347,7 +343,7 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
             // Of their own as far as sysctls go; a start puts in which one is joined.
             Network::Networks(_) => namespaces::Namespace::New,
             Network::Container(id) => {
-                namespaces::Namespace::Path(Path::new("/containers").join(id))
+                namespaces::Namespace::Shared(Path::new("/containers").join(id))
             }
         },
         ipc: one(&settings.namespaces.ipc),

@@ -91,8 +91,9 @@ impl Container<'_> {
         // First of all what somebody else may have: an address, a port.
         let places = self.take_places()?;
         step("start.places");
+        let joined = self.open_joined()?;
         // The kernel's part of the networks goes on beside the rest.
-        let (mut connection, parcel) = thread::scope(|scope| {
+        let (mut connection, mut parcel) = thread::scope(|scope| {
             let wiring = match &places {
                 Places::Own { .. } => Some(scope.spawn(|| places.wire())),
                 Places::None | Places::Shared { .. } => None,
@@ -105,6 +106,9 @@ impl Container<'_> {
             Ok::<_, Error>((connection?, parcel?))
         })?;
         step("start.wired");
+        for (kind, namespace) in joined {
+            parcel.add(kind, namespace);
+        }
         self.record_start(attach.is_some());
         let request = Request::Run { attach, size, handed: parcel.kinds.clone() };
         let reply = self.ask_on_with(&mut connection, request, &parcel.borrowed())?;

@@ -39,6 +39,14 @@ impl Pool {
         subnets::next_address(self.subnet, self.range, self.last, is_taken)
     }
 
+    /// Whether it is one that is given out without being asked for, and free.
+    #[must_use]
+    pub fn gives(&self, address: IpAddr, taken: &[IpAddr]) -> bool {
+        self.is_for_containers(address)
+            && !taken.contains(&address)
+            && self.range.is_none_or(|range| range.contains(address))
+    }
+
     /// Whether a container may have it: of the subnet, and nobody else's.
     #[must_use]
     pub fn is_for_containers(&self, address: IpAddr) -> bool {
@@ -126,6 +134,18 @@ mod tests {
         let all: Vec<_> = (0..4).map(|_| given(&mut pool, &[address(3)])).collect();
         // .0 and .7 are the subnet's own, .1 the gateway's, .3 and .4 taken.
         assert_eq!(all, [2, 5, 6, 2].map(|last| Some(address(last))));
+    }
+
+    #[test]
+    fn a_former_address_is_given_again_while_it_is_free_and_of_the_range() {
+        let mut pool = Pool::new("10.1.2.0/24".parse().unwrap(), Some(address(1)));
+        assert!(pool.gives(address(7), &[address(8)]));
+        assert!(!pool.gives(address(7), &[address(7)]));
+        assert!(!pool.gives(address(1), &[]), "the gateway's");
+        assert!(!pool.gives("10.1.3.7".parse().unwrap(), &[]));
+        pool.range = Some("10.1.2.64/28".parse().unwrap());
+        assert!(!pool.gives(address(7), &[]));
+        assert!(pool.gives(address(65), &[]));
     }
 
     #[test]

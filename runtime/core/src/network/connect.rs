@@ -10,6 +10,7 @@ use super::find::{Network, Networks};
 use super::plan;
 use super::ports;
 use super::record::Published;
+use super::release::Made;
 use super::wire::connections;
 use crate::container::{Attachment, Container, Network as Setting};
 use crate::state::{Durability, NetworkRow};
@@ -114,7 +115,7 @@ impl Networks<'_> {
         let state = self.runtime.state();
         let who = (container.namespace(), container.id());
         let endpoints = state.write(Durability::Process, |transaction| {
-            endpoint::allocate(transaction, state, who, &[wanted], |_| Vec::new())
+            endpoint::allocate(transaction, state, who, (&[wanted], &[]), |_| Vec::new())
         })?;
         let made = || -> Result<()> {
             let model = network.record.to_model(&network.id);
@@ -135,7 +136,8 @@ impl Networks<'_> {
             self.happened("connect", network, Some(container.id()));
         } else {
             // The error to report is why; what is left has a row, by which it is found.
-            self.release_these(&endpoints, true).ok();
+            let made = Made::with_device(true);
+            self.release_these(endpoints.iter().map(|endpoint| (endpoint, made))).ok();
             self.rearrange(container, attachments).ok();
         }
         result
@@ -176,6 +178,7 @@ impl Networks<'_> {
     /// Tells a running container by its files where it is now.
     fn tell(&self, container: &Container<'_>) -> Result<()> {
         let endpoints = self.endpoints_of(container.namespace(), container.id())?;
+        self.remember((container.namespace(), container.id()), &endpoints)?;
         let networks = endpoints
             .iter()
             .map(|endpoint| {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::addresses::{self, Pool};
 use super::find::Network;
+use super::former::Former;
 use super::record::{EndpointRecord, NetworkRecord, Published, VERSION};
 use crate::container::Attachment;
 use crate::state::{EndpointRow, NetworkRow, State};
@@ -67,13 +68,14 @@ pub(super) struct Wanted<'w> {
     pub names: Vec<String>,
 }
 
-/// Gives `container` a place on each network, with addresses that nobody else has; all or nothing.
+/// Gives `container` a place on each network, with addresses that nobody else has, where possible those that
+/// it had before; all or nothing.
 /// `ports` makes what is published through an endpoint once its addresses are known.
 pub(super) fn allocate(
     transaction: &rusqlite::Connection,
     state: &State,
     (namespace, container): (&str, &str),
-    wanted: &[Wanted<'_>],
+    (wanted, former): (&[Wanted<'_>], &[Former]),
     ports: impl Fn(&Endpoint) -> Vec<Published>,
 ) -> Result<Vec<Endpoint>> {
     let wrap = state.error();
@@ -87,14 +89,26 @@ pub(super) fn allocate(
         let (taken, taken6) = EndpointRow::addresses(transaction, &network.id).map_err(&wrap)?;
         let taken: Vec<IpAddr> = taken.into_iter().map(IpAddr::V4).collect();
         let taken6: Vec<IpAddr> = taken6.into_iter().map(IpAddr::V6).collect();
-        let fixed = (attachment.ip.map(IpAddr::V4), attachment.ip6.map(IpAddr::V6));
-        let ip = address(network, record.ipv4.as_mut(), fixed.0, &taken)?;
-        let ip6 = address(network, record.ipv6.as_mut(), fixed.1, &taken6)?;
+        let former = former.iter().find(|former| former.network == network.id);
+        let ip = Asked {
+            fixed: attachment.ip.map(IpAddr::V4),
+            former: former.and_then(|former| former.ip).map(IpAddr::V4),
+        };
+        let ip6 = Asked {
+            fixed: attachment.ip6.map(IpAddr::V6),
+            former: former.and_then(|former| former.ip6).map(IpAddr::V6),
+        };
+        let ip = address(network, record.ipv4.as_mut(), ip, &taken)?;
+        let ip6 = address(network, record.ipv6.as_mut(), ip6, &taken6)?;
         let (ip, ip6) = (ip.and_then(addresses::v4), ip6.and_then(addresses::v6));
         NetworkRow::set_record(transaction, &network.id, &record.to_text()).map_err(&wrap)?;
         let mac = match &attachment.mac {
             Some(mac) => Some(mac.clone()),
-            None => Some(mac_of(ip)),
+            // Without an IPv4 address it is random, and was so before.
+            None => match former.filter(|_| ip.is_none()).and_then(|former| former.mac.clone()) {
+                Some(mac) => Some(mac),
+                None => Some(mac_of(ip)),
+            },
         };
         let mut endpoint = Endpoint {
             network: network.id.clone(),
@@ -120,11 +134,19 @@ pub(super) fn allocate(
     Ok(endpoints)
 }
 
-/// The fixed address, or the next one of the pool.
+/// What a container would like to have.
+struct Asked {
+    /// Nothing else will do.
+    fixed: Option<IpAddr>,
+    /// What it had before.
+    former: Option<IpAddr>,
+}
+
+/// The fixed address, the former one if it is still to be had, or the next one of the pool.
 fn address(
     network: &Network,
     pool: Option<&mut Pool>,
-    fixed: Option<IpAddr>,
+    Asked { fixed, former }: Asked,
     taken: &[IpAddr],
 ) -> Result<Option<IpAddr>> {
     let name = &network.name;
@@ -152,6 +174,9 @@ fn address(
             });
         }
         return Ok(Some(address));
+    }
+    if let Some(former) = former.filter(|former| pool.gives(*former, taken)) {
+        return Ok(Some(former));
     }
     let next = pool.next(taken).ok_or_else(|| Error::InUse {
         what: "every address of network",

@@ -9,6 +9,7 @@ mod connect;
 mod create;
 mod endpoint;
 mod find;
+mod former;
 mod names;
 mod plan;
 mod ports;

@@ -22,6 +22,22 @@ pub(super) const LAST_ACTS: Duration = Duration::from_secs(2);
 /// then outlives the container.
 const SHARED: &str = "netns.shared";
 
+/// What the kernel has of an endpoint, as far as it has to be taken away.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    /// The device on the host.
+    pub device: bool,
+    /// Published ports, if it has any.
+    pub ports: bool,
+}
+
+impl Made {
+    /// Everything, or all but the device, which has gone with its network namespace.
+    pub(super) fn with_device(device: bool) -> Self {
+        Self { device, ports: true }
+    }
+}
+
 impl Networks<'_> {
     /// Gives back what a container that has ended had. Its devices go with its network namespace, unless
     /// another container lives in that.
@@ -38,7 +54,8 @@ impl Networks<'_> {
             self.await_monitor(namespace, id);
         }
         let marker = self.runtime.layout().container_state(namespace, id).join(SHARED);
-        self.release_these(&endpoints, marker.exists())
+        let made = Made::with_device(marker.exists());
+        self.release_these(endpoints.iter().map(|endpoint| (endpoint, made)))
     }
 
     /// Waits until a container's monitor, whose container has ended, is gone.
@@ -52,7 +69,8 @@ impl Networks<'_> {
 
     /// As [`Networks::release`], devices and all.
     pub(crate) fn release_wholly(&self, namespace: &str, id: &str) -> Result<()> {
-        self.release_these(&self.endpoints_of(namespace, id)?, true)
+        let endpoints = self.endpoints_of(namespace, id)?;
+        self.release_these(endpoints.iter().map(|endpoint| (endpoint, Made::with_device(true))))
     }
 
     /// Notes that a container's network namespace is another's too.
@@ -61,13 +79,16 @@ impl Networks<'_> {
         std::fs::write(&path, []).map_err(Error::io("cannot write", &path))
     }
 
-    pub(super) fn release_these(&self, endpoints: &[Endpoint], devices: bool) -> Result<()> {
+    pub(super) fn release_these<'e>(
+        &self,
+        endpoints: impl IntoIterator<Item = (&'e Endpoint, Made)>,
+    ) -> Result<()> {
         // Whoever writes all rules anew would bring them back.
         let _rules = self.lock_rules(Lock::shared)?;
         let mut failure = None;
-        for endpoint in endpoints {
+        for (endpoint, made) in endpoints {
             // The row goes last: as long as something is left, there is something to find it by.
-            let result = self.unmake(endpoint, devices).and_then(|network| {
+            let result = self.unmake(endpoint, made).and_then(|network| {
                 let state = self.runtime.state();
                 step("endpoint.unmade");
                 state.write(Durability::Process, |transaction| {
@@ -86,11 +107,11 @@ impl Networks<'_> {
     }
 
     /// Takes away the kernel's part of an endpoint.
-    fn unmake(&self, endpoint: &Endpoint, devices: bool) -> Result<Option<Network>> {
+    fn unmake(&self, endpoint: &Endpoint, made: Made) -> Result<Option<Network>> {
         let row = self.runtime.state().read(|c| NetworkRow::exact(c, &endpoint.network))?;
         let network = row.map(Network::from_row).transpose()?;
-        let has_ports = !endpoint.record.ports.is_empty();
-        if !has_ports && !devices {
+        let has_ports = made.ports && !endpoint.record.ports.is_empty();
+        if !has_ports && !made.device {
             return Ok(network);
         }
         let host = self.host()?;
@@ -98,7 +119,7 @@ impl Networks<'_> {
             host.unpublish(&ports::to_maps(&endpoint.record.ports))?;
         }
         let model = network.as_ref().and_then(|network| network.record.to_model(&network.id));
-        if let Some(model) = model.filter(|_| devices) {
+        if let Some(model) = model.filter(|_| made.device) {
             host.disconnect(&model, None, &endpoint.to_model())?;
         }
         Ok(network)

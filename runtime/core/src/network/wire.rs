@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use isopod_monitor_protocol::launch::Forward;
 use isopod_network::{Error as NetworkError, Warning, namespace, sockets};
@@ -15,6 +16,7 @@ use super::find::{Network, Networks};
 use super::plan::Plan;
 use super::ports::{self, Held};
 use super::record::Published;
+use super::release::Made;
 use crate::container::{Attachment, Connections, Container};
 use crate::state::{Durability, State};
 use crate::{Error, Result};
@@ -28,6 +30,9 @@ pub(crate) struct Reserved<'a> {
     plan: Plan,
     endpoints: Vec<Endpoint>,
     held: Vec<Held>,
+    /// How many endpoints have their device, and how many their ports: what is to be taken away again.
+    connected: AtomicUsize,
+    published: AtomicUsize,
     is_kept: bool,
     // Nobody removes the networks meanwhile, nor writes all rules anew without our ports.
     _locks: Vec<Lock>,
@@ -83,9 +88,10 @@ impl<'a> Reserved<'a> {
         let state: &State = networks.runtime.state();
         let who = (container.namespace(), container.id());
         let publisher = plan.publisher.map(|index| plan.places[index].network.id.clone());
+        let former = networks.former(who.0, who.1);
         let endpoints = state.write(Durability::Process, |transaction| {
             let wanted = plan.wanted(container);
-            endpoint::allocate(transaction, state, who, &wanted, |endpoint| {
+            endpoint::allocate(transaction, state, who, (&wanted, &former), |endpoint| {
                 match publisher.as_ref() == Some(&endpoint.network) {
                     true => ports::published(&held, endpoint),
                     false => Vec::new(),
@@ -99,6 +105,8 @@ impl<'a> Reserved<'a> {
             plan,
             endpoints,
             held,
+            connected: AtomicUsize::new(0),
+            published: AtomicUsize::new(0),
             is_kept: false,
             _locks: locks,
         })
@@ -115,16 +123,19 @@ impl<'a> Reserved<'a> {
         let mut warnings = Vec::new();
         for (place, endpoint) in self.plan.places.iter().zip(&self.endpoints) {
             let network = &place.network;
-            let Some(model) = network.record.to_model(&network.id) else { continue };
-            warnings.extend(host.ensure_network(&model)?);
-            step("endpoint.network");
-            host.connect(&model, netns.as_fd(), &endpoint.to_model())?;
-            step("endpoint.connected");
+            if let Some(model) = network.record.to_model(&network.id) {
+                warnings.extend(host.ensure_network(&model)?);
+                step("endpoint.network");
+                host.connect(&model, netns.as_fd(), &endpoint.to_model())?;
+                step("endpoint.connected");
+            }
+            self.connected.fetch_add(1, Ordering::Relaxed);
         }
         // On networks without names too: others may be connected while it runs.
         let resolver = sockets::resolver(netns.as_fd())?;
-        for endpoint in self.endpoints.iter().filter(|endpoint| !endpoint.record.ports.is_empty()) {
+        for endpoint in &self.endpoints {
             host.publish(&ports::to_maps(&endpoint.record.ports))?;
+            self.published.fetch_add(1, Ordering::Relaxed);
             step("endpoint.published");
         }
         for place in &self.plan.places {
@@ -164,6 +175,15 @@ impl<'a> Reserved<'a> {
         self.networks.write_resolver(path, &self.networks(), servers)
     }
 
+    /// Keeps the addresses for the container's next start.
+    ///
+    /// # Errors
+    /// They can't be written.
+    pub(crate) fn remember(&self) -> Result<()> {
+        let (namespace, id) = &self.container;
+        self.networks.remember((namespace, id), &self.endpoints)
+    }
+
     /// The container runs: from now on its end gives all of this back.
     pub(crate) fn keep(mut self) {
         for place in &self.plan.places {
@@ -193,9 +213,13 @@ impl Drop for Reserved<'_> {
         if self.is_kept {
             return;
         }
-        let (namespace, id) = &self.container;
+        let (connected, published) = (self.connected.get_mut(), self.published.get_mut());
+        // What was never made takes no privilege to be rid of: whoever may not make it may still give it back.
+        let made = |index| Made { device: index < *connected, ports: index < *published };
+        let made = self.endpoints.iter().enumerate().map(|(index, one)| (one, made(index)));
         // The error to report is why it did not start; what is left has a row, by which it is found.
-        if let Err(error) = self.networks.release_wholly(namespace, id) {
+        if let Err(error) = self.networks.release_these(made) {
+            let id = &self.container.1;
             tracing::warn!(container = id, %error, "cannot give the networks back");
         }
     }

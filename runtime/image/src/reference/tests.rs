@@ -3,6 +3,63 @@
 use super::*;
 use proptest::prelude::*;
 
+/// The grammar at the head of the distribution project's `reference` package, rule by rule, and what is
+/// narrower here: ports and addresses are such, digests of the two algorithms that are computed.
+fn grammar() -> &'static regex::Regex {
+    static GRAMMAR: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
+        let component = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+        let host = format!(r"(?:{component}(?:\.{component})*|\[[0-9a-fA-F:.]+\])");
+        let registry = format!(r"(?<registry>{host}(?::(?<port>[0-9]+))?)");
+        let path = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+        let tag = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
+        let digest = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}";
+        let whole = format!(
+            r"\A(?:{registry}/)?(?<path>{path}(?:/{path})*)(?::(?<tag>{tag}))?(?:@(?<digest>{digest}))?\z"
+        );
+        regex::Regex::new(&whole).unwrap()
+    });
+    &GRAMMAR
+}
+
+/// What the grammar makes of a name as docker splits it: registry, repository, tag, digest.
+fn by_the_grammar(text: &str) -> Option<(String, String, Option<String>, Option<String>)> {
+    // The first folder is a registry if it looks like one; else the grammar may not take it for one.
+    let first = text.split('/').next().filter(|first| first.len() < text.len());
+    let registry = first.filter(|first| {
+        *first == "localhost" || first.contains(['.', ':']) || first.chars().any(char::is_uppercase)
+    });
+    let completed = match registry {
+        Some(_) => text.to_owned(),
+        None => format!("docker.io/{text}"),
+    };
+    let found = grammar().captures(&completed)?;
+    let part = |name| found.name(name).map(|part| part.as_str().to_owned());
+    if part("port").is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
+        return None;
+    }
+    let mut registry = part("registry")?;
+    if let Some(address) = registry.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+        address.parse::<std::net::Ipv6Addr>().ok()?;
+    }
+    let mut path = part("path")?;
+    let is_id = path.len() == 64 && path.chars().all(|c| c.is_ascii_hexdigit());
+    if first.is_none() && is_id && part("tag").is_none() && part("digest").is_none() {
+        return None;
+    }
+    if registry == "index.docker.io" {
+        registry = "docker.io".to_owned();
+    }
+    if registry == "docker.io" && !path.contains('/') {
+        path = format!("library/{path}");
+    }
+    (registry.len() + 1 + path.len() <= 255).then_some((
+        registry,
+        path,
+        part("tag"),
+        part("digest"),
+    ))
+}
+
 const HEX: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 fn canonical(text: &str) -> String {
@@ -177,6 +234,19 @@ proptest! {
         prop_assert_eq!(&Reference::parse(&reference.familiar()).unwrap(), &reference);
         let json = serde_json::to_string(&reference).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Reference>(&json).unwrap(), &reference);
+    }
+
+    #[test]
+    fn what_is_a_reference_is_what_the_grammar_says(
+        text in "[a-zA-Z.:-]{0,8}/?[a-z0-9._/-]{1,12}(:[a-zA-Z0-9_.-]{0,6})?(@sha256:[0-9a-f]{63,65})?|\\[[0-9a-f:]{0,9}\\](:[0-9]{1,6})?/[a-z]{1,3}|[a-zA-Z0-9./:@_ -]{1,20}|\\PC{0,8}"
+    ) {
+        let read = Reference::parse(&text).ok().map(|read| {
+            let (tag, digest) = (read.tag().map(str::to_owned), read.digest().map(ToString::to_string));
+            // A tag that nobody wrote is not the grammar's.
+            let tag = if digest.is_none() && !text.ends_with(":latest") { tag.filter(|tag| tag != "latest") } else { tag };
+            (read.registry().to_owned(), read.repository().to_owned(), tag, digest)
+        });
+        prop_assert_eq!(read, by_the_grammar(&text), "{}", text);
     }
 
     #[test]

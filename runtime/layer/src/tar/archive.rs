@@ -240,7 +240,8 @@ impl<R: BufRead> Archive<R> {
     }
 
     fn records(&mut self, header: &Header<'_>) -> Result<Records, TarError> {
-        let bytes = self.extension(header)?;
+        let size = self.extension_size(header)?;
+        let bytes = self.extension(size)?;
         Records::parse(&bytes).map_err(|what| self.bad_header(what))
     }
 
@@ -259,18 +260,29 @@ impl<R: BufRead> Archive<R> {
 
     /// A GNU long name or link target, which ends at its first NUL.
     fn long_text(&mut self, header: &Header<'_>) -> Result<Vec<u8>, TarError> {
-        let mut text = self.extension(header)?;
+        let size = self.extension_size(header)?;
+        let mut text = self.extension(size.next_multiple_of(BLOCK as u64))?;
+        let size = usize::try_from(size).unwrap_or(text.len());
         let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        // Where no NUL ends it within its size, GNU tar and Python read on to the next one, and Go stops.
+        if end > size {
+            return Err(self.bad_header("has a name that goes on behind its size"));
+        }
         text.truncate(end);
         Ok(text)
     }
 
-    /// The content of an extension, whose size is never overridden by another extension.
-    fn extension(&mut self, header: &Header<'_>) -> Result<Vec<u8>, TarError> {
+    /// The size of an extension, which is never overridden by another extension.
+    fn extension_size(&self, header: &Header<'_>) -> Result<u64, TarError> {
         let size = header.size().ok_or_else(|| self.bad_header("has a malformed size"))?;
         if size > self.header_limit {
             return Err(self.bad_header("is larger than the limit of headers"));
         }
+        Ok(size)
+    }
+
+    /// The content of an extension.
+    fn extension(&mut self, size: u64) -> Result<Vec<u8>, TarError> {
         self.expect_content(size);
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         loop {

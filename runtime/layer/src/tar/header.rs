@@ -110,8 +110,9 @@ fn text(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or(field)
 }
 
-/// A number in octal digits (padded with spaces or NULs, absent means 0) or in base 256
-/// (GNU: the first bit set, two's complement). `None` for anything else and beyond 64 bits.
+/// A number in octal digits (padded with spaces before it, with spaces or NULs behind, absent means 0) or in
+/// base 256 (GNU: the first bit set, two's complement). `None` for anything else and beyond 64 bits.
+/// Digits behind a NUL are refused: Go's reader takes them for the number, GNU tar and Python read 0.
 pub(super) fn number(field: &[u8]) -> Option<i64> {
     let &first = field.first()?;
     if first & 0x80 != 0 {
@@ -125,8 +126,9 @@ pub(super) fn number(field: &[u8]) -> Option<i64> {
     }
     let field = field.trim_ascii_start();
     let padding = |byte: &u8| matches!(byte, 0 | b' ');
-    let skipped = field.iter().position(|byte| *byte != 0).unwrap_or(field.len());
-    let field = &field[skipped..];
+    if field.first() == Some(&0) && field.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
     let end = field.iter().position(padding).unwrap_or(field.len());
     let (digits, rest) = field.split_at(end);
     // After the first NUL anything may stand; after a space only padding.

@@ -195,6 +195,20 @@ fn headers_beyond_their_limit_are_refused() {
 }
 
 #[test]
+fn a_long_name_ends_within_its_size() {
+    let named = |size: u64, name: &[u8]| {
+        let tar = Tar::new().raw(Header::new(b'L', b"././@LongLink").gnu().size(size), name);
+        read(&tar.raw(Header::new(b'0', b"short").gnu(), b"").finish())
+    };
+    for (size, name) in [(5, &b"long\0"[..]), (4, b"long"), (8, b"long\0abc")] {
+        assert_eq!(named(size, name).unwrap()[0].0.path, b"long", "{size}");
+    }
+    assert_eq!(named(512, &[b'x'; 512]).unwrap()[0].0.path, [b'x'; 512]);
+    // GNU tar 1.34 and Python's tarfile find a file called `longer` here, Go's archive/tar one called `long`.
+    assert!(named(4, b"longer").is_err());
+}
+
+#[test]
 fn numbers_come_in_octal_and_in_base_256() {
     let header = |bytes: &[u8]| Header::new(b'0', b"x").bytes(136, bytes);
     let mtime =
@@ -203,6 +217,12 @@ fn numbers_come_in_octal_and_in_base_256() {
     assert_eq!(mtime(b"         17 ").seconds, 15);
     assert_eq!(mtime(b"777777777777").seconds, 0o777_777_777_777);
     assert_eq!(mtime(&[0; 12]).seconds, 0);
+    // Go's archive/tar reads 15 here, GNU tar and Python's tarfile 0: a mode or a size could hide so.
+    for field in [b"\0\0\0\0\0\0\0\0\x30\x31\x37\0", b"    \0\0\0\0\x30\x31\x37\0"] {
+        refused(&Tar::new().raw(header(field), b"").finish(), "time");
+        let size = Header::new(b'0', b"x").bytes(124, field);
+        refused(&Tar::new().raw(size, b"content of 15 b").finish(), "size");
+    }
     assert_eq!(mtime(b"\x80\0\0\0\0\0\0\x01\0\0\0\0").seconds, 1 << 32);
     assert_eq!(mtime(&[0xff; 12]).seconds, -1);
     refused(

@@ -2,7 +2,6 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, PipeReader, Read};
-use std::os::fd::BorrowedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
@@ -15,11 +14,12 @@ use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::cgroup_mounts;
 use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Started, Stdio, fd_path, loopback, unified};
+use super::{Failure, Given, Started, Stdio, fd_path, loopback, unified};
 use crate::spec::Facts;
 
 /// Runs `launch` up to the execution of its program.
@@ -27,14 +27,14 @@ pub(super) fn start(
     launch: &Launch,
     hierarchies: &Hierarchies,
     facts: &Facts,
-    network: Option<BorrowedFd<'_>>,
+    given: Given<'_>,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
     let Bundle { folder, confinement, disables_oom_killer } =
-        bundle(launch, hierarchies, facts, network)?;
+        bundle(launch, hierarchies, facts, given)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -84,12 +84,12 @@ struct Bundle {
 }
 
 /// Writes the specification as libcontainer is to have it: without the filter that we load, and with
-/// the network namespace that the monitor holds. The container's own `config.json` stays as it is, for people and for the hooks that read it.
+/// the namespaces that the monitor was handed. The container's own `config.json` stays as it is, for people and for the hooks that read it.
 fn bundle(
     launch: &Launch,
     hierarchies: &Hierarchies,
     facts: &Facts,
-    network: Option<BorrowedFd<'_>>,
+    given: Given<'_>,
 ) -> Result<Bundle, Failure> {
     let path = launch.data.join(data::SPEC);
     let at = || format!("cannot use {}", path.display());
@@ -102,10 +102,11 @@ fn bundle(
     }
     if let Some(mut linux) = spec.linux().clone() {
         linux.set_seccomp(None);
-        join_network(launch, &mut linux, network)?;
+        join(launch, &mut linux, given)?;
         unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
     }
+    cgroup_mounts::replace(&mut spec, hierarchies, &facts.cgroup).map_err(Failure::at(at()))?;
     let memory =
         spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.memory().as_ref());
     let disables_oom_killer = memory.and_then(|memory| memory.disable_oom_killer()) == Some(true);
@@ -121,33 +122,38 @@ fn bundle(
     Ok(Bundle { folder, confinement, disables_oom_killer })
 }
 
-/// Puts the descriptor of the network namespace, which all processes on the way to the container
-/// inherit, in the place of the path by which `config.json` names it.
-fn join_network(
-    launch: &Launch,
-    linux: &mut Linux,
-    network: Option<BorrowedFd<'_>>,
-) -> Result<(), Failure> {
-    let path = launch.state.join(state::NETWORK_NAMESPACE);
+/// Puts the descriptors of namespaces, which all processes on the way to the container inherit, in the place of
+/// the paths by which `config.json` names them.
+fn join(launch: &Launch, linux: &mut Linux, given: Given<'_>) -> Result<(), Failure> {
     let mut namespaces = linux.namespaces().clone().unwrap_or_default();
-    let mut named = namespaces.iter_mut().filter(|namespace| {
-        namespace.typ() == LinuxNamespaceType::Network && namespace.path().as_ref() == Some(&path)
-    });
-    match (named.next(), network) {
-        (None, None) => return Ok(()),
-        (Some(namespace), Some(network)) => namespace.set_path(Some(fd_path(network).into())),
-        (Some(_), None) => {
-            let message = "config.json names a network namespace that was not handed over";
-            return Err(Failure::new(ErrorKind::Invalid, message));
-        }
-        (None, Some(_)) => {
-            let message = format!(
-                "a network namespace was handed over, but config.json doesn't name {}",
-                path.display()
-            );
-            return Err(Failure::new(ErrorKind::Invalid, message));
-        }
-    };
+    for (kind, name, what, given) in [
+        (
+            LinuxNamespaceType::Network,
+            state::NETWORK_NAMESPACE,
+            "a network namespace",
+            given.network,
+        ),
+        (LinuxNamespaceType::Pid, state::PID_NAMESPACE, "a pid namespace", given.pid),
+        (LinuxNamespaceType::Ipc, state::IPC_NAMESPACE, "an IPC namespace", given.ipc),
+        (LinuxNamespaceType::Uts, state::UTS_NAMESPACE, "a UTS namespace", given.uts),
+    ] {
+        let path = launch.state.join(name);
+        let mut named = namespaces.iter_mut().filter(|namespace| {
+            namespace.typ() == kind && namespace.path().as_ref() == Some(&path)
+        });
+        let message = match (named.next(), given) {
+            (None, None) => continue,
+            (Some(namespace), Some(given)) => {
+                namespace.set_path(Some(fd_path(given).into()));
+                continue;
+            }
+            (Some(_), None) => format!("config.json names {what} that was not handed over"),
+            (None, Some(_)) => {
+                format!("{what} was handed over, but config.json doesn't name {}", path.display())
+            }
+        };
+        return Err(Failure::new(ErrorKind::Invalid, message));
+    }
     linux.set_namespaces(Some(namespaces));
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use isopod_monitor_protocol::launch::{Launch, Part, Rootfs};
@@ -20,8 +20,12 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use super::Failure;
 
 /// Mounts what `launch` says at `<state>/rootfs`, and makes the folder in there that the process starts in,
-/// as every runtime does but libcontainer.
-pub fn make(launch: &Launch, working_dir: &Path) -> Result<(), Failure> {
+/// as every runtime does but libcontainer. `other` is the mount namespace of another container.
+pub fn make(
+    launch: &Launch,
+    working_dir: &Path,
+    other: Option<BorrowedFd<'_>>,
+) -> Result<(), Failure> {
     let target = launch.state.join(state::ROOTFS);
     unshare(CloneFlags::CLONE_NEWNS).map_err(Failure::at("cannot make a mount namespace"))?;
     let at = || format!("cannot mount the root file system at {}", target.display());
@@ -38,7 +42,7 @@ pub fn make(launch: &Launch, working_dir: &Path) -> Result<(), Failure> {
     tree::attach(mount.as_fd(), &target).map_err(Failure::at(at()))?;
     for (index, part) in launch.parts.iter().enumerate() {
         let target = launch.state.join(state::PARTS).join(index.to_string());
-        show(part, &target).map_err(Failure::at(describe(part)))?;
+        show(part, &target, other).map_err(Failure::at(describe(part)))?;
     }
     Root::open(&target)
         .and_then(|root| root.make_folders(working_dir))
@@ -52,12 +56,12 @@ fn describe(part: &Part) -> String {
         }
         Part::Image { path, .. } if path.as_os_str().is_empty() => "cannot mount an image".into(),
         Part::Image { path, .. } => format!("cannot mount {} of an image", path.display()),
-        Part::SharedMemory { .. } => "cannot share the /dev/shm of another container".into(),
+        Part::SharedMemory => "cannot share the /dev/shm of another container".into(),
     }
 }
 
 /// Mounts a part at `target`, by the descriptor that looking it up gave.
-fn show(part: &Part, target: &Path) -> io::Result<()> {
+fn show(part: &Part, target: &Path, other: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let make_folder = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     if let Some(folder) = target.parent() {
         make_folder(folder)?;
@@ -70,16 +74,22 @@ fn show(part: &Part, target: &Path) -> io::Result<()> {
         Part::Image { layers, path } => {
             let place = target.with_extension("image");
             make_folder(&place)?;
-            let tree = mount::part_of_layers(layers, path, &place)?;
+            // A single layer would become a bind mount, which whoever may mount could make writable again. Over
+            // an empty folder it is an overlay without an upper one, which stays as it is whatever is asked of it.
+            let mut layers = layers.clone();
+            if layers.len() == 1 {
+                layers.push(place.clone());
+            }
+            let tree = mount::part_of_layers(&layers, path, &place)?;
             let kind = kind_of(tree.as_fd())?;
             (tree, kind)
         }
-        Part::SharedMemory { namespace, inode } => {
-            let namespace = File::open(namespace)?;
-            if namespace.metadata()?.ino() != *inode {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "that one has ended"));
-            }
-            (tree::bind_in(namespace.as_fd(), Path::new("/dev/shm"))?, FileType::Directory)
+        Part::SharedMemory => {
+            let missing = || {
+                io::Error::new(io::ErrorKind::NotFound, "its mount namespace was not handed over")
+            };
+            let namespace = other.ok_or_else(missing)?;
+            (tree::bind_in(namespace, Path::new("/dev/shm"))?, FileType::Directory)
         }
     };
     match kind {

@@ -8,10 +8,10 @@ use isopod_monitor_protocol::status::{Exit, Phase};
 use isopod_monitor_protocol::time::Timestamp;
 use isopod_sys::lock::Lock;
 use isopod_sys::step::step;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait, waitpid};
 
 use super::{CONTAINER, Monitor, MonitorError, failed};
-use crate::{cleanup, keeper};
+use crate::{cleanup, keeper, launcher};
 
 impl Monitor {
     /// Takes the exit status of every child that has ended.
@@ -145,6 +145,8 @@ impl Monitor {
         if let Some(guard) = self.guard.take() {
             guard.dismiss();
         }
+        // Before what they are about to make: a control group that is gone would come back.
+        self.sweep();
         let facts = self.facts.as_ref();
         let has_epilogue = facts.is_some_and(|facts| facts.has_epilogue);
         let cgroup = facts.map(|facts| facts.cgroup.as_path());
@@ -189,21 +191,19 @@ impl Monitor {
         }
     }
 
-    /// Kills what a launcher that was killed has left half-made. libcontainer gives such
-    /// processes a name; as long as other launchers work, theirs can't be told apart.
+    /// Kills what a launcher that was killed has left half-made, and waits for its end. libcontainer gives
+    /// such processes a name, and those that have none yet still have the launcher's; as long as other
+    /// launchers work, theirs can't be told apart.
     fn sweep(&mut self) {
         if !self.has_strays || !self.starting.is_empty() {
             return;
         }
         self.has_strays = false;
-        let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return };
-        for pid in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
-            let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if comm.starts_with("youki:[")
-                && let Some(pid) = Pid::from_raw(pid)
-            {
-                // It is our child and not reaped, so the number is still its own.
-                kill_process(pid, Signal::KILL).ok();
+        // One that was killed may have made another just before.
+        while let Some(pid) = stray() {
+            kill_process(pid, Signal::KILL).ok();
+            if waitpid(Some(pid), WaitOptions::empty()).is_err() {
+                return;
             }
         }
     }
@@ -229,4 +229,16 @@ impl Monitor {
         }
         Ok(())
     }
+}
+
+/// A child of ours that a launcher made and that is no container's yet. It is not reaped, so the number is
+/// still its own.
+fn stray() -> Option<Pid> {
+    let children = std::fs::read_to_string("/proc/thread-self/children").ok()?;
+    let mut children = children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
+    let is_stray = |pid: &i32| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        name.starts_with("youki:[") || name.trim_end() == launcher::NAME
+    };
+    children.find(is_stray).and_then(Pid::from_raw)
 }

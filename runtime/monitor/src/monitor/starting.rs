@@ -14,8 +14,9 @@ use rustix::process::{Pid, WaitStatus};
 use super::clients::{Role, unused};
 use super::{CONTAINER, Monitor, Process};
 use crate::guard::Guard;
-use crate::launcher::{self, Job, Report};
+use crate::launcher::{self, Given, Job, Report};
 use crate::log::Log;
+use crate::network::Joined;
 use crate::poll::{Interest, Token, Watched};
 use crate::spec;
 use crate::stdio::{InputPolicy, Plan, Streamed};
@@ -65,7 +66,8 @@ impl Monitor {
             .map_err(|message| (ErrorKind::Failed, message))
             .and_then(|()| {
                 let taken = self.network.take(&self.launch, handed, descriptors);
-                taken.map_err(|error| (ErrorKind::Invalid, error.to_string()))
+                self.joined = taken.map_err(|error| (ErrorKind::Invalid, error.to_string()))?;
+                Ok(())
             })
             .and_then(|()| match again {
                 Some(again) => self.await_restart(id, again),
@@ -216,8 +218,18 @@ impl Monitor {
         }
         process.streams = streams;
         let facts = self.facts.as_ref().ok_or((ErrorKind::WrongPhase, String::new()))?;
-        let network = self.network.namespace();
-        let launcher = launcher::fork(&self.launch, &self.hierarchies, facts, job, network, stdio)
+        let joined = match job {
+            Job::Container => std::mem::take(&mut self.joined),
+            Job::Exec(_) => Joined::default(),
+        };
+        let given = Given {
+            network: self.network.namespace(),
+            pid: joined.pid.as_ref().map(AsFd::as_fd),
+            ipc: joined.ipc.as_ref().map(AsFd::as_fd),
+            uts: joined.uts.as_ref().map(AsFd::as_fd),
+            mount: joined.mount.as_ref().map(AsFd::as_fd),
+        };
+        let launcher = launcher::fork(&self.launch, &self.hierarchies, facts, job, given, stdio)
             .map_err(cannot("fork a launcher"))?;
         launcher.report.set_nonblocking(true).map_err(cannot("watch the launcher"))?;
         let mut report = Watched::new(&self.poller, launcher.report.into(), Token::Report(number));
@@ -255,8 +267,8 @@ impl Monitor {
                 None => format!("ended with status {}", status.exit_status().unwrap_or(0)),
             };
             let message = format!("launcher {how}");
-            self.resolve(number, Report::Failed { kind: ErrorKind::Failed, message });
             self.has_strays = true;
+            self.resolve(number, Report::Failed { kind: ErrorKind::Failed, message });
         }
         true
     }

@@ -36,11 +36,26 @@ pub enum HandedError {
     Socket(io::Error),
 }
 
+/// Namespaces of another container that this one joins, for one start.
+#[derive(Debug, Default)]
+pub struct Joined {
+    /// That of its processes.
+    pub pid: Option<OwnedFd>,
+    /// System V IPC and message queues.
+    pub ipc: Option<OwnedFd>,
+    /// Host and domain name.
+    pub uts: Option<OwnedFd>,
+    /// Mounts; only looked into.
+    pub mount: Option<OwnedFd>,
+}
+
 /// Descriptors, in their places.
 #[derive(Debug, Default)]
 pub struct Sorted {
     /// The container's network namespace.
     pub namespace: Option<OwnedFd>,
+    /// Another container's others.
+    pub joined: Joined,
     /// The name server's datagram socket.
     pub datagram: Option<OwnedFd>,
     /// Its listener.
@@ -62,6 +77,10 @@ pub fn sort(
     for (kind, descriptor) in what.iter().zip(descriptors) {
         let (place, name) = match kind {
             Handed::NetworkNamespace => (&mut sorted.namespace, "a network namespace"),
+            Handed::PidNamespace => (&mut sorted.joined.pid, "a pid namespace"),
+            Handed::IpcNamespace => (&mut sorted.joined.ipc, "an IPC namespace"),
+            Handed::UtsNamespace => (&mut sorted.joined.uts, "a UTS namespace"),
+            Handed::MountNamespace => (&mut sorted.joined.mount, "a mount namespace"),
             Handed::ResolverDatagram => (&mut sorted.datagram, "a name server's datagram socket"),
             Handed::ResolverStream => (&mut sorted.stream, "a name server's listener"),
             Handed::Forward => {

@@ -3,6 +3,7 @@
 mod query;
 mod request;
 
+pub(crate) use query::read_by_all;
 pub use query::{Link, Links};
 pub use request::{
     add_address, add_bridge, add_default_route, add_dummy, add_macvlan, add_veth, add_veth_pair,

@@ -156,14 +156,7 @@ impl Links {
     /// What the kernel says.
     pub fn default_routes(&mut self) -> Result<Vec<u32>, Refused> {
         let replies = self.dump(GETROUTE, &[0; 12])?;
-        let mut found: Vec<(u8, u32)> = Vec::new();
-        for reply in replies {
-            let Some((head, rest)) = reply.body.split_at_checked(12) else { continue };
-            if head[1] != 0 || table(head, rest) != TABLE_MAIN {
-                continue;
-            }
-            found.extend(find(rest, RTA_OIF).and_then(native32).map(|index| (head[0], index)));
-        }
+        let mut found: Vec<(u8, u32)> = replies.iter().filter_map(default_route).collect();
         found.sort_by_key(|(family, _)| *family);
         Ok(found.into_iter().map(|(_, index)| index).collect())
     }
@@ -174,14 +167,8 @@ impl Links {
     ///
     /// What the kernel says.
     pub fn advertised_routes(&mut self) -> Result<Vec<u32>, Refused> {
-        let mut found = Vec::new();
-        for reply in self.dump(GETROUTE, &[0; 12])? {
-            let Some((head, rest)) = reply.body.split_at_checked(12) else { continue };
-            if head[1] == 0 && head[5] == PROTOCOL_RA {
-                found.extend(find(rest, RTA_OIF).and_then(native32));
-            }
-        }
-        Ok(found)
+        let replies = self.dump(GETROUTE, &[0; 12])?;
+        Ok(replies.iter().filter_map(advertised_route).collect())
     }
 
     fn dump(&mut self, kind: u16, body: &[u8]) -> Result<Vec<Reply>, Refused> {
@@ -198,6 +185,15 @@ impl Links {
         }
         Err(Errno::AGAIN.into())
     }
+}
+
+/// Has every reader here look at a reply, whatever it answers; how many could read it.
+pub(crate) fn read_by_all(reply: &Reply) -> usize {
+    usize::from(link(reply).is_some())
+        + usize::from(address(reply).is_some())
+        + usize::from(destination(reply).is_some())
+        + usize::from(default_route(reply).is_some())
+        + usize::from(advertised_route(reply).is_some())
 }
 
 fn link(reply: &Reply) -> Option<Link> {
@@ -241,6 +237,24 @@ fn destination(reply: &Reply) -> Option<Prefix> {
     let address = ip(find(rest, RTA_DST)?)?;
     let is_multicast = address.is_multicast();
     Prefix::around(address, head[1]).filter(|_| !is_multicast)
+}
+
+/// Family and device of a default route of the main table.
+fn default_route(reply: &Reply) -> Option<(u8, u32)> {
+    let (head, rest) = reply.body.split_at_checked(12)?;
+    if head[1] != 0 || table(head, rest) != TABLE_MAIN {
+        return None;
+    }
+    Some((head[0], find(rest, RTA_OIF).and_then(native32)?))
+}
+
+/// The device of a default route that a router advertised.
+fn advertised_route(reply: &Reply) -> Option<u32> {
+    let (head, rest) = reply.body.split_at_checked(12)?;
+    if head[1] != 0 || head[5] != PROTOCOL_RA {
+        return None;
+    }
+    find(rest, RTA_OIF).and_then(native32)
 }
 
 fn table(head: &[u8], rest: &[u8]) -> u32 {

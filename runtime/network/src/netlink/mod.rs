@@ -5,4 +5,4 @@ mod message;
 mod socket;
 
 pub use message::{Message, attributes, be16, be32, find, native32, text};
-pub use socket::{Answer, Family, Refused, Reply, Socket};
+pub use socket::{Answer, Family, Refused, Reply, Socket, pieces};

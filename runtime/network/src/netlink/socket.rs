@@ -199,6 +199,19 @@ fn split(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     Some((header, body, bytes.get(aligned(size)..).unwrap_or_default()))
 }
 
+/// What is in a piece that the kernel sent: bodies of replies, and what acknowledgements say.
+pub fn pieces(mut bytes: &[u8]) -> (Vec<Reply>, Vec<Result<(), Refused>>) {
+    let (mut replies, mut outcomes) = (Vec::new(), Vec::new());
+    while let Some((header, body, rest)) = split(bytes) {
+        bytes = rest;
+        match header.kind {
+            ERROR | DONE => outcomes.push(outcome(&header, body)),
+            _ => replies.push(Reply { body: body.to_vec() }),
+        }
+    }
+    (replies, outcomes)
+}
+
 /// What an acknowledgement or the end of a dump says.
 fn outcome(header: &Header, body: &[u8]) -> Result<(), Refused> {
     let code = body.get(..4).map_or(0, |b| i32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
@@ -216,5 +229,29 @@ fn outcome(header: &Header, body: &[u8]) -> Result<(), Refused> {
         }
     };
     let words = told.and_then(|told| find(told, WORDS)).map(text);
-    Err(Refused { errno: Errno::from_raw_os_error(-code), words })
+    // Errors are small negative numbers; the type for them takes nothing else.
+    let errno =
+        if (-4095..0).contains(&code) { Errno::from_raw_os_error(-code) } else { Errno::IO };
+    Err(Refused { errno, words })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that are no error's: positive ones, and those whose opposite there is not.
+    #[test]
+    fn an_outcome_that_is_no_errors_number_is_an_error_all_the_same() {
+        for (code, errno) in
+            [(-2, Errno::NOENT), (1, Errno::IO), (i32::MIN, Errno::IO), (-4096, Errno::IO)]
+        {
+            let mut bytes = 20_u32.to_ne_bytes().to_vec();
+            bytes.extend(ERROR.to_ne_bytes());
+            bytes.extend([0; 10]);
+            bytes.extend(code.to_ne_bytes());
+            let (replies, outcomes) = pieces(&bytes);
+            assert!(replies.is_empty());
+            assert_eq!(outcomes, [Err(Refused { errno, words: None })], "{code}");
+        }
+    }
 }

@@ -391,6 +391,15 @@ impl Steps {
         self.connection(CT_STATUS, STATUS_DNAT)
     }
 
+    /// `ct status ! dnat`
+    pub fn was_not_led_elsewhere(self) -> Self {
+        self.and([
+            Expression::Connection(CT_STATUS, 0),
+            Expression::And(0, STATUS_DNAT.to_ne_bytes().to_vec()),
+            Expression::Equal(0, vec![0; 4]),
+        ])
+    }
+
     fn connection(self, key: u32, bits: u32) -> Self {
         self.and([
             Expression::Connection(key, 0),

@@ -101,15 +101,15 @@ impl Rules {
             Err(refused) if refused.errno == Errno::NOENT => return Ok(Vec::new()),
             answer => answer?,
         };
-        let mut found = Vec::new();
-        for reply in &answer.replies {
-            let list = reply.body.get(4..).and_then(|rest| find(rest, LIST_ELEMENTS));
-            for (_, element) in attributes(list.unwrap_or_default()) {
-                found.extend(find(element, ELEM_KEY).and_then(|key| find(key, VALUE)).map(text));
-            }
-        }
-        Ok(found)
+        Ok(answer.replies.iter().flat_map(|reply| names(&reply.body)).collect())
     }
+}
+
+/// The names that are elements of a set.
+pub(crate) fn names(body: &[u8]) -> Vec<String> {
+    let list = body.get(4..).and_then(|rest| find(rest, LIST_ELEMENTS));
+    let name = |element| find(element, ELEM_KEY).and_then(|key| find(key, VALUE)).map(text);
+    attributes(list.unwrap_or_default()).filter_map(|(_, element)| name(element)).collect()
 }
 
 /// What a network has in which set.

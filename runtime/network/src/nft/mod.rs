@@ -15,6 +15,9 @@ mod questions;
 mod rules;
 mod table;
 
+pub(crate) use members::names;
+pub(crate) use rules::{chain, handle};
+
 pub use batch::{comment, delete_rule, insert_rule};
 
 pub use expression::{Steps, Verdict};

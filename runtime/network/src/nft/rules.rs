@@ -184,12 +184,7 @@ impl Rules {
         let mut message = message(GETRULE, DUMP, family);
         message.text(RULE_TABLE, table).text(RULE_CHAIN, chain);
         let answer = self.ask(&message)?;
-        let handle = |body: &[u8]| {
-            let rest = body.get(4..)?;
-            let handle = find(rest, RULE_HANDLE)?.try_into().ok()?;
-            (find(rest, RULE_USERDATA) == Some(userdata)).then_some(u64::from_be_bytes(handle))
-        };
-        Ok(answer.replies.iter().filter_map(|reply| handle(&reply.body)).collect())
+        Ok(answer.replies.iter().filter_map(|reply| handle(&reply.body, userdata)).collect())
     }
 
     /// Does all of `messages` or nothing; with `generation`, only while nobody changed anything since.
@@ -249,7 +244,14 @@ impl Rules {
     }
 }
 
-fn chain(body: &[u8]) -> Option<Chain> {
+/// The handle of a rule, if it carries this userdata.
+pub(crate) fn handle(body: &[u8], userdata: &[u8]) -> Option<u64> {
+    let rest = body.get(4..)?;
+    let handle = find(rest, RULE_HANDLE)?.try_into().ok()?;
+    (find(rest, RULE_USERDATA) == Some(userdata)).then_some(u64::from_be_bytes(handle))
+}
+
+pub(crate) fn chain(body: &[u8]) -> Option<Chain> {
     let rest = body.get(4..)?;
     let hook = find(rest, CHAIN_HOOK);
     Some(Chain {

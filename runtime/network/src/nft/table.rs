@@ -26,7 +26,7 @@ pub const INET: u8 = 1;
 
 /// What the table says of itself. To be counted up when rules or sets change: a table of another version
 /// is not taken for ours.
-const VERSION: &str = "made by isopod, version 1; see isopod network reload";
+const VERSION: &str = "made by isopod, version 2; see isopod network reload";
 
 /// The name of an instance's table.
 #[must_use]
@@ -142,10 +142,17 @@ fn forward() -> ChainOfOurs {
     ChainOfOurs {
         chain: BaseChain { name: "forward", kind: "filter", hook: FORWARD, priority: 0 },
         rules: vec![
-            steps().state(ESTABLISHED | RELATED).verdict(Verdict::Accept),
             steps().on_the_way(WITHIN).verdict(Verdict::Accept),
+            // Before what belongs to a connection is let pass: that is told by addresses, which anybody can write.
             steps().from_any_of(INTERNAL).verdict(Verdict::Drop),
             steps().to_any_of(INTERNAL).verdict(Verdict::Drop),
+            // From one network to another only to published ports, and back.
+            steps()
+                .from_any_of(BRIDGES)
+                .to_any_of(BRIDGES)
+                .was_not_led_elsewhere()
+                .verdict(Verdict::Drop),
+            steps().state(ESTABLISHED | RELATED).verdict(Verdict::Accept),
             // A published port, whoever asks.
             steps().to_any_of(BRIDGES).was_led_elsewhere().verdict(Verdict::Accept),
             // Anything else of a container's: another network, the world, a neighbour with a route.

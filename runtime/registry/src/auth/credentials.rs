@@ -169,7 +169,11 @@ impl Credentials {
             return self.ask(helper, registry);
         }
         for key in keys(&hosts, repository) {
-            let Some((key, entry)) = file.auths.iter().find(|(name, _)| same_key(name, &key))
+            // As spelled, before any other spelling: that is what a login writes.
+            let Some((key, entry)) = file
+                .auths
+                .get_key_value(&key)
+                .or_else(|| file.auths.iter().find(|(name, _)| same_key(name, &key)))
             else {
                 continue;
             };
@@ -220,7 +224,7 @@ fn keys(hosts: &[&str], repository: &str) -> Vec<String> {
 }
 
 /// docker's keys may be URLs, whose host alone counts; the others are taken as they are.
-fn same_key(name: &str, key: &str) -> bool {
+pub(super) fn same_key(name: &str, key: &str) -> bool {
     let plain = name.trim_end_matches('/');
     if plain == key.trim_end_matches('/') {
         return true;

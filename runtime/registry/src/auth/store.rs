@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::credential_helper;
-use super::credentials::{CredentialError, names_of, server_key};
+use super::credentials::{CredentialError, names_of, same_key, server_key};
 
 /// A file of credentials that is written to.
 #[derive(Debug, Clone)]
@@ -59,9 +59,7 @@ impl CredentialStore {
         }
         let auths = self.auths(&mut file)?;
         // Another spelling of the same registry must not keep an older credential.
-        for other in names_of(registry) {
-            auths.remove(other);
-        }
+        remove(auths, registry);
         auths.insert(key.to_owned(), entry.into());
         self.write(&file)?;
         Ok(helper.map_or_else(|| Kept::File(self.file.clone()), Kept::Helper))
@@ -86,10 +84,7 @@ impl CredentialStore {
             }
         }
         let auths = self.auths(&mut file)?;
-        let mut is_changed = false;
-        for name in names_of(registry) {
-            is_changed |= auths.remove(name).is_some();
-        }
+        let is_changed = remove(auths, registry);
         if is_changed {
             self.write(&file)?;
         }
@@ -162,6 +157,14 @@ impl CredentialStore {
     }
 }
 
+/// Removes what is kept for a registry, however it is spelled: docker once wrote URLs. What is kept for one of
+/// its repositories stays. Whether there was something.
+fn remove(auths: &mut Map<String, Value>, registry: &str) -> bool {
+    let before = auths.len();
+    auths.retain(|name, _| !names_of(registry).iter().any(|host| same_key(name, host)));
+    auths.len() < before
+}
+
 /// The helper that the file names for a registry.
 fn helper_for(file: &Value, registry: &str) -> Option<String> {
     let given = |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
@@ -222,6 +225,29 @@ mod tests {
             "psFormat": "json",
         });
         assert_eq!(after, expected);
+    }
+
+    /// docker's `logout` forgets these spellings too, and its `login` is found before them.
+    #[test]
+    fn older_spellings_of_a_registry_go_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        fs::create_dir_all(store.file.parent().unwrap()).unwrap();
+        let old = r#"{"auths": {"https://r.io:5000": {"auth": "b2xkOm9sZA=="}, "http://r.io:5000/v1/": {"auth": "b2xkOm9sZA=="},
+            "r.io:5000/v2/": {"auth": "b2xkOm9sZA=="}, "r.io:5000/team": {"auth": "dDp0"}, "https://r.io": {"auth": "cTpx"}}}"#;
+        fs::write(&store.file, old).unwrap();
+        assert_eq!(found(&store, "r.io:5000"), password("old", "old"));
+        store.keep("r.io:5000", "new", "new").unwrap();
+        assert_eq!(found(&store, "r.io:5000"), password("new", "new"));
+        assert!(store.forget("r.io:5000").unwrap());
+        assert_eq!(found(&store, "r.io:5000"), None);
+        assert_eq!(found(&store, "r.io"), password("q", "q"));
+        let after = fs::read_to_string(&store.file).unwrap();
+        assert!(after.contains("r.io:5000/team"), "{after}");
+        // Another program's spelling beside its own: as spelled comes first.
+        let both = r#"{"auths": {"https://r.io": {"auth": "b2xkOm9sZA=="}, "r.io": {"auth": "bmV3Om5ldw=="}}}"#;
+        fs::write(&store.file, both).unwrap();
+        assert_eq!(found(&store, "r.io"), password("new", "new"));
     }
 
     #[test]

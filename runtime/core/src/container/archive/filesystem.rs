@@ -164,7 +164,7 @@ impl Below {
                 mount::part_of_layers(layers, path, place)?
             }
             // Nobody copies out of what is memory.
-            Part::SharedMemory { .. } => return Err(std::io::ErrorKind::Unsupported.into()),
+            Part::SharedMemory => return Err(std::io::ErrorKind::Unsupported.into()),
         };
         if self.read_only {
             mount::set_read_only(source.as_fd())?;

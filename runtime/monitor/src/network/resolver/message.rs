@@ -342,5 +342,7 @@ fn add_edns(reply: &mut Vec<u8>, question: &Question) {
     reply[11] = 1;
 }
 
+// By its place, for who compiles this file into a fuzzer.
 #[cfg(test)]
+#[path = "message/tests.rs"]
 mod tests;

@@ -1,0 +1,4 @@
+//! Manifests and indexes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| isopod_fuzz_targets::document(data));

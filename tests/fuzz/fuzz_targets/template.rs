@@ -1,0 +1,4 @@
+//! Go templates of `--format`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| isopod_fuzz_targets::template(data));
