@@ -538,6 +538,21 @@ fn networks() {
     host.run("nft", ["add", "element", "inet", &table, "bridges", &element]).succeeds();
     heals(&context, "rules of a bridge that is gone", &["rules-leftover"]);
 
+    // What lives keeps its devices, whatever became of the rows that say so.
+    let rows = Connection::open(root(&context, "state.db")).unwrap();
+    for (table, code) in [("networks", "network-unreadable"), ("endpoints", "endpoint-unreadable")]
+    {
+        rows.execute_batch(&format!("CREATE TEMP TABLE was AS SELECT * FROM {table}")).unwrap();
+        rows.execute_batch(&format!("UPDATE {table} SET record = '{{}}'")).unwrap();
+        let repair = context.isopod(["system", "fsck", "--repair", "--format", "{{.Code}}"]);
+        repair.fails_with(1).mentions(code).never_mentions("device-leftover");
+        let back =
+            format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM was; DROP TABLE was");
+        rows.execute_batch(&back).unwrap();
+        context.is_sound();
+    }
+    drop(rows);
+
     // As of a container that has ended, but nobody is about to see to this one.
     let idle = context.isopod(["create", "--network", "n", "busybox"]).line().to_owned();
     let connection = Connection::open(root(&context, "state.db")).unwrap();

@@ -25,7 +25,7 @@ pub fn table(checkups: &[Checkup]) -> String {
             text.push('\n');
         }
         let Checkup { name, verdict, advice, .. } = checkup;
-        text.push_str(&printable(&format!("{} is {}: {advice}", name, verdict.as_str())));
+        text.push_str(&printable(&format!("{}: {name}: {advice}", verdict.as_str())));
         text.push('\n');
     }
     text
@@ -65,7 +65,7 @@ mod tests {
              ok        kernel    version     Linux 6.1          everything\n\
              missing   storage   overlayfs   can't be mounted   every container\n\
              \n\
-             overlayfs is missing: modprobe overlay\n"
+             missing: overlayfs: modprobe overlay\n"
         );
     }
 }

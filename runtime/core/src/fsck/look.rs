@@ -24,11 +24,14 @@ use crate::{Error, Result, Runtime};
 /// How old something unnamed is that nobody works on any more; as the collector has it.
 const GRACE: TimeDelta = TimeDelta::hours(1);
 
+/// A blob as it was when it was read: digest, inode, bytes, and nanoseconds of the last writing and of the last change.
+type Seen = (Digest, u64, u64, i64, i64);
+
 /// What was read once and need not be read again, as long as it does not change.
 #[derive(Default)]
 pub(super) struct Verified {
-    /// Blobs that are whole: digest, inode, bytes, and nanoseconds of the last writing and of the last change.
-    blobs: RefCell<BTreeSet<(Digest, u64, u64, i64, i64)>>,
+    /// Blobs that are whole.
+    blobs: RefCell<BTreeSet<Seen>>,
     /// Layers that were compared with their blobs; emptied before what a repair did is looked at.
     pub layers: RefCell<Verdicts>,
 }

@@ -99,6 +99,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("the journal", journal::check),
 ];
 
+/// Those that judge nothing by what is not in the database.
+const WITHOUT_ROWS: &[&str] = &["folders", "rows", "content", "images", "the journal"];
+
 /// Looks at the instance that `config` describes. Without [`Options::repair`] nothing is changed; where there is no
 /// instance, there is nothing wrong.
 ///
@@ -172,7 +175,13 @@ fn confirmed(runtime: &Runtime, options: Options, verified: &Verified) -> Result
 fn look(runtime: &Runtime, options: Options, verified: &Verified) -> Result<Findings> {
     let look = Look::new(runtime, options, verified)?;
     let mut findings = Findings::default();
+    let is_known = look.rows.broken.is_empty();
     for (what, check) in CHECKS {
+        // What a row stood for that can't be read would be taken for somebody's leftover.
+        if !is_known && !WITHOUT_ROWS.contains(what) {
+            findings.unchecked.push(format!("{what}: rows that can't be read come first"));
+            continue;
+        }
         if let Err(error) = check(&look, &mut findings) {
             findings.unchecked.push(format!("{what}: {}", words(&error)));
         }

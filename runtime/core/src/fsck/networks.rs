@@ -7,21 +7,33 @@ use super::finding::Findings;
 use super::look::{Look, entries, named};
 use super::{aside, kinds};
 use crate::network::{Endpoint, Network, Networks};
-use crate::state::{ContainerRow, Durability, NetworkRow};
+use crate::state::{ContainerRow, Durability, EndpointRow, NetworkRow};
 use crate::{Error, Result};
 
 pub(super) fn check(look: &Look<'_>, found: &mut Findings) -> Result<()> {
-    let networks = readable_networks(look, found);
+    let networks = readable_networks(look, found)?;
     let endpoints = living_endpoints(look, &networks, found)?;
     folders(look, found)?;
     names(look, &networks, &endpoints, found);
-    match Networks::has_kernel_side(&networks) {
+    // What belongs to a container that lives must not be taken for a leftover.
+    let is_known = networks.len() == look.rows.networks.len()
+        && endpoints.len() == count_living(look, |_| true)?;
+    match is_known && Networks::has_kernel_side(&networks) {
         true => kernel(look, &networks, &endpoints, found),
         false => Ok(()),
     }
 }
 
-fn readable_networks(look: &Look<'_>, found: &mut Findings) -> Vec<Network> {
+/// How many of the endpoints that `choose` picks are of containers that run.
+fn count_living(look: &Look<'_>, choose: impl Fn(&EndpointRow) -> bool) -> Result<usize> {
+    let mut living = 0;
+    for row in look.rows.endpoints.iter().filter(|row| choose(row)) {
+        living += usize::from(look.lives(&row.namespace, &row.container)?);
+    }
+    Ok(living)
+}
+
+fn readable_networks(look: &Look<'_>, found: &mut Findings) -> Result<Vec<Network>> {
     let mut networks = Vec::new();
     for row in &look.rows.networks {
         match Network::read(row) {
@@ -29,8 +41,14 @@ fn readable_networks(look: &Look<'_>, found: &mut Findings) -> Vec<Network> {
             Err(error) => {
                 let object = format!("network {}", row.name);
                 let (row, name) = (row.clone(), row.name.clone());
-                found
-                    .add(kinds::NETWORK_UNREADABLE, object.clone(), super::words(&error))
+                let living = count_living(look, |endpoint| endpoint.network == row.id)?;
+                let finding =
+                    found.add(kinds::NETWORK_UNREADABLE, object.clone(), super::words(&error));
+                if living > 0 {
+                    finding.leave().advise("stop the containers on it, and repair again");
+                    continue;
+                }
+                finding
                     .advise(format!("isopod network create {name}, as it was made before"))
                     .mend(move |runtime| {
                         aside::note(runtime.layout(), "rows", &object, &row.record)?;
@@ -44,7 +62,7 @@ fn readable_networks(look: &Look<'_>, found: &mut Findings) -> Vec<Network> {
             }
         }
     }
-    networks
+    Ok(networks)
 }
 
 /// Those of containers that run; others are findings.

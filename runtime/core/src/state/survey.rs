@@ -112,7 +112,7 @@ fn all<R: Stored>(connection: &Connection, broken: &mut Vec<Broken>) -> rusqlite
     let order = R::KEY.join(", ");
     let mut statement =
         connection.prepare(&format!("SELECT * FROM {} ORDER BY {order}", R::TABLE))?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
