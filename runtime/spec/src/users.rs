@@ -123,7 +123,13 @@ fn find_user(passwd: &[u8], wanted: &str) -> Result<ResolvedUser, UserError> {
             uid: entry.uid,
             gid: entry.gid,
             additional_gids: Vec::new(),
-            home: if entry.home.starts_with('/') { entry.home } else { "/" }.to_owned(),
+            // With a NUL in it no process could be given it.
+            home: if entry.home.starts_with('/') && !entry.home.contains('\0') {
+                entry.home
+            } else {
+                "/"
+            }
+            .to_owned(),
             name: Some(entry.name.to_owned()),
         }),
         (None, Some(uid)) => Ok(ResolvedUser {

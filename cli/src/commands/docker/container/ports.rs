@@ -92,7 +92,12 @@ fn split_address(spec: &str) -> Result<(Option<IpAddr>, &str), &'static str> {
     if let Some(rest) = spec.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or("a bracket is not closed")?;
         let address = IpAddr::V6(address.parse().map_err(|_| NO_ADDRESS)?);
-        return Ok((Some(address), rest.strip_prefix(':').ok_or("it names no port")?));
+        // As of IPv4: behind an address stands a port of the host, or nothing between two colons.
+        let rest = rest.strip_prefix(':').filter(|rest| rest.contains(':'));
+        return Ok((
+            Some(address),
+            rest.ok_or("behind an address it names two ports, or [::1]::80")?,
+        ));
     }
     match spec.matches(':').count() {
         0 | 1 => Ok((None, spec)),
@@ -182,6 +187,7 @@ mod tests {
             "1.2.3:80:80",
             "::1:80:80",
             "[::1]80",
+            "[::1]:80",
             "[::1",
             "+80",
             "1-3:5-6",
