@@ -2,9 +2,9 @@
 //! monitor runs here: the process does one command, and its caller sees its status.
 //!
 //! - [`create`]: `create` and `run`;
-//! - [`exec`]: `exec`;
-//! - [`update`]: `update`;
-//! - [`spec`]: what libcontainer is told instead of what `config.json` says, and what is refused in it;
+//! - [`create`]: the commands `create` and `run`;
+//! - [`exec`]: the command `exec`;
+//! - [`update`]: the command `update`;
 //! - [`shim`]: hooks in libcontainer's name;
 //! - [`ends`]: terminals, streams and pid files;
 //! - [`foreground`]: waiting for a process.

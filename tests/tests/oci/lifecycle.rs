@@ -182,6 +182,9 @@ pub fn out_of_memory(runtime: Runtime, facts: &mut Facts) {
     facts.is("its first", bundle.run().status.code().unwrap_or(-1), 137);
 }
 
+/// What is done to a good specification.
+type Change = fn(&mut Value);
+
 pub fn bad_bundles(runtime: Runtime, facts: &mut Facts) {
     let bundle = Bundle::new(runtime, "true");
     let mut command = bundle.command();
@@ -189,7 +192,7 @@ pub fn bad_bundles(runtime: Runtime, facts: &mut Facts) {
     facts.holds("without config.json", !command.output().unwrap().status.success());
     fs::write(bundle.path("config.json"), "{\"ociVersion\": ").unwrap();
     facts.holds("half a config.json", !command.output().unwrap().status.success());
-    let wrong: [(&str, fn(&mut Value)); 8] = [
+    let wrong: [(&str, Change); 8] = [
         ("no root", |spec| drop(spec.as_object_mut().unwrap().remove("root"))),
         ("a root that is not there", |spec| spec["root"]["path"] = "none".into()),
         ("no process", |spec| drop(spec.as_object_mut().unwrap().remove("process"))),
