@@ -18,7 +18,8 @@ folder = os.open(sys.argv[1], os.O_RDONLY)
 fcntl.ioctl(folder, 0x8004587D, struct.pack('I', 2))";
 
 /// A boot looks to a program as one when it has another id; everything else of it we do ourselves. The disk is
-/// mounted in a mount namespace of the boot's own, where nobody else gets a copy of the mount.
+/// mounted in a mount namespace of the boot's own, where nobody else gets a copy of the mount; bridges are made in
+/// a network namespace that goes with the boot, as they do.
 const BOOTS: &str = r#"mount -o loop "$0" "$1" && mount --bind "$2" /proc/sys/kernel/random/boot_id &&
 echo up && exec sleep 100000"#;
 
@@ -51,11 +52,17 @@ impl Disk {
         program: &Path,
         words: impl IntoIterator<Item = &'a str>,
     ) -> Invocation {
-        let namespace = format!("--mount=/proc/{}/ns/mnt", self.boot.id());
+        let words: Vec<&str> = words.into_iter().collect();
+        let boot = self.boot.id();
+        let mut all = vec![format!("--mount=/proc/{boot}/ns/mnt")];
+        // The registries are where the tests are.
+        if words.first() != Some(&"pull") {
+            all.push(format!("--net=/proc/{boot}/ns/net"));
+        }
         let [home, program] = [&self.home, program].map(|path| path.to_string_lossy().into_owned());
-        let first = [&namespace, "--", "sh", "-c", RUNS, &home, &program].map(str::to_owned);
-        let words = words.into_iter().map(str::to_owned);
-        context.command_of("nsenter", first.into_iter().chain(words).collect::<Vec<_>>())
+        all.extend(["--", "sh", "-c", RUNS, &home, &program].map(str::to_owned));
+        all.extend(words.into_iter().map(str::to_owned));
+        context.command_of("nsenter", all)
     }
 
     /// The instance's root as this process reaches it.
@@ -75,7 +82,9 @@ fn boots(image: &Path, at: &Path, number: u32) -> Child {
     let id = image.with_file_name(format!("boot-{number}"));
     fs::write(&id, format!("00000000-0000-4000-8000-{number:012}\n")).expect("the folder is ours");
     let mut command = Command::new("unshare");
-    command.args(["-m", "--propagation", "private", "sh", "-c", BOOTS]).args([image, at, &id]);
+    command
+        .args(["-m", "-n", "--propagation", "private", "sh", "-c", BOOTS])
+        .args([image, at, &id]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("util-linux is there");
     let mut said = [0; 2];
     let output = child.stdout.as_mut().expect("it is piped");
