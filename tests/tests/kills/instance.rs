@@ -132,7 +132,7 @@ impl Instance {
     }
 
     fn kill_monitor(&self) {
-        let found = self.run("inspect -f {{.Id}} c");
+        let found = self.run("inspect -f {{.Id}} one");
         let path = self.root().join("containers/default").join(found.stdout.trim_end());
         let text = fs::read_to_string(path.join("status.json")).unwrap_or_default();
         let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();

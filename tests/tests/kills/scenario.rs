@@ -1,7 +1,8 @@
 //! What is done while something is killed. A command line is written with single spaces, and without
-//! quotes: its parts are what lies between them.
+//! quotes: its parts are what lies between them. Names are no hexadecimal digits: what is not there by its name
+//! would be somebody else by the beginning of an id.
 
-/// Stands for kill -9 of the monitor of the container called `c`.
+/// Stands for kill -9 of the monitor of the container called `one`.
 pub const MONITOR_DIES: &str = "(the monitor dies)";
 
 /// Stands for so many events that the next one begins a new journal.
@@ -69,17 +70,17 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "commit",
         networked: false,
         steps: &["commit."],
-        before: &["run --name c --network none busybox touch /made"],
-        acts: &["commit c made:1"],
-        undo: &["rm c", "rmi made:1"],
+        before: &["run --name one --network none busybox touch /made"],
+        acts: &["commit one made:1"],
+        undo: &["rm one", "rmi made:1"],
     },
     Scenario {
         name: "create",
         networked: false,
         steps: &["container.", "snapshot.", "volume.cop"],
         before: &[],
-        acts: &["create --name c --network none -v vol:/etc busybox true"],
-        undo: &["start -a c", "rm -f c", "volume rm vol"],
+        acts: &["create --name one --network none -v vol:/etc busybox true"],
+        undo: &["start -a one", "rm -f one", "volume rm vol"],
     },
     Scenario {
         name: "run",
@@ -87,40 +88,40 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["start.", "endpoint.", "stop."],
         before: &[],
         acts: &[
-            "run -d --name c -p 8080:80 -v vol:/etc busybox sleep 1000",
-            "exec c true",
-            "stop -t 0 c",
+            "run -d --name one -p 8080:80 -v vol:/etc busybox sleep 1000",
+            "exec one true",
+            "stop -t 0 one",
         ],
-        undo: &["rm -f c", "volume rm vol"],
+        undo: &["rm -f one", "volume rm vol"],
     },
     Scenario {
         name: "monitor",
         networked: true,
         steps: &["monitor.", "launcher.", "keeper.", "after-exit."],
         before: &[],
-        acts: &["run -d --name c -p 8080:80 busybox sleep 1000", "stop -t 0 c"],
-        undo: &["rm -f c"],
+        acts: &["run -d --name one -p 8080:80 busybox sleep 1000", "stop -t 0 one"],
+        undo: &["rm -f one"],
     },
     Scenario {
         name: "rm",
         networked: true,
         steps: &["remove."],
-        before: &["run -d --name c -v /data busybox sleep 1000"],
-        acts: &["rm -f -v c"],
-        undo: &["rm -f -v c"],
+        before: &["run -d --name one -v /data busybox sleep 1000"],
+        acts: &["rm -f -v one"],
+        undo: &["rm -f -v one"],
     },
     Scenario {
         name: "networks",
         networked: true,
         steps: &["network.", "plug.", "unplug."],
-        before: &["run -d --name c busybox sleep 1000"],
+        before: &["run -d --name one busybox sleep 1000"],
         acts: &[
             "network create n",
-            "network connect n c",
-            "network disconnect n c",
+            "network connect n one",
+            "network disconnect n one",
             "network rm n",
         ],
-        undo: &["rm -f c", "network rm n"],
+        undo: &["rm -f one", "network rm n"],
     },
     Scenario {
         name: "volumes",
@@ -134,17 +135,17 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "changes",
         networked: true,
         steps: &["rename."],
-        before: &["run -d --name c busybox sleep 1000"],
-        acts: &["update --restart always c", "rename c d", "restart -t 0 d"],
-        undo: &["rm -f c", "rm -f d"],
+        before: &["run -d --name one busybox sleep 1000"],
+        acts: &["update --restart always one", "rename one other", "restart -t 0 other"],
+        undo: &["rm -f one", "rm -f other"],
     },
     Scenario {
         name: "deaths",
         networked: true,
         steps: &["cleanup."],
         before: &[],
-        acts: &["run -d --name c -p 8080:80 busybox sleep 1000", MONITOR_DIES, "ps -a"],
-        undo: &["rm -f c"],
+        acts: &["run -d --name one -p 8080:80 busybox sleep 1000", MONITOR_DIES, "ps -a"],
+        undo: &["rm -f one"],
     },
     Scenario {
         name: "exec",
@@ -152,16 +153,16 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["exec."],
         before: &[],
         // Only a monitor that was started with a plan has it.
-        acts: &["run -d --name c --network none busybox sleep 1000", "exec c true"],
-        undo: &["rm -f c"],
+        acts: &["run -d --name one --network none busybox sleep 1000", "exec one true"],
+        undo: &["rm -f one"],
     },
     Scenario {
         name: "cp",
         networked: false,
         steps: &["copy."],
-        before: &["create --name c --network none busybox true", "cp c:/etc out"],
-        acts: &["cp out c:/in", "cp c:/in in"],
-        undo: &["rm -f c"],
+        before: &["create --name one --network none busybox true", "cp one:/etc out"],
+        acts: &["cp out one:/in", "cp one:/in in"],
+        undo: &["rm -f one"],
     },
     Scenario {
         name: "push",
@@ -185,19 +186,19 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["oci."],
         before: &[BUNDLE],
         acts: &[
-            "runc --root oci create -b bundle c",
-            "runc --root oci start c",
-            "runc --root oci delete -f c",
+            "runc --root oci create -b bundle one",
+            "runc --root oci start one",
+            "runc --root oci delete -f one",
         ],
-        undo: &["runc --root oci delete -f c"],
+        undo: &["runc --root oci delete -f one"],
     },
     Scenario {
         name: "restarts",
         networked: true,
         steps: &[],
         before: &[],
-        acts: &["run -d --name c --restart on-failure:2 busybox false", "wait c"],
-        undo: &["rm -f c"],
+        acts: &["run -d --name one --restart on-failure:2 busybox false", "wait one"],
+        undo: &["rm -f one"],
     },
 ];
 
