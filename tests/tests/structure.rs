@@ -213,14 +213,15 @@ fn is_a_function(name: &str) -> bool {
     rust_files().iter().any(|path| fs::read_to_string(path).unwrap().contains(&head))
 }
 
+/// The changes that take a defence away.
+fn mutations() -> Vec<PathBuf> {
+    let entries = fs::read_dir(workspace().join("tests/mutations")).unwrap().map(Result::unwrap);
+    entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "patch")).collect()
+}
+
 #[test]
 fn every_mutation_names_the_test_it_turns_red() {
-    let folder = workspace().join("tests/mutations");
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if path.extension().is_none_or(|extension| extension != "patch") {
-            continue;
-        }
+    for path in mutations() {
         let text = fs::read_to_string(&path).unwrap();
         let first = text.lines().next().unwrap_or_default();
         let command = first.strip_prefix("# test: cargo test -p ");
@@ -229,6 +230,21 @@ fn every_mutation_names_the_test_it_turns_red() {
         let name = name.unwrap_or_else(|| panic!("{} opens with {first:?}", shown(&path)));
         assert!(is_a_function(name), "{} names {name}, which is no test", shown(&path));
     }
+}
+
+/// Whoever changes what a mutation takes away makes it anew: one that does not apply tries nothing.
+#[test]
+fn every_mutation_applies() {
+    let top = workspace();
+    let applies = |path: &PathBuf| {
+        let mut git = Command::new("git");
+        // In a folder of another repository it would skip all files, and be content.
+        git.env("GIT_CEILING_DIRECTORIES", top.parent().unwrap()).current_dir(&top);
+        git.args(["apply", "--check"]).arg(path).output().unwrap().status.success()
+    };
+    let outdated: Vec<_> =
+        mutations().iter().filter(|path| !applies(path)).map(|p| shown(p)).collect();
+    assert!(outdated.is_empty(), "the code below them changed: {outdated:#?}");
 }
 
 /// The commands of `scripts/`; what they share is in folders below.

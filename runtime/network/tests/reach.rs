@@ -241,6 +241,18 @@ fn an_internal_network_reaches_itself_and_nothing_else() {
         is_silent(&stage.world, "10.1.0.2:80");
         is_silent(&stage.world, &format!("{HOST}:8081"));
         is_silent(&other, "10.1.0.2:80");
+        // Nor a datagram that wants no answer: one way is enough to give something away.
+        stage.publish(&[udp(&format!("{HOST}:8082"), "10.1.0.2:82")]);
+        let (within, without) =
+            (udp_socket(&one, "10.1.0.2:82"), udp_socket(&stage.world, "192.0.2.2:82"));
+        for (from, to, at) in [
+            (&within, "192.0.2.2:82".to_owned(), &without),
+            (&without, format!("{HOST}:8082"), &within),
+        ] {
+            from.send_to(b"secret", &to).unwrap();
+            at.set_read_timeout(Some(SILENCE)).unwrap();
+            assert!(at.recv_from(&mut [0; 16]).is_err(), "{to} is reached, {bridged:?}");
+        }
     }
 }
 
