@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use isopod_tests::until;
+use rustix::fs::Mode;
 use serde_json::json;
 
 use crate::bundle::{Bundle, told};
@@ -13,7 +14,7 @@ use crate::bundle::{Bundle, told};
 /// Opens the monitor's program for reading while it runs, waits for its end, and opens the same for writing.
 const ATTACK: &str = "until [ -e /held ]; do \
         for p in /proc/[0-9]*; do \
-            case $(readlink $p/exe) in *isopod-monitor*) exec 3<$p/exe && echo $p > /held && break;; esac; \
+            case $(cat $p/cmdline) in /proc/self/exe*) exec 3<$p/exe && echo $p > /held && break;; esac; \
         done; \
     done; \
     p=$(cat /held); while [ -d $p ]; do :; done; \
@@ -33,13 +34,15 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-/// The program of the container is the program that makes containers: it waits for a request from a pipe.
+/// The program of the container is the program that makes containers: a folder whose `launch.json` is
+/// a pipe keeps it waiting.
 #[test]
 fn the_program_that_makes_containers_cannot_be_written_from_inside() {
     let bundle = Bundle::new();
     fs::create_dir_all(bundle.path("bundle/rootfs/proc")).unwrap();
-    let bin = bundle.path("bundle/rootfs/bin");
-    fs::hard_link(bin.join("busybox"), bin.join("readlink")).unwrap();
+    let trap = bundle.path("bundle/rootfs/trap");
+    fs::create_dir(&trap).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, trap.join("launch.json"), Mode::RWXU).unwrap();
     bundle.set("/root/readonly", false.into());
     for set in ["bounding", "effective", "permitted"] {
         bundle.set(&format!("/process/capabilities/{set}"), json!(["CAP_SYS_PTRACE"]));
@@ -53,12 +56,12 @@ fn the_program_that_makes_containers_cannot_be_written_from_inside() {
     let mut attack = ours.command(&["exec", "c1", "sh", "-c", ATTACK]);
     let attack = attack.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // It becomes the program by the link to what executes it.
-    let mut victim = ours.command(&["exec", "c1", "/proc/self/exe", "--oci", "0"]);
-    let victim = victim.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut victim = ours.command(&["exec", "c1", "/proc/self/exe", "/trap"]);
+    let victim = victim.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut victim = victim.unwrap();
     let held = bundle.path("bundle/rootfs/held");
     until("the program is held open", || held.exists());
-    drop(victim.stdin.take());
+    drop(fs::File::options().write(true).open(trap.join("launch.json")).unwrap());
     victim.wait().unwrap();
     let told = told(&attack.wait_with_output().unwrap());
     assert_eq!(told.out, "over\n", "{told:?}");
