@@ -7,7 +7,7 @@ build_packages=(gcc libc6-dev)
 # What builds and serves the images of a loopback mirror.
 mirror_packages=(binutils openssl python3 skopeo)
 # The peers whose results the tests expect, and what the tests look with.
-test_packages=(acl aardvark-dns attr busybox-static conmon conntrack crun curl e2fsprogs git iperf3 iproute2 iptables jq
+test_packages=(acl aardvark-dns attr busybox-static conmon conntrack containerd crun curl e2fsprogs git iperf3 iproute2 iptables jq
     libcap2-bin netavark nftables pigz podman procps runc shellcheck strace tar time tmux umoci util-linux zstd)
 # Never installed: they go into images, or run from where they were unpacked.
 unpacked_packages=(busybox-static docker-registry gosu lighttpd postgresql-15 postgresql-client-15 redis-server redis-tools)

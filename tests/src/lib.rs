@@ -12,6 +12,7 @@
 //! - [`until`]: patience with what takes a moment.
 //! - [`NetworkNamespace`]: a «host» for networks, of the test's own.
 //! - [`orphans`]: adopts and reaps what commands leave running.
+//! - [`passable`]: folders that mapped users reach.
 //! - [`leftovers`]: mounts, processes and cgroups that still hold a folder or a container.
 //!
 //! Tests that look at the source tree rather than run the binary are in `tests/structure.rs`.
@@ -27,6 +28,7 @@ pub mod leftovers;
 pub mod network;
 pub mod orphans;
 mod outcome;
+pub mod passable;
 mod patience;
 pub mod served;
 mod terminal;

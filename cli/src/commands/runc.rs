@@ -40,8 +40,8 @@ const ROOT: &str = "/run/isopod/runc";
 /// The flags before a command.
 #[derive(Debug, clap::Args)]
 struct GlobalArgs {
-    /// Log more (there is nothing more to say yet)
-    #[arg(long, hide = true)]
+    /// Log what is done
+    #[arg(long)]
     debug: bool,
     /// File for messages instead of standard error
     #[arg(long, value_name = "FILE")]
@@ -76,8 +76,19 @@ impl Globals {
 
     /// Something that went wrong and stops nothing.
     fn warn(&self, message: &str) {
-        if !self.log.append("warning", message).unwrap_or(false) {
-            self.printer.raw(&self.log.format.line("warning", message));
+        self.tell("warning", message);
+    }
+
+    /// With `--debug`: what was done.
+    fn debug(&self, message: &str) {
+        if self.log.debug {
+            self.tell("debug", message);
+        }
+    }
+
+    fn tell(&self, level: &str, message: &str) {
+        if !self.log.append(level, message).unwrap_or(false) {
+            self.printer.raw(&self.log.format.line(level, message));
         }
     }
 }
@@ -211,7 +222,10 @@ fn attempt(arguments: &[OsString], printer: Printer, log: &mut Log) -> Result<St
         return help(Some(name), printer);
     }
     let matches = entry.build().try_get_matches_from(words).map_err(|error| refusal(&error))?;
-    (entry.run)(&matches, &globals)
+    globals.debug(&format!("{name}: containers are in {}", globals.root.display()));
+    let status = (entry.run)(&matches, &globals)?;
+    globals.debug(&format!("{name}: done, status {status}"));
+    Ok(status)
 }
 
 fn global_command() -> Command {

@@ -7,12 +7,16 @@
 //! - [`update`]: the command `update`;
 //! - [`shim`]: hooks in libcontainer's name;
 //! - [`ends`]: terminals, streams and pid files;
+//! - [`propagation`]: what mounts ask of later mounts;
+//! - [`rlimits`]: which limit was refused;
 //! - [`foreground`]: waiting for a process.
 
 mod create;
 mod ends;
 mod exec;
 mod foreground;
+mod propagation;
+mod rlimits;
 mod shim;
 mod spec;
 mod update;
@@ -99,9 +103,20 @@ struct Caller {
 impl Caller {
     /// Something that went wrong and stops nothing.
     fn warn(&self, message: &str) {
-        match self.log.append("warning", message) {
+        self.log("warning", message);
+    }
+
+    /// With `--debug`: what was done.
+    fn debug(&self, message: &str) {
+        if self.log.debug {
+            self.log("debug", message);
+        }
+    }
+
+    fn log(&self, level: &str, message: &str) {
+        match self.log.append(level, message) {
             Ok(true) => {}
-            _ => tell(&self.log.format.line("warning", message)),
+            _ => tell(&self.log.format.line(level, message)),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use isopod_tests::passable;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -45,7 +46,7 @@ pub struct Bundle {
 impl Bundle {
     /// A container that runs `script` in a shell.
     pub fn new(runtime: Runtime, script: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("isopod-oci-").tempdir().unwrap();
+        let folder = passable::folder("isopod-oci-");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let id = format!("isopod-oci-{}-{number}", std::process::id());
         let rootfs = folder.path().join("rootfs");

@@ -27,6 +27,7 @@ macro_rules! cases {
     ($($group:ident: $($case:ident)*;)*) => {
         cases!(@runtime crun Crun: $($group: $($case)*;)*);
         cases!(@runtime runc Runc: $($group: $($case)*;)*);
+        cases!(@runtime isopod Isopod: $($group: $($case)*;)*);
 
         const CASES: &[&str] =
             &[$($(concat!(stringify!($group), "::", stringify!($case)),)*)*];

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::process::Command;
 
+use isopod_tests::binary;
+
 /// Who runs the bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
     Crun,
     Runc,
+    Isopod,
 }
 
 /// All of them.
-pub const ALL: [Runtime; 2] = [Runtime::Crun, Runtime::Runc];
+pub const ALL: [Runtime; 3] = [Runtime::Crun, Runtime::Runc, Runtime::Isopod];
 
 /// Longer than any case needs on a machine at work; a runtime that hangs ends its test.
 const PATIENCE: &str = "60";
@@ -22,6 +25,7 @@ impl Runtime {
         match self {
             Self::Crun => "crun",
             Self::Runc => "runc",
+            Self::Isopod => "isopod",
         }
     }
 
@@ -36,6 +40,11 @@ impl Runtime {
                 command.args(["unshare", "--mount", "sh", "-euc", hidden, "sh", "crun"]);
             }
             Self::Runc => drop(command.arg("runc")),
+            // What it writes for itself is beside its state.
+            Self::Isopod => {
+                command.env("ISOPOD_ROOT", state.with_file_name("data"));
+                command.arg(binary::isopod()).arg("runc");
+            }
         }
         command.arg("--root").arg(state);
         command

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use isopod_tests::binary;
+use isopod_tests::{binary, passable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -37,7 +37,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 impl Bundle {
     /// A container that sleeps, and has busybox's applets.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = passable::folder("isopod-runc-");
         let bin = folder.path().join("bundle/rootfs/bin");
         fs::create_dir_all(&bin).unwrap();
         fs::copy("/bin/busybox", bin.join("busybox")).unwrap();

@@ -218,3 +218,57 @@ fn limits_are_changed_and_read_back() {
         steps
     });
 }
+
+/// As runc does it: between the lines of others, in the log's own format.
+#[test]
+fn what_is_done_is_logged_if_asked_for() {
+    let bundle = Bundle::new();
+    let ours = bundle.ours();
+    let log = bundle.path("log.json");
+    let log = log.to_str().unwrap();
+    assert_eq!(ours.leave(&["--log", log, "--log-format", "json", "run", "-d", "quiet"]), 0);
+    assert!(!std::path::Path::new(log).exists());
+    let debug = ["--debug", "--log", log, "--log-format", "json"];
+    let steps: [&[&str]; 5] = [
+        &["create", "c1"],
+        &["start", "c1"],
+        &["exec", "c1", "true"],
+        &["update", "--pids-limit", "17", "c1"],
+        &["delete", "-f", "c1"],
+    ];
+    for step in steps {
+        std::fs::remove_file(log).ok();
+        assert_eq!(ours.leave(&[&debug[..], step].concat()), 0, "{}", ours.left());
+        let text = std::fs::read_to_string(log).unwrap();
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines.len() > 1 && lines.iter().all(|line| line["level"] == "debug"), "{text}");
+        assert!(lines[0]["msg"].as_str().unwrap().starts_with(step[0]), "{text}");
+        assert_eq!(ours.left(), "");
+    }
+    let told = ours.run(&["--debug", "state", "quiet"]);
+    assert!(told.err.contains(" level=debug msg=\"state: "), "{told:?}");
+    serde_json::from_str::<Value>(&told.out).unwrap();
+}
+
+/// On cgroup v1; runc writes the container's own wish with every update too.
+#[test]
+fn an_update_leaves_the_out_of_memory_killer_disabled() {
+    let bundle = Bundle::new();
+    bundle.set(
+        "/linux/resources/memory",
+        serde_json::json!({"limit": 67_108_864, "disableOOMKiller": true}),
+    );
+    bundle.compare(|runtime| {
+        assert_eq!(runtime.leave(&["run", "-d", "c1"]), 0, "{}", runtime.left());
+        let read = || {
+            let path = format!("/sys/fs/cgroup/memory{}/c1/memory.oom_control", runtime.cgroup());
+            std::fs::read_to_string(path).unwrap()
+        };
+        let before = read();
+        let updated = step(runtime, &["update", "--memory", "33554432", "c1"]);
+        let steps = vec![before, updated, read()];
+        assert_eq!(runtime.run(&["delete", "-f", "c1"]).status, 0);
+        steps
+    });
+}

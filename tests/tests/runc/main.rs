@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test, the functions beside them too")]
 
 mod bundle;
+mod confined;
 mod engines;
 mod hooks;
 mod life;

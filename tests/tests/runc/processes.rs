@@ -194,3 +194,19 @@ fn an_exec_joins_the_user_namespace_too() {
         steps
     });
 }
+
+/// Beyond `fs.nr_open` the kernel takes no limit of descriptors from anybody (getrlimit(2)).
+#[test]
+fn a_limit_that_the_kernel_refuses_is_named() {
+    let bundle = Bundle::new();
+    let ours = bundle.ours();
+    let limit = |typ, value: u64| json!({"type": typ, "soft": value, "hard": value});
+    let refused = limit("RLIMIT_NOFILE", 2_000_000_000);
+    bundle.set("/process/rlimits", json!([limit("RLIMIT_CORE", 0), refused]));
+    let told = ours.run(&["run", "c1"]);
+    assert_eq!(told.status, 1);
+    let message = told.message();
+    assert!(message.contains("rlimit RLIMIT_NOFILE cannot be 2000000000:2000000000"), "{told:?}");
+    assert!(!message.contains("RLIMIT_CORE"), "{told:?}");
+    assert_eq!(ours.run(&["list", "-q"]).out, "");
+}

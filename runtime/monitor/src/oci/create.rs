@@ -12,19 +12,20 @@ use isopod_oci::SPEC_VERSION;
 use isopod_oci::record::{Pid, Record, VERSION};
 use isopod_oci::request::Create;
 use isopod_oci::store::{Container, Folder, Store};
+use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process::join_new_session_keyring;
 use isopod_sys::root::Root;
 use isopod_sys::step::step;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{PosixRlimit, Spec};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::ends::{self, Console};
 use super::foreground::{self, Terminal};
 use super::spec::{self, Facts};
-use super::{Caller, OciError, Result, system};
+use super::{Caller, OciError, Result, propagation, rlimits, system};
 use crate::launcher::confinement::Confinement;
 use crate::launcher::executor::{Runner, Wishes};
 use crate::launcher::{Failure, loopback, read_verdict};
@@ -36,6 +37,12 @@ pub fn run(caller: &Caller, job: Create) -> Result<i32> {
     let store = Store::new(caller.root.clone());
     let folder = store.create(&caller.id)?;
     step("oci.folder");
+    caller.debug(&format!("made {}", folder.path().display()));
+    for mount in spec.mounts().iter().flatten().filter(|mount| mount.destination().is_relative()) {
+        let place = mount.destination().display();
+        caller
+            .warn(&format!("mount destination {place} is not absolute: it is taken from the root"));
+    }
     let made = make(&folder, &job, spec);
     let (container, terminal) = match made {
         Ok(made) => made,
@@ -45,6 +52,9 @@ pub fn run(caller: &Caller, job: Create) -> Result<i32> {
             return Err(error);
         }
     };
+    let record = &container.record;
+    let init = record.init.map_or(0, |init| init.pid);
+    caller.debug(&format!("made process {init} in cgroup {}", record.cgroup.display()));
     if !job.run {
         return Ok(0);
     }
@@ -56,10 +66,12 @@ pub fn run(caller: &Caller, job: Create) -> Result<i32> {
             return Err(error.into());
         }
     }
+    caller.debug(&format!("started process {init}"));
     if job.ends.detach {
         return Ok(0);
     }
-    let status = foreground::wait(container.record.init.map_or(0, |init| init.pid), terminal);
+    let status = foreground::wait(init, terminal);
+    caller.debug(&format!("process {init} has ended"));
     if !job.keep {
         for failure in container.destroy()? {
             caller.warn(&failure.to_string());
@@ -163,6 +175,7 @@ fn build(
     ends::own_streams(&process, users)?;
     let filter = job.filter.as_deref().map(Filter::from_bytes).transpose();
     let filter = filter.map_err(|error| OciError::Spec(error.to_string()))?;
+    let limits = process.rlimits().clone().unwrap_or_default();
     let confinement = Confinement::around(filter, &mut process);
     spec.set_process(Some(process));
     write_bundle(folder, &spec)?;
@@ -198,8 +211,12 @@ fn build(
         .build();
     let pid = match built {
         Ok(container) => container.pid().map_or(0, nix_pid),
-        Err(error) => return Err(why(error, verdict)),
+        Err(error) => return Err(why(error, verdict, &limits)),
     };
+    propagation::set(pid, &facts.propagation)?;
+    if facts.disables_oom_killer {
+        disable_oom_killer(&facts.cgroup)?;
+    }
     if facts.owns_network {
         let own = File::open("/proc/self/ns/net").map_err(system("open a namespace"))?;
         loopback::bring_up(pid).map_err(system("bring up the loopback interface"))?;
@@ -210,16 +227,35 @@ fn build(
     Ok((pid, terminal))
 }
 
+fn disable_oom_killer(cgroup: &Path) -> Result<()> {
+    let hierarchies = Hierarchies::find().map_err(system("find the cgroups"))?;
+    if hierarchies.is_unified() {
+        let why = "linux.resources.memory.disableOOMKiller is not supported: cgroup v2 has no such setting";
+        return Err(OciError::Spec(why.to_owned()));
+    }
+    let done = hierarchies.set("memory", cgroup, "memory.oom_control", "1");
+    done.map_err(system("disable the out-of-memory killer"))
+}
+
 /// The process id of another version of nix.
 fn nix_pid(pid: impl Into<i32>) -> i32 {
     pid.into()
 }
 
 /// Why nothing was started: the new process may have said it.
-pub fn why<E: std::error::Error>(error: E, verdict: PipeReader) -> OciError {
+pub fn why<E: std::error::Error>(
+    error: E,
+    verdict: PipeReader,
+    limits: &[PosixRlimit],
+) -> OciError {
     ends::end_children();
     let failure = read_verdict(verdict);
-    OciError::Start(failure.unwrap_or_else(|| Failure::at("libcontainer")(error)).to_string())
+    if let Some(failure) = failure {
+        return OciError::Start(failure.to_string());
+    }
+    let limit = rlimits::refused(limits).map(|refused| format!("{refused}: "));
+    let failure = Failure::at("libcontainer")(error);
+    OciError::Start(limit.unwrap_or_default() + &failure.to_string())
 }
 
 /// For `map_err` of libcontainer's errors.

@@ -77,7 +77,9 @@ pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
         .build();
     let pid = match built {
         Ok(pid) => pid.as_raw(),
-        Err(error) => return Err(why(error, verdict)),
+        Err(error) => {
+            return Err(why(error, verdict, streams.rlimits().as_deref().unwrap_or_default()));
+        }
     };
     if let Some(failure) = crate::launcher::read_verdict(verdict) {
         ends::end_children();
@@ -85,6 +87,7 @@ pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
     }
     let terminal = console.map(|console| console.receive(&job.ends)).transpose()?.flatten();
     drop(workspace);
+    caller.debug(&format!("started process {pid} in container {}", caller.id));
     ends::write_pid(&job.ends, pid)?;
     if job.ends.detach {
         return Ok(0);

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use isopod_oci::process::none;
 use isopod_oci::store::Folder;
 use oci_spec::runtime::{
-    Capability, Hook, HookBuilder, Hooks, LinuxCapabilities, LinuxNamespaceType, MountBuilder,
-    Process, Spec,
+    Capability, Hook, HookBuilder, Hooks, LinuxCapabilities, LinuxNamespaceType, LinuxResources,
+    MountBuilder, Process, Spec,
 };
 
-use super::{OciError, Result};
+use super::{OciError, Result, propagation};
 
 /// What is kept beside what libcontainer is told.
 #[derive(Debug)]
@@ -27,6 +27,10 @@ pub struct Facts {
     pub owns_network: bool,
     /// The program's variables.
     pub env: Vec<String>,
+    /// What mounts ask of later ones.
+    pub propagation: Vec<propagation::Wish>,
+    /// Processes that run out of memory are to wait, not to be killed.
+    pub disables_oom_killer: bool,
     /// `startContainer`.
     pub start_hooks: Vec<Hook>,
 }
@@ -84,6 +88,8 @@ pub fn adapt(spec: &mut Spec, folder: &Folder, bundle: &Path, reports: RawFd) ->
         owns_pids: owns(LinuxNamespaceType::Pid),
         owns_network: owns(LinuxNamespaceType::Network),
         env,
+        propagation: propagation::take(spec),
+        disables_oom_killer: disables_oom_killer(linux.resources().as_ref()),
         start_hooks: adapt_hooks(spec, folder, reports),
     };
     if !seen.contains(&LinuxNamespaceType::Mount) {
@@ -122,6 +128,12 @@ pub fn show_notify_socket(spec: &mut Spec, socket: &Path) -> Result<()> {
         spec.set_process(Some(process));
     }
     Ok(())
+}
+
+/// Whether the out-of-memory killer is to leave the container alone, which libcontainer overlooks.
+pub fn disables_oom_killer(resources: Option<&LinuxResources>) -> bool {
+    let memory = resources.and_then(|resources| resources.memory().as_ref());
+    memory.is_some_and(|memory| memory.disable_oom_killer() == Some(true))
 }
 
 /// Leaves one hook of ours for each stage that has any, and returns those of `startContainer`.

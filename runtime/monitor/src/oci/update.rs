@@ -9,6 +9,7 @@ use libcgroups::common::{
 };
 use oci_spec::runtime::LinuxResources;
 
+use super::spec::disables_oom_killer;
 use super::{Caller, OciError, Result};
 
 /// Sets what `resources` names, and leaves the rest.
@@ -23,12 +24,12 @@ pub fn run(caller: &Caller, resources: &LinuxResources) -> Result<i32> {
         systemd_cgroup: false,
         container_name: caller.id.clone(),
     };
-    let options = ControllerOpt {
-        resources,
-        disable_oom_killer: false,
-        oom_score_adj: None,
-        freezer_state: None,
-    };
+    // It is written anew with any limit of memory.
+    let spec = container.folder.spec()?;
+    let was = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let disable_oom_killer = disables_oom_killer(was);
+    let options =
+        ControllerOpt { resources, disable_oom_killer, oom_score_adj: None, freezer_state: None };
     create_cgroup_manager(config)
         .map_err(|error| OciError::System("find the cgroup", io::Error::other(error)))
         .and_then(|manager: AnyCgroupManager| {
@@ -36,5 +37,6 @@ pub fn run(caller: &Caller, resources: &LinuxResources) -> Result<i32> {
                 OciError::Spec(crate::launcher::Failure::at("cannot set limits")(error).to_string())
             })
         })?;
+    caller.debug(&format!("set limits of cgroup {}", container.record.cgroup.display()));
     Ok(0)
 }
