@@ -64,9 +64,9 @@ fn apparmor_profiles_are_named_or_it_is_an_error() {
     run(&context, &named, PROFILE).prints("isopod-default (enforce)\n");
 
     let create = ["create", "--network", "none", "--name"];
-    let make = |name, options: &[&'static str]| {
-        let head = create.iter().chain(&[name]);
-        context.isopod(head.chain(options).chain(&["busybox", "true"])).succeeds();
+    let make = |name, options: &[&str]| {
+        let arguments = [&create[..], &[name], options, &["busybox", "true"]].concat();
+        context.isopod(arguments).succeeds();
     };
     make("default", &[]);
     make("privileged", &["--privileged"]);
