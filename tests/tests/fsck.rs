@@ -162,7 +162,8 @@ fn the_image_layout() {
 #[test]
 fn blobs_and_what_refers_to_them() {
     let context = TestContext::with(["busybox"]);
-    let damages: [(&str, fn(&Path)); 4] = [
+    type Damage = (&'static str, fn(&Path));
+    let damages: [Damage; 4] = [
         ("other bytes", flip_a_byte),
         ("truncated", |path| {
             let length = path.metadata().unwrap().len();
