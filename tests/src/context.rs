@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::{Fixtures, Invocation, NetworkNamespace, Outcome, Terminal, binary, leftovers};
 
 /// How long what a stopped container leaves may take to go.
-const SETTLING: Duration = Duration::from_secs(5);
+const SETTLING: Duration = Duration::from_secs(20);
 
 /// A root, a state folder, a home, a cgroup and a tree of `hosts.toml` files of its own.
 ///

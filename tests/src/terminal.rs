@@ -13,7 +13,7 @@ use nix::pty::{Winsize, openpty};
 use crate::Invocation;
 use crate::invocation::code_of;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Types, and waits for what should appear. Dropped, the command is killed.
 #[derive(Debug)]

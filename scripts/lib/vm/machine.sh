@@ -110,7 +110,8 @@ start_machine() {
 # await_machine SECONDS: shows what the machine says until it is off; 1 when it takes longer.
 await_machine() {
     touch "$work/report/log"
-    tail -n +1 -F "$work/report/log" --pid "$machine" >&2 2>/dev/null &
+    # A second boot goes on in the same log.
+    tail -n "+$(($(wc -l <"$work/report/log") + 1))" -F "$work/report/log" --pid "$machine" >&2 2>/dev/null &
     local watcher=$!
     local end=$((SECONDS + $1))
     while kill -0 "$machine" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; do sleep 0.5; done

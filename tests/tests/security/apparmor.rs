@@ -8,6 +8,12 @@ fn run(context: &TestContext, options: &[&str], script: &str) -> Outcome {
     context.isopod(head.iter().chain(options).chain(&["busybox", "sh", "-c", script]))
 }
 
+/// What docker's `inspect` calls it: `docker-default`, one that was named, `unconfined`, or nothing
+/// before the first start of a container that names none.
+fn shown(context: &TestContext, name: &str) -> Outcome {
+    context.isopod(["inspect", "-f", "{{.AppArmorProfile}}", name])
+}
+
 const PROFILE: &str = "cat /proc/self/attr/current";
 
 /// Writes what is there already: even where it is allowed, nothing changes.
@@ -28,6 +34,7 @@ fn apparmor_confines_a_container_that_says_nothing_of_it() {
     let start = ["run", "-d", "--network", "none", "--name", "c", "busybox", "sleep", "1000"];
     context.isopod(start).succeeds();
     context.isopod(["exec", "c", "sh", "-c", PROFILE]).prints("isopod-default (enforce)\n");
+    shown(&context, "c").prints("isopod-default\n");
 }
 
 #[test]
@@ -55,4 +62,24 @@ fn apparmor_profiles_are_named_or_it_is_an_error() {
     let named = ["--security-opt", "apparmor=isopod-default"];
     run(&context, &[], "true").succeeds();
     run(&context, &named, PROFILE).prints("isopod-default (enforce)\n");
+
+    let create = ["create", "--network", "none", "--name"];
+    let make = |name, options: &[&str]| {
+        let arguments = [&create[..], &[name], options, &["busybox", "true"]].concat();
+        context.isopod(arguments).succeeds();
+    };
+    make("default", &[]);
+    make("privileged", &["--privileged"]);
+    make("unconfined", &["--security-opt", "apparmor=unconfined"]);
+    make("named", &named);
+    for (name, before, after) in [
+        ("default", "", "isopod-default"),
+        ("privileged", "", "unconfined"),
+        ("unconfined", "unconfined", "unconfined"),
+        ("named", "isopod-default", "isopod-default"),
+    ] {
+        shown(&context, name).prints(&format!("{before}\n"));
+        context.isopod(["start", "-a", name]).succeeds();
+        shown(&context, name).prints(&format!("{after}\n"));
+    }
 }

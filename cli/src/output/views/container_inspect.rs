@@ -47,6 +47,8 @@ pub struct Subject<'a> {
     pub data: PathBuf,
     /// Its log.
     pub log_path: Option<PathBuf>,
+    /// The AppArmor profile that it runs under; empty without one.
+    pub apparmor_profile: String,
     /// Bytes of the writable layer, and of it with the image; only where asked for.
     pub size: Option<(u64, u64)>,
 }
@@ -80,7 +82,7 @@ pub fn json(subject: &Subject<'_>) -> Json {
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": subject.apparmor_profile,
         "ExecIDs": null,
         "HostConfig": host_config::json(record),
         "GraphDriver": {
@@ -236,6 +238,7 @@ mod tests {
             exposed: Vec::new(),
             data: PathBuf::from("/data"),
             log_path: None,
+            apparmor_profile: "isopod-default".to_owned(),
             size: None,
         })
     }
@@ -273,6 +276,7 @@ mod tests {
             ("/State/StartedAt", json!("0001-01-01T00:00:00Z")),
             ("/Config/Hostname", json!("inner")),
             ("/Config/Env", json!(["A=1"])),
+            ("/AppArmorProfile", json!("isopod-default")),
             ("/HostConfig/Memory", json!(67_108_864)),
             ("/HostConfig/NetworkMode", json!("none")),
             ("/HostConfig/Binds", json!(["/src:/dst:ro,rslave"])),

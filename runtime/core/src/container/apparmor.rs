@@ -14,6 +14,8 @@ use crate::{Error, Result};
 /// Its name, in the kernel and in a container's `config.json`.
 pub(super) const DEFAULT: &str = "isopod-default";
 
+/// `Y` where the kernel confines by profiles.
+const ENABLED: &str = "/sys/module/apparmor/parameters/enabled";
 /// The loaded ones, one a line: `name (mode)`.
 const LOADED: &str = "/sys/kernel/security/apparmor/profiles";
 /// Where Debian, Ubuntu and openSUSE have it. Not looked for elsewhere: it is executed as root.
@@ -48,6 +50,11 @@ profile isopod-default flags=(attach_disconnected,mediate_deleted) {
   deny /sys/{firmware,kernel/security,devices/virtual/powercap}/** rwklx,
 }
 ";
+
+/// Whether the kernel confines by profiles.
+pub(super) fn is_on() -> bool {
+    fs::read_to_string(ENABLED).is_ok_and(|enabled| enabled.starts_with('Y'))
+}
 
 /// On a kernel with AppArmor: the profile for containers that name none, loaded if it wasn't; `None`
 /// where the system has no program to load one with.

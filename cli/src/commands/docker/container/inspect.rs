@@ -101,6 +101,7 @@ fn json(context: &Context, container: &Container<'_>, size: bool) -> Result<Json
         exposed: container.exposed_ports().into_iter().collect(),
         data: container.data(),
         log_path: container.log_path(),
+        apparmor_profile: container.apparmor_profile(),
         size: match size {
             true => Some(list::size(container, context.runtime()?.images())?),
             false => None,
