@@ -80,6 +80,10 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Status {
     let first = arguments.first().map(OsString::as_os_str);
     let (personality, used) = Personality::of(program.as_deref(), first);
     if personality == Personality::Runc {
+        if let Err(error) = plan_steps() {
+            report(Printer::new(personality.name()), personality.name(), &error);
+            return 1;
+        }
         return commands::runc::run(&arguments[used - 1..]);
     }
     let app = App {

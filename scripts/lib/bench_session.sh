@@ -5,7 +5,7 @@
 #
 # WORK/registries is the registry's state, which the caller stops. ARGUMENTs are python3 -m bench's.
 set -euo pipefail
-# shellcheck source=scripts/lib/messages.sh
+# shellcheck source=lib/messages.sh
 . "$(dirname "$0")/messages.sh"
 
 work=$1

@@ -7,7 +7,10 @@ machine_state() {
     local path
     {
         awk -v folder="$1" 'index($2, folder) == 1 || /isopod/ || $3 == "nsfs" {print "mount " $2 " (" $3 ")"}' /proc/mounts
-        for path in /run/netns/* /sys/class/net/isopod* /run/isopod /var/lib/isopod /etc/isopod; do
+        # Whoever makes a bridge outside a namespace of its own shows in all three.
+        printf 'forwarding %s\n' "$(cat /proc/sys/net/ipv4/ip_forward)"
+        nft list tables 2>/dev/null | awk '/isopod/ {print "firewall " $0}' || true
+        for path in /run/netns/* /sys/class/net/isopod* /sys/class/net/br-* /run/isopod /var/lib/isopod /etc/isopod; do
             [ ! -e "$path" ] || printf 'file %s\n' "$path"
         done
         find /sys/fs/cgroup -type d -path '*isopod*' -printf 'cgroup %p\n' 2>/dev/null || true

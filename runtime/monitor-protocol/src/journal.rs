@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use isopod_sys::step::step;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
@@ -70,7 +71,9 @@ pub fn append(path: &Path, entry: &Entry) -> io::Result<()> {
     if file.metadata()?.len() > LIMIT {
         // Two that rotate at once would lose a whole journal: the second finds a short one.
         if fs::metadata(path)?.len() > LIMIT {
+            step("journal.full");
             fs::rename(path, rotated(path))?;
+            step("journal.rotated");
         }
         file = open(path)?;
     }

@@ -60,13 +60,17 @@ pub fn run(number: &OsStr) -> i32 {
         .ok_or_else(|| io::ErrorKind::InvalidInput.into())
         .and_then(process::take_descriptor)
         .and_then(Request::read);
-    let Request { log, root, id, job } = match request {
+    let Request { log, root, id, steps, job } = match request {
         Ok(request) => request,
         Err(error) => {
             tell(&format!("isopod-monitor: cannot read the request: {error}\n"));
             return 1;
         }
     };
+    #[cfg(feature = "steps")]
+    crate::start::install_steps(&steps.unwrap_or_default());
+    #[cfg(not(feature = "steps"))]
+    drop(steps);
     let (what, failure) = match &job {
         Job::Create(create) if create.run => ("runc run failed: ", 1),
         Job::Create(_) => ("runc create failed: ", 1),

@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use isopod_sys::cgroup::Hierarchies;
+use isopod_sys::step::step;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
@@ -84,8 +85,11 @@ impl Container {
         // In a pid namespace of its own the others have ended with the first, or are about to; elsewhere nobody
         // else ends them.
         hierarchies.kill(path, PATIENCE).map_err(Error::io("kill all in", path))?;
+        step("oci.ended");
         hierarchies.remove_alone(path).map_err(Error::io("remove cgroup", path))?;
+        step("oci.ungrouped");
         self.folder.remove()?;
+        step("oci.deleted");
         let hooks = spec.ok().and_then(|spec| spec.hooks().as_ref()?.poststop().clone());
         let state = self.record.for_hooks(Status::Stopped, None);
         Ok(hooks::run_all("poststop", &hooks.unwrap_or_default(), &state))

@@ -19,6 +19,9 @@ pub struct Request {
     pub root: PathBuf,
     /// The container.
     pub id: String,
+    /// A test's plan, for a monitor's program that has steps (`isopod_sys::step::Plan`'s text).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<String>,
     /// What to do.
     pub job: Job,
 }

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use isopod_sys::step::step;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::error::{Error, Result};
@@ -49,5 +50,8 @@ fn notify(socket: &Path) -> std::io::Result<()> {
     let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
     let mut stream = UnixStream::connect(path)?;
     fs::remove_file(socket)?;
-    stream.write_all(b"start container")
+    step("oci.released");
+    stream.write_all(b"start container")?;
+    step("oci.started");
+    Ok(())
 }

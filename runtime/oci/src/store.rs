@@ -203,10 +203,11 @@ impl Folder {
     /// They can't be written.
     pub fn keep(&self, config: &str, filter: Option<&[u8]>) -> Result<()> {
         let path = self.path.join(CONFIG);
-        fs::write(&path, config).map_err(Error::io("write", &path))?;
+        atomic::write(&path, config.as_bytes(), 0o600, Durability::Process)
+            .map_err(Error::io("write", &path))?;
         let Some(filter) = filter else { return Ok(()) };
         let path = self.filter();
-        fs::write(&path, filter).map_err(Error::io("write", &path))
+        atomic::write(&path, filter, 0o600, Durability::Process).map_err(Error::io("write", &path))
     }
 
     /// The specification as it was when the container was created.

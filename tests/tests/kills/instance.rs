@@ -10,8 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::disk::Disk;
-use crate::scenario::{MONITOR_DIES, Scenario};
+use crate::scenario::{BUNDLE, JOURNAL_IS_FULL, MONITOR_DIES, REGISTRY, Scenario};
 use crate::steps::Log;
+use crate::{ground, has_failed};
 
 /// Longer than anything takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,10 +62,8 @@ impl Instance {
 
     /// Runs a command line as it is.
     pub fn run(&self, line: &str) -> Outcome {
-        if line == MONITOR_DIES {
-            return self.run_after_the_monitors_death();
-        }
-        self.command(line.split(' ')).deadline(PATIENCE).run()
+        let line = self.prepared(line);
+        self.command_of_line(&line).deadline(PATIENCE).run()
     }
 
     /// A command of the boot that this is.
@@ -82,25 +81,20 @@ impl Instance {
 
     /// Runs it with the deed planned, and whatever comes of it.
     pub fn run_planned(&self, line: &str, deed: &str) {
-        if line == MONITOR_DIES {
-            return self.kill_monitor();
-        }
         self.planned(line, deed).run();
     }
 
     /// The same, not started yet.
     pub fn planned(&self, line: &str, deed: &str) -> Invocation {
-        let planned = self.command(line.split(' ')).env("ISOPOD_STEP_LOG", &self.log.0);
+        let line = self.prepared(line);
+        let planned = self.command_of_line(&line).env("ISOPOD_STEP_LOG", &self.log.0);
         planned.env("ISOPOD_STEP", deed).deadline(PATIENCE)
     }
 
     /// Starts it as it is.
     pub fn started(&self, line: &str) -> Running {
-        if line == MONITOR_DIES {
-            self.kill_monitor();
-        }
-        let line = if line == MONITOR_DIES { "ps -a" } else { line };
-        self.command(line.split(' ')).deadline(PATIENCE).start()
+        let line = self.prepared(line);
+        self.command_of_line(&line).deadline(PATIENCE).start()
     }
 
     /// By how many passings of each step a process comes where nothing is killed.
@@ -114,9 +108,27 @@ impl Instance {
         passed
     }
 
-    fn run_after_the_monitors_death(&self) -> Outcome {
-        self.kill_monitor();
-        self.run("ps -a")
+    /// The command line to be run, when what is no command in it is done.
+    fn prepared(&self, line: &str) -> String {
+        match line {
+            MONITOR_DIES => self.kill_monitor(),
+            JOURNAL_IS_FULL => ground::fill_the_journal(&self.root()),
+            BUNDLE => ground::make_a_bundle(&self.context),
+            _ if !line.contains(REGISTRY) => return line.to_owned(),
+            _ => return line.replace(REGISTRY, &ground::place_at_a_registry(&self.context)),
+        }
+        "version".to_owned()
+    }
+
+    /// `create` of the OCI command line leaves its streams to the container, whose end nobody waits for here.
+    fn command_of_line(&self, line: &str) -> Invocation {
+        if !line.starts_with("runc ") {
+            return self.command(line.split(' '));
+        }
+        let binary = binary::isopod();
+        let words = ["-c", ground::APART, &binary.to_string_lossy()].map(str::to_owned);
+        let words = words.into_iter().chain(line.split(' ').map(str::to_owned));
+        self.context.command_of("sh", words.collect::<Vec<_>>())
     }
 
     fn kill_monitor(&self) {
@@ -137,8 +149,7 @@ impl Instance {
     pub fn goes_well(&self) {
         for line in self.scenario.before.iter().chain(self.scenario.acts) {
             let done = self.run(line);
-            // `run` of a program that fails, `wait` for it: their status is not ours.
-            assert!(!done.stderr.contains("isopod: "), "after it was killed:\n{done}");
+            assert!(!has_failed(line, &done), "after it was killed:\n{done}");
         }
         self.undo();
     }

@@ -8,6 +8,7 @@
 )]
 
 mod disk;
+mod ground;
 mod instance;
 mod long;
 mod power;
@@ -17,6 +18,7 @@ mod steps;
 use std::time::{Duration, Instant};
 
 use instance::Instance;
+use isopod_tests::Outcome;
 use scenario::{SCENARIOS, Scenario};
 
 /// How long what goes on in the background may take to come by its step.
@@ -40,12 +42,17 @@ fn is_killed_at_every_step(name: &str) {
     instance.nothing_is_left();
 }
 
+/// Whether it was no success for us: `run` of a program that fails, or `wait` for one, may have any status.
+fn has_failed(line: &str, done: &Outcome) -> bool {
+    done.stderr.contains("isopod: ") || line.starts_with("runc ") && done.code != 0
+}
+
 /// Kills whoever comes by `step` for the `nth` time, and looks what became of everything.
 #[track_caller]
 fn is_killed(instance: &Instance, step: &str, nth: u32) {
     for line in instance.scenario.before {
         let done = instance.run(line);
-        assert!(!done.stderr.contains("isopod: "), "{done}");
+        assert!(!has_failed(line, &done), "{done}");
     }
     instance.log.clear();
     for line in instance.scenario.acts {
@@ -117,4 +124,9 @@ killed! {
     volumes_are_killed_at_every_step: "volumes";
     changes_of_a_container_are_killed_at_every_step: "changes";
     the_clean_up_after_a_monitor_is_killed_at_every_step: "deaths";
+    an_exec_is_killed_at_every_step: "exec";
+    copies_are_killed_at_every_step: "cp";
+    a_push_is_killed_at_every_step: "push";
+    a_new_journal_is_killed_at_every_step: "journal";
+    the_oci_command_line_is_killed_at_every_step: "oci";
 }

@@ -4,6 +4,15 @@
 /// Stands for kill -9 of the monitor of the container called `c`.
 pub const MONITOR_DIES: &str = "(the monitor dies)";
 
+/// Stands for so many events that the next one begins a new journal.
+pub const JOURNAL_IS_FULL: &str = "(the journal is full)";
+
+/// Stands for a bundle in the folder `bundle`, whose program sleeps.
+pub const BUNDLE: &str = "(a bundle)";
+
+/// In a command line: a place of the instance's own at a registry.
+pub const REGISTRY: &str = "{registry}";
+
 /// Commands, and the steps that are killed at while they run.
 pub struct Scenario {
     pub name: &'static str,
@@ -136,6 +145,51 @@ pub const SCENARIOS: &[Scenario] = &[
         before: &[],
         acts: &["run -d --name c -p 8080:80 busybox sleep 1000", MONITOR_DIES, "ps -a"],
         undo: &["rm -f c"],
+    },
+    Scenario {
+        name: "exec",
+        networked: false,
+        steps: &["exec."],
+        before: &[],
+        // Only a monitor that was started with a plan has it.
+        acts: &["run -d --name c --network none busybox sleep 1000", "exec c true"],
+        undo: &["rm -f c"],
+    },
+    Scenario {
+        name: "cp",
+        networked: false,
+        steps: &["copy."],
+        before: &["create --name c --network none busybox true", "cp c:/etc out"],
+        acts: &["cp out c:/in", "cp c:/in in"],
+        undo: &["rm -f c"],
+    },
+    Scenario {
+        name: "push",
+        networked: false,
+        steps: &["push."],
+        before: &["tag busybox {registry}/busybox:1"],
+        acts: &["push -q {registry}/busybox:1"],
+        undo: &["rmi {registry}/busybox:1"],
+    },
+    Scenario {
+        name: "journal",
+        networked: false,
+        steps: &["journal."],
+        before: &[JOURNAL_IS_FULL],
+        acts: &["tag busybox told:1"],
+        undo: &["rmi told:1"],
+    },
+    Scenario {
+        name: "oci",
+        networked: false,
+        steps: &["oci."],
+        before: &[BUNDLE],
+        acts: &[
+            "runc --root oci create -b bundle c",
+            "runc --root oci start c",
+            "runc --root oci delete -f c",
+        ],
+        undo: &["runc --root oci delete -f c"],
     },
     Scenario {
         name: "restarts",

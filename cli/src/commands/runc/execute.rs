@@ -7,6 +7,7 @@ use std::process::Command;
 
 use isopod_oci::request::{Job, Request};
 use isopod_runtime::MonitorProgram;
+use isopod_sys::step::{self, Plan};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 use super::{Failure, Globals};
@@ -17,7 +18,8 @@ const ROOT: &str = "/var/lib/isopod";
 
 /// Executes it for `job`, above the `inherited` descriptors from 3 on. Returns only if that failed.
 pub fn execute(globals: &Globals, id: String, job: Job, inherited: u32) -> Failure {
-    let request = Request { log: globals.log.clone(), root: globals.root.clone(), id, job };
+    let steps = step::installed().map(Plan::to_text);
+    let request = Request { log: globals.log.clone(), root: globals.root.clone(), id, steps, job };
     match prepare(&request, inherited) {
         Ok((program, request)) => {
             // It reads nothing of the environment; what of it concerns it is in the request.

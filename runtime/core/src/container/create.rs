@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use isopod_image::Platform;
 use isopod_spec::image_claims;
+use isopod_sys::atomic;
 use isopod_sys::lock::Lock;
 use isopod_sys::step::step;
 
@@ -405,7 +406,8 @@ impl Container<'_> {
         private_folder(&data).map_err(Error::io("cannot make", &data))?;
         step("container.folder");
         let path = data.join(PREPARED);
-        fs::write(&path, self.stamp()).map_err(Error::io("cannot write", &path))
+        atomic::write(&path, self.stamp().as_bytes(), 0o600, atomic::Durability::Process)
+            .map_err(Error::io("cannot write", &path))
     }
 
     /// Does what its creator was killed before, or what a power cut has undone. The caller holds the

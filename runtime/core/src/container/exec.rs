@@ -1,6 +1,7 @@
 //! Starting another process in a running container.
 
 use isopod_monitor_protocol::message::{Exec, Reply, Request, Size, Streams};
+use isopod_sys::step::step;
 
 use super::{Container, Phase, Session};
 use crate::{Error, Result, id};
@@ -52,6 +53,7 @@ impl Container<'_> {
         let mut connection = self.connect()?;
         // Before it starts, as docker does: its end may follow at once, and the monitor records that.
         self.happened(&format!("exec_start: {command}"), &known);
+        step("exec.connected");
         let request = Request::Exec {
             exec_id: exec_id.clone(),
             process: Box::new(process),
@@ -60,6 +62,7 @@ impl Container<'_> {
         };
         match self.ask_running(&mut connection, request)? {
             Reply::Started { pid } => {
+                step("exec.answered");
                 Session::new(connection, options.streams, Some(pid), Some(exec_id))
             }
             other => Err(self.unexpected(&other)),

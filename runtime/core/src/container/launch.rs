@@ -150,7 +150,7 @@ impl Container<'_> {
         let done = match step::installed().map(Plan::to_text) {
             // Another command of the same plan may have it read just now.
             Some(text) if fs::read_to_string(&path).is_ok_and(|there| there == text) => Ok(()),
-            Some(text) => fs::write(&path, text),
+            Some(text) => atomic::write(&path, text.as_bytes(), 0o600, Durability::Process),
             // Of an earlier start.
             None => fs::remove_file(&path),
         };

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use isopod_image::document::{Document, MAX_MANIFEST};
 use isopod_image::{Descriptor, Digest, LayerMediaType, Platform, Reference};
 use isopod_registry::{BlobSource, Client, Pushed, Pusher};
+use isopod_sys::step::step;
 
 use super::documents::{parse_document, select};
 use super::progress::{LayerState, PullEvent, PullProgress};
@@ -89,6 +90,7 @@ impl Images<'_> {
         push.blobs(&parts, options.max_concurrent)?;
         push.manifests(&parts, to)?;
         network.shutdown_background();
+        step("push.named");
         lease.release()?;
         self.runtime.record_transfer("push", to);
         let instead_of = (target != image.target && options.platforms == PushedPlatforms::Here)
@@ -250,6 +252,7 @@ impl Sending<'_> {
         let neighbour = self.neighbours.get(&blob.digest).map(String::as_str);
         let pushed =
             self.network.block_on(self.pusher.blob(blob, &source, neighbour, &progress))?;
+        step("push.blob");
         let state = match pushed {
             Pushed::Exists => LayerState::ExistsThere,
             Pushed::Mounted => LayerState::Mounted,
@@ -276,6 +279,7 @@ impl Sending<'_> {
                 _ => &digest,
             };
             let bytes = bytes.clone().into();
+            step("push.document");
             self.network.block_on(self.pusher.manifest(name, descriptor, &bytes))?;
         }
         Ok(())

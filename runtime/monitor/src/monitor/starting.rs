@@ -183,6 +183,7 @@ impl Monitor {
         };
         let asks = streams.stdin || streams.stdout || streams.stderr;
         self.begin(id, plan, asks.then_some(streams), ours, Job::Exec(&process))?;
+        step("exec.launching");
         if let Some(client) = self.clients.get_mut(id) {
             client.role = Role::Starting;
         }
@@ -312,6 +313,8 @@ impl Monitor {
             if is_restart {
                 self.restarted();
             }
+        } else {
+            step("exec.reported");
         }
         step("monitor.started");
         let (session, descriptors) = session.unzip();

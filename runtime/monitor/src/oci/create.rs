@@ -14,6 +14,7 @@ use isopod_oci::request::Create;
 use isopod_oci::store::{Container, Folder, Store};
 use isopod_sys::process::join_new_session_keyring;
 use isopod_sys::root::Root;
+use isopod_sys::step::step;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::Spec;
@@ -34,6 +35,7 @@ pub fn run(caller: &Caller, job: Create) -> Result<i32> {
         .map_err(|error| OciError::Spec(format!("malformed config.json: {error}")))?;
     let store = Store::new(caller.root.clone());
     let folder = store.create(&caller.id)?;
+    step("oci.folder");
     let made = make(&folder, &job, spec);
     let (container, terminal) = match made {
         Ok(made) => made,
@@ -104,6 +106,7 @@ fn make(folder: &Folder, job: &Create, mut spec: Spec) -> Result<(Container, Opt
     };
     folder.keep(&job.config, job.filter.as_deref())?;
     folder.save(&record)?;
+    step("oci.recorded");
     make_working_folder(&spec, &facts)?;
     if spec.hooks().is_some() {
         // Hooks are programs: the pipe must outlive their execution. The container's program gets nothing.
@@ -122,12 +125,14 @@ fn make(folder: &Folder, job: &Create, mut spec: Spec) -> Result<(Container, Opt
             return Err(if words.is_empty() { error } else { OciError::Start(words) });
         }
     };
+    step("oci.built");
     let init = Pid::of(pid);
     container.record.init = Some(init.ok_or_else(|| {
         OciError::Start("the container's first process ended at once".to_owned())
     })?);
     folder.save(&container.record)?;
     ends::write_pid(&job.ends, pid)?;
+    step("oci.created");
     Ok((container, terminal))
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use isopod_layer::tar::{Archive, Entry, Kind, Time};
+use isopod_sys::step::step;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
     chownat, fchmod, fchown, fsetxattr, ftruncate, futimens, linkat, makedev, mkdirat, mknodat,
@@ -58,7 +59,9 @@ pub(super) fn unpack(
     let mut unpacking = Unpacking { target, times: Vec::new(), left_out: Vec::new() };
     while let Some(entry) = archive.next()? {
         unpacking.entry(&entry, &mut archive)?;
+        step("copy.entry");
     }
+    step("copy.all");
     unpacking.set_times();
     Ok(unpacking.left_out)
 }
@@ -199,6 +202,7 @@ impl Unpacking<'_> {
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let private = Mode::RUSR | Mode::WUSR;
         let made = openat(folder, name, flags, private).map_err(failed("make", entry))?;
+        step("copy.made");
         let mut file = File::from(made);
         let written = match &entry.sparse {
             None => write(&mut file, archive, u64::MAX),
