@@ -78,6 +78,16 @@ fn standard_input_reaches_the_process_once_and_ends_it() {
     context.isopod(["logs", "c"]).prints("a\nb\n");
 }
 
+/// docker's `create -i` sets `StdinOnce`: `cat` ends with what fed it.
+#[test]
+fn the_input_of_a_created_container_ends_with_its_client() {
+    let context = TestContext::with(["busybox"]);
+    context
+        .isopod(["create", "-i", "--network", "none", "--name", "c", "busybox", "cat"])
+        .succeeds();
+    context.command(["start", "-ai", "c"]).stdin("abc\n").run().succeeds().prints("abc\n");
+}
+
 #[test]
 fn signals_are_handed_on_unless_told_otherwise() {
     let context = TestContext::with(["busybox"]);

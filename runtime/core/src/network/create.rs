@@ -190,6 +190,10 @@ fn check_options(driver: DriverKind, options: &BTreeMap<String, String>) -> Resu
             (_, MTU) if value.parse::<u32>().is_ok_and(|mtu| (68..=65_535).contains(&mtu)) => {}
             (_, MTU) => return wrong("it is no number from 68 to 65535"),
             (DriverKind::Bridge, BRIDGE_NAME) if is_device(value) => {}
+            // As docker's: the loopback's packets never leave.
+            (DriverKind::Macvlan, PARENT) if value == "lo" => {
+                return wrong("the loopback device is no parent of a macvlan network");
+            }
             (DriverKind::Macvlan, PARENT) if is_device(value) => {}
             (DriverKind::Bridge, BRIDGE_NAME) | (DriverKind::Macvlan, PARENT) => {
                 return wrong("a device has a name of at most 15 characters without / and spaces");

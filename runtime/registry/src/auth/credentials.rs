@@ -236,6 +236,14 @@ pub(super) fn same_key(name: &str, key: &str) -> bool {
     }
 }
 
+/// Whether these are credentials that [`Credentials::find`] reads.
+pub(super) fn check(path: &std::path::Path, bytes: &[u8]) -> Result<(), CredentialError> {
+    match serde_json::from_slice::<File>(bytes) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(CredentialError::Malformed { path: path.to_owned(), source }),
+    }
+}
+
 // Other fields are other programs' business.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::credential_helper;
-use super::credentials::{CredentialError, names_of, same_key, server_key};
+use super::credentials::{CredentialError, check, names_of, same_key, server_key};
 
 /// A file of credentials that is written to.
 #[derive(Debug, Clone)]
@@ -116,6 +116,8 @@ impl CredentialStore {
             }
             Err(source) => return Err(CredentialError::Read { path: self.file.clone(), source }),
         }
+        // A file with one entry that no reader understands is no place for another: nothing would find it.
+        check(&self.file, text.as_bytes())?;
         serde_json::from_str(&text)
             .map_err(|source| CredentialError::Malformed { path: self.file.clone(), source })
     }
@@ -255,10 +257,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path());
         fs::create_dir_all(store.file.parent().unwrap()).unwrap();
-        for text in ["{", "[]", r#"{"auths": 7}"#] {
+        let texts = [
+            "{",
+            "[]",
+            r#"{"auths": 7}"#,
+            r#"{"auths": {"q.io": 7}}"#,
+            r#"{"credHelpers": {"q.io": []}}"#,
+        ];
+        for text in texts {
             fs::write(&store.file, text).unwrap();
             let error = store.keep("r.io", "u", "p").unwrap_err();
             assert!(error.to_string().contains("config.json"), "{error}");
+            assert!(store.forget("r.io").is_err(), "{text}");
             assert_eq!(fs::read_to_string(&store.file).unwrap(), text);
         }
     }

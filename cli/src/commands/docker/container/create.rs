@@ -27,7 +27,10 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let (image, command) = split(&self.command_line);
-        let settings = settings::settings(&self.options, command)?;
+        let mut settings = settings::settings(&self.options, command)?;
+        // As docker's: whoever feeds it first (`start -ai`) also ends it.
+        settings.stdin_once =
+            settings::streams(&self.options.attach, self.options.interactive)?.stdin;
         let container = create(context, &self.options, image, settings)?;
         context.printer.line(container.id())?;
         Ok(0)

@@ -134,6 +134,69 @@ fn invalid(what: &'static str, value: &str, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use regex::Regex;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The form in docker's page on `--publish`, written as a regular expression, and the numbers in it.
+        #[test]
+        fn what_is_published_is_what_the_form_says(
+            text in "(([0-9]{1,3}\\.){3}[0-9]{1,3}:|\\[[0-9a-f:]{2,6}\\]:|:)?([0-9]{1,5}(-[0-9]{1,5})?)?:?[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp|TCP|icmp))?|[0-9:./-]{0,14}"
+        ) {
+            let address = r"(?:(?<v4>[0-9.]+)|\[(?<v6>[0-9a-f:.]+)\])?";
+            let form = format!(
+                r"\A(?:{address}:(?<with>[0-9-]*):|(?<without>[0-9-]*):)?(?<port>[0-9-]+)(?:/(?<protocol>(?i:tcp|udp|sctp)))?\z"
+            );
+            let expected = by_the_form(&Regex::new(&form).unwrap(), &text);
+            prop_assert_eq!(publish(&text).ok(), expected, "{}", text);
+        }
+    }
+
+    fn numbers(text: &str) -> Option<Vec<u16>> {
+        let form = Regex::new(r"\A([0-9]+)(?:-([0-9]+))?\z").unwrap();
+        let found = form.captures(text)?;
+        let number = |nth| found.get(nth).map(|one| one.as_str().parse::<u16>().unwrap_or(0));
+        let (first, last) = (number(1)?, number(2).unwrap_or(number(1)?));
+        (first > 0 && first <= last).then(|| (first..=last).collect())
+    }
+
+    fn by_the_form(form: &Regex, text: &str) -> Option<Vec<Publish>> {
+        let found = form.captures(text)?;
+        let part = |name| found.name(name).map(|part| part.as_str());
+        let host_ip = match (part("v4"), part("v6")) {
+            (Some(address), _) => Some(IpAddr::V4(address.parse().ok()?)),
+            (_, Some(address)) => Some(IpAddr::V6(address.parse().ok()?)),
+            _ => None,
+        };
+        let protocol = match part("protocol").unwrap_or("tcp").to_lowercase().as_str() {
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            _ => Protocol::Tcp,
+        };
+        let ports = numbers(part("port")?)?;
+        let hosts = match part("with").or(part("without")).filter(|hosts| !hosts.is_empty()) {
+            Some(hosts) => numbers(hosts)?,
+            None => Vec::new(),
+        };
+        let published = |host_port, host_port_end, port| Publish {
+            host_ip,
+            host_port,
+            host_port_end,
+            container: Port { port, protocol },
+        };
+        Some(match (&hosts[..], &ports[..]) {
+            ([], ports) => ports.iter().map(|port| published(None, None, *port)).collect(),
+            // Any of several for one.
+            ([first, .., last], [port]) => vec![published(Some(*first), Some(*last), *port)],
+            (hosts, ports) if hosts.len() == ports.len() => {
+                let pairs = hosts.iter().zip(ports);
+                pairs.map(|(host, port)| published(Some(*host), None, *port)).collect()
+            }
+            _ => return None,
+        })
+    }
 
     fn shown(text: &str) -> Vec<String> {
         let publish = publish(text).unwrap();
