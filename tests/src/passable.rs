@@ -12,7 +12,11 @@ use tempfile::TempDir;
 pub fn folder(prefix: &str) -> TempDir {
     let usual = fs::canonicalize(env::temp_dir()).expect("there is a folder for temporary files");
     let place = if lets_through(&usual) { usual } else { PathBuf::from("/var/tmp") };
-    tempfile::Builder::new().prefix(prefix).tempdir_in(place).expect("a folder can be made there")
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir_in(place)
+        .expect("a folder can be made there")
 }
 
 fn lets_through(folder: &Path) -> bool {
