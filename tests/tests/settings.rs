@@ -66,7 +66,7 @@ fn environment_user_folder_and_command_are_as_said() {
 fn without_a_network_there_is_loopback_and_with_the_hosts_there_is_the_hosts() {
     let context = busybox();
     let script = "ls /sys/class/net; ip -o addr show lo | grep -c inet; nc -l -p 7777 127.0.0.1 & \
-                  sleep 0.5; echo heard | nc 127.0.0.1 7777; wait";
+                  until echo heard | nc 127.0.0.1 7777 2>/dev/null; do sleep 0.1; done; wait";
     let outcome = context.isopod(run(&["busybox", "sh", "-c", script]));
     assert!(outcome.succeeds().stdout.starts_with("lo\n2\n"), "{outcome}");
     outcome.mentions("heard");
