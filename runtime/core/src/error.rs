@@ -215,6 +215,17 @@ pub enum Error {
     Host(#[from] isopod_spec::host::HostError),
 }
 
+/// An error with what caused it.
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
 /// What kind of failure, for exit statuses and status codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {

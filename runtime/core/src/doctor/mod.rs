@@ -139,14 +139,3 @@ fn read(path: &str) -> Option<String> {
 fn number(path: &str) -> Option<u64> {
     read(path)?.parse().ok()
 }
-
-/// An error with what caused it.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
-}

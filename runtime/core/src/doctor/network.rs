@@ -4,7 +4,8 @@
 use isopod_network::probe::{self, Ability};
 use isopod_registry::Roots;
 
-use super::{Checkup, Machine, Verdict, number, read, words};
+use super::{Checkup, Machine, Verdict, number, read};
+use crate::error::words;
 
 const SUBJECT: &str = "network";
 

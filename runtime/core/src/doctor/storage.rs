@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use isopod_sys::mount::{self, OverlayOptions};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, XattrFlags, openat, setxattr, statvfs};
 
-use super::{Checkup, Machine, Verdict, words};
+use super::{Checkup, Machine, Verdict};
+use crate::error::words;
 use crate::layout::private_folder;
 
 const SUBJECT: &str = "storage";

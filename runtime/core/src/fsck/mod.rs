@@ -39,6 +39,7 @@ use isopod_sys::lock::Lock;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::error::words;
 use crate::layout::Layout;
 use crate::{Error, Result, Runtime};
 
@@ -187,17 +188,6 @@ fn look(runtime: &Runtime, options: Options, verified: &Verified) -> Result<Find
         }
     }
     Ok(findings)
-}
-
-/// An error with what caused it.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }
 
 fn lock(layout: &Layout) -> Result<Lock> {
