@@ -42,7 +42,7 @@ const CONTAINERD: &str = r#"
 containerd -c $D/config.toml > $D/log 2>&1 &
 PID=$!
 for i in $(seq 200); do [ -S $D/c.sock ] && break; sleep 0.1; done
-C="timeout 60 ctr -a $D/c.sock"
+C="timeout --foreground 60 ctr -a $D/c.sock"
 RUN="run --runtime io.containerd.runc.v2 --runc-binary $RUNTIME --rootfs"
 $C $RUN --rm --cgroup $CGROUP/one $ROOTFS one /bin/sh -c 'id; exit 5'; echo "run $?"
 $C $RUN -d --cgroup $CGROUP/two $ROOTFS two /bin/sleep 1000; echo "run -d $?"

@@ -7,9 +7,9 @@ use isopod_tests::{Invocation, NetworkNamespace, Outcome, TestContext, until};
 
 const IMAGE: &str = "busybox";
 
-/// Answers every connection with the address that it sees as the client's.
-const MIRROR: &str =
-    "while true; do nc -l -p 80 -e sh -c 'netstat -tn | grep :80.*ESTABLISHED'; done";
+/// Answers every connection with the address that it sees as the client's. Not by its state: who has nothing
+/// to say may have closed its half already.
+const MIRROR: &str = "while true; do nc -l -p 80 -e sh -c 'netstat -tn | grep :80'; done";
 
 /// A machine beside the host, 198.51.100.77, that sends what is for containers by way of the host.
 fn neighbour(context: &TestContext) -> NetworkNamespace {
