@@ -13,6 +13,7 @@
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program;
+//! - [`tenant`]: what another process in a container takes;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
 mod cgroup_mounts;
@@ -26,6 +27,7 @@ pub mod loopback;
 mod null;
 pub mod program;
 mod rootfs;
+pub mod tenant;
 mod unified;
 
 use std::ffi::CString;
@@ -176,7 +178,7 @@ pub fn fork(
                 step("launcher.rooted");
                 container::start(launch, hierarchies, facts, given, stdio)
             }
-            Job::Exec(process) => exec::start(launch, facts, process, stdio),
+            Job::Exec(process) => exec::start(launch, hierarchies, facts, process, stdio),
         });
         let (report, terminal) = match result {
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),

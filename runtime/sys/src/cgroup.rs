@@ -337,6 +337,24 @@ impl Hierarchies {
         overwrite(&folder.join("tasks"), "0")
     }
 
+    /// Moves the calling process, which must have one thread, into the group at `path` of those v1 hierarchies
+    /// whose names are `wanted` and that have it, without the wait that [`Self::leave_session`] tells of. Returns
+    /// the groups' folders.
+    ///
+    /// # Errors
+    /// Joining one failed; others may have been joined.
+    pub fn enter(&self, path: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+        let mut entered = Vec::new();
+        for (_, folder) in self.v1_folders(path).filter(|(name, _)| wanted(name)) {
+            match overwrite(&folder.join("tasks"), "0") {
+                Ok(()) => entered.push(folder),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entered)
+    }
+
     /// Makes the group at `path` in v2 and opens its folder, for
     /// [`crate::process::fork_into_cgroup`]; `None` without v2.
     ///

@@ -157,6 +157,34 @@ fn cgroups_cannot_be_changed_from_inside() {
 }
 
 #[test]
+fn execs_are_in_the_containers_control_groups() {
+    let context = context();
+    let start = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    context.isopod(start).succeeds();
+    // Whatever is outside the group that the namespace begins at is shown as `/..`.
+    let script = "cat /proc/self/cgroup; echo --; cat /proc/1/cgroup; echo --;
+        grep -lx $$ /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs 2>/dev/null";
+    for options in [&[][..], &["-u", "33:33"], &["-t"], &["--privileged"]] {
+        let words = ["exec"].iter().chain(options).chain(&["c", "sh", "-c", script]);
+        let outcome = context.isopod(words);
+        let lines = outcome.succeeds().lines();
+        let parts: Vec<&[&str]> = lines.split(|line| line.trim() == "--").collect();
+        let [own, first, listed] = parts[..] else { panic!("{options:?}: {outcome}") };
+        assert_eq!(own, first, "{options:?}: {outcome}");
+        assert!(own.iter().all(|line| line.trim().ends_with(":/")), "{options:?}: {outcome}");
+        // The files of the groups say so too, wherever the container sees them.
+        let seen = context.isopod([
+            "exec",
+            "c",
+            "sh",
+            "-c",
+            "ls /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null | wc -l",
+        ]);
+        assert_eq!(listed.len().to_string(), seen.stdout.trim(), "{options:?}: {outcome}");
+    }
+}
+
+#[test]
 fn parameters_of_the_host_keep_their_values() {
     let context = context();
     let names = [
