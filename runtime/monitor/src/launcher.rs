@@ -7,6 +7,7 @@
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
 //! - [`cgroup_mounts`]: control groups of version 1 where another container's processes are seen;
+//! - [`groups`]: being in the container's control groups;
 //! - [`home`]: the variable that every program has;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
@@ -22,6 +23,7 @@ pub mod console;
 mod container;
 mod exec;
 pub mod executor;
+mod groups;
 mod home;
 pub mod loopback;
 mod null;

@@ -5,6 +5,8 @@
 //!
 //! Limits are not set here.
 
+mod enter;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -335,24 +337,6 @@ impl Hierarchies {
         let folder = root.join(path.strip_prefix("/").unwrap_or(path));
         fs::create_dir_all(&folder)?;
         overwrite(&folder.join("tasks"), "0")
-    }
-
-    /// Moves the calling process, which must have one thread, into the group at `path` of those v1 hierarchies
-    /// whose names are `wanted` and that have it, without the wait that [`Self::leave_session`] tells of. Returns
-    /// the groups' folders.
-    ///
-    /// # Errors
-    /// Joining one failed; others may have been joined.
-    pub fn enter(&self, path: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
-        let mut entered = Vec::new();
-        for (_, folder) in self.v1_folders(path).filter(|(name, _)| wanted(name)) {
-            match overwrite(&folder.join("tasks"), "0") {
-                Ok(()) => entered.push(folder),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(entered)
     }
 
     /// Makes the group at `path` in v2 and opens its folder, for

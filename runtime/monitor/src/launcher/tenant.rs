@@ -1,39 +1,17 @@
 //! What libcontainer needs for another process in a running container, whoever asks for it: the process as a
 //! file, a folder to work in, and a caller that is in the container's control groups already.
-//!
-//! libcontainer moves a process of its own into them by its number, which has the kernel take a lock over all
-//! forks of the machine: 10 ms for an RCU grace period, more than all the rest of an exec. A process that moves
-//! itself by `0` to `tasks` needs no lock, and what it forks is in its groups from the first instant. So the
-//! caller does that, and libcontainer's own move goes to a file that nobody reads.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use isopod_sys::cgroup::Hierarchies;
-use isopod_sys::tree;
 use nix::sched::{CloneFlags, unshare};
 use oci_spec::runtime::Process;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// The controllers whose hierarchies of version 1 libcontainer moves processes in (`CONTROLLERS` in its
-/// libcgroups): a container's first process is in its groups there, and in those of its caller elsewhere.
-const CONTROLLERS: [&str; 12] = [
-    "blkio",
-    "cpu",
-    "cpuacct",
-    "cpuset",
-    "devices",
-    "freezer",
-    "hugetlb",
-    "memory",
-    "net_cls",
-    "net_prio",
-    "perf_event",
-    "pids",
-];
+use super::groups;
 
 /// The process as a file, for that is how libcontainer takes it.
 pub fn document(process: &Process) -> io::Result<File> {
@@ -69,24 +47,14 @@ impl Workspace {
         &self.container
     }
 
-    /// Moves this process, which must have one thread and end soon, into the control groups at `cgroup`, and
-    /// into a mount namespace of its own where libcontainer can't move anything into them.
-    ///
-    /// Only on version 1. Where a group isn't there, and on version 2, libcontainer moves its process.
+    /// Moves this process, which must have one thread and end soon, into the control groups at `cgroup` ([`groups`]),
+    /// and into a mount namespace of its own.
     pub fn join(&self, hierarchies: &Hierarchies, cgroup: &Path) -> io::Result<()> {
-        let joined: Vec<PathBuf> = hierarchies
-            .enter(cgroup, |name| name.split(',').any(|part| CONTROLLERS.contains(&part)))?;
-        if joined.is_empty() {
+        if hierarchies.is_unified() {
             return Ok(());
         }
-        let decoy = self.folder.join("cgroup.procs");
-        File::create(&decoy)?;
         unshare(CloneFlags::CLONE_NEWNS)?;
-        for group in joined {
-            tree::make_holder_private(&group)?;
-            tree::attach(tree::bind(&decoy)?.as_fd(), &group.join("cgroup.procs"))?;
-        }
-        Ok(())
+        groups::join(hierarchies, cgroup, &self.folder.join("cgroup.procs"))
     }
 }
 
