@@ -50,7 +50,9 @@ impl Container {
         let reason = read_reason(verdict).map_err(Error::io("read", &path))?;
         step("oci.executed");
         if !reason.is_empty() {
-            self.record.init.map(await_end);
+            if let Some(init) = self.record.init {
+                await_end(init);
+            }
             return Err(Error::NotExecuted(reason));
         }
         let hooks = spec.hooks().as_ref().and_then(|hooks| hooks.poststart().clone());

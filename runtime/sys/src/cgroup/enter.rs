@@ -77,14 +77,14 @@ mod tests {
         let wanted = |name: &str| matches!(name, "cpuset" | "pids" | "memory");
         let inside = hierarchies.v1_folders(&path).filter(|(name, _)| wanted(name)).count();
         let shown = |leaves: bool| {
-            let (hierarchies, path) = (hierarchies.clone(), path.clone());
+            let (hierarchies, group) = (hierarchies.clone(), path.clone());
             let mut command = Command::new("cat");
             command.arg("/proc/self/cgroup");
             // SAFETY: the child has one thread, and nobody else's locks are needed by what it calls.
             #[allow(unsafe_code)]
             unsafe {
                 command.pre_exec(move || {
-                    hierarchies.enter(&path, wanted)?;
+                    hierarchies.enter(&group, wanted)?;
                     if leaves { hierarchies.leave(wanted) } else { Ok(()) }
                 });
             }
