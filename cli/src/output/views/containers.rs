@@ -15,6 +15,8 @@ use crate::output::{time, units};
 /// docker's default for `ps`.
 pub const TABLE: &str =
     "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+/// What nerdctl's `wide` adds to it, before the size.
+pub const WIDE_COLUMNS: &str = "\t{{._runtime}}\t{{._platform}}";
 /// What `--size` adds to it.
 pub const SIZE_COLUMN: &str = "\t{{.Size}}";
 /// A header for each field.
@@ -34,6 +36,8 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("LocalVolumes", "LOCAL VOLUMES"),
     ("Networks", "NETWORKS"),
     ("HealthStatus", "HEALTH STATUS"),
+    ("_runtime", "RUNTIME"),
+    ("_platform", "PLATFORM"),
 ];
 /// Characters of a command that are shown.
 pub(super) const COMMAND: usize = 20;
@@ -69,6 +73,8 @@ pub struct Row {
     pub published: Vec<Published>,
     /// Ports that it listens on; none where it does not run.
     pub exposed: Vec<Port>,
+    /// What its image was made for, as in `linux/amd64`; only where asked for.
+    pub platform: Option<String>,
     /// Bytes of the writable layer, and of it with the image; only where asked for.
     pub size: Option<(u64, u64)>,
 }
@@ -98,6 +104,8 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         "State": row.state.word(),
         "Status": status(row, now),
         "_labels": row.labels,
+        "_platform": row.platform.as_deref().unwrap_or_default(),
+        "_runtime": "isopod",
     })
 }
 
@@ -186,6 +194,7 @@ mod tests {
             networks: vec!["none".into()],
             published: Vec::new(),
             exposed: Vec::new(),
+            platform: Some("linux/amd64".into()),
             size: Some((2, 21_500_000)),
         }
     }

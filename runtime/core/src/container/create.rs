@@ -390,6 +390,7 @@ impl Container<'_> {
     /// with the same id. The caller holds the operation's lock.
     fn prepare_folders(&self) -> Result<()> {
         let data = self.data();
+        super::binds::make_sources(&self.record.settings.mounts)?;
         super::remove::remove_folder(&data)?;
         if let Some(key) = &self.record.snapshot {
             self.runtime.snapshots().make_folders(key)?;
