@@ -16,7 +16,7 @@ use crate::output::{time, units};
 pub const TABLE: &str =
     "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 /// What nerdctl's `wide` adds to it, before the size.
-pub const WIDE_COLUMNS: &str = "\t{{._runtime}}\t{{._platform}}";
+pub const WIDE_COLUMNS: &str = "\t{{.Runtime}}\t{{.Platform}}";
 /// What `--size` adds to it.
 pub const SIZE_COLUMN: &str = "\t{{.Size}}";
 /// A header for each field.
@@ -36,8 +36,8 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("LocalVolumes", "LOCAL VOLUMES"),
     ("Networks", "NETWORKS"),
     ("HealthStatus", "HEALTH STATUS"),
-    ("_runtime", "RUNTIME"),
-    ("_platform", "PLATFORM"),
+    ("Runtime", "RUNTIME"),
+    ("Platform", "PLATFORM"),
 ];
 /// Characters of a command that are shown.
 pub(super) const COMMAND: usize = 20;
@@ -87,7 +87,7 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         false => text.to_owned(),
     };
     let mounts: Vec<String> = row.mounts.iter().map(|mount| shortened(mount, MOUNT)).collect();
-    json!({
+    let mut fields = json!({
         "Command": quoted(&shortened(&words(&row.command), COMMAND)),
         "CreatedAt": time::go_default(row.created),
         "HealthStatus": row.health.map_or("", Condition::as_str),
@@ -104,9 +104,13 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         "State": row.state.word(),
         "Status": status(row, now),
         "_labels": row.labels,
-        "_platform": row.platform.as_deref().unwrap_or_default(),
-        "_runtime": "isopod",
-    })
+    });
+    // Only for nerdctl's wide list: docker's rows have no such fields.
+    if let (Some(platform), Some(fields)) = (&row.platform, fields.as_object_mut()) {
+        fields.insert("Platform".to_owned(), platform.as_str().into());
+        fields.insert("Runtime".to_owned(), "isopod".into());
+    }
+    fields
 }
 
 /// docker's STATUS column: with the health of one that runs.
@@ -194,7 +198,7 @@ mod tests {
             networks: vec!["none".into()],
             published: Vec::new(),
             exposed: Vec::new(),
-            platform: Some("linux/amd64".into()),
+            platform: None,
             size: Some((2, 21_500_000)),
         }
     }

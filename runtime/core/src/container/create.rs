@@ -120,11 +120,11 @@ impl<'a> Containers<'a> {
         let mounted = images.iter().skip(images.len() - unpacked.len()).zip(unpacked);
         record.images = mounted_images(&record.settings, mounted)?;
         self.check_network(&mut record)?;
+        record.volumes = volumes(&record)?;
         super::spec::check(&id, &record)?;
         if let LogConfig::JsonFile { attributes, .. } = &record.log {
             attributes.check()?;
         }
-        record.volumes = volumes(&record)?;
 
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
