@@ -198,7 +198,7 @@ mod tests {
             networks: vec!["none".into()],
             published: Vec::new(),
             exposed: Vec::new(),
-            platform: None,
+            platform: Some("linux/amd64".into()),
             size: Some((2, 21_500_000)),
         }
     }
