@@ -27,6 +27,7 @@ use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
 use super::{Container, Settings};
+use crate::error::words;
 use crate::layout::visible_folder;
 use crate::{Error, Result};
 
@@ -284,8 +285,8 @@ fn request<'r>(
     Ok(request)
 }
 
-fn invalid(error: impl std::fmt::Display) -> Error {
-    Error::Invalid(error.to_string())
+fn invalid(error: impl std::error::Error) -> Error {
+    Error::Invalid(words(&error))
 }
 
 fn process(settings: &Settings) -> ProcessRequest {
