@@ -59,6 +59,11 @@ struct App {
     table: &'static [Entry],
 }
 
+/// The end of the help: what else the file can be called for.
+const OTHERS: &str = "Other command lines of the same program, also by links of their names:
+  isopod ctr   The low-level view of the same images and containers, as containerd's ctr
+  isopod runc  An OCI runtime that other engines call";
+
 /// Why parsing ended without a command to run.
 enum Stop {
     /// `--help`, `--version`: text for standard output.
@@ -236,7 +241,11 @@ impl App {
 
     /// The whole tree, for its help.
     fn full(&self) -> Command {
-        full(&self.program, self.table)
+        let command = full(&self.program, self.table);
+        match self.personality {
+            Personality::Docker => command.after_help(OTHERS),
+            _ => command,
+        }
     }
 
     fn no_such_command(&self, words: &[OsString], index: usize, path: &str) -> Stop {

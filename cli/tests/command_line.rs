@@ -109,6 +109,8 @@ fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
             125,
             "isopod: invalid --memory \"lots\": ",
         ),
+        // What is no name of an image is not looked for.
+        (&["run", "--network", "none", "BOX"], 125, "isopod: unusable image name \"BOX\": "),
         (&["stop", "nobody"], 1, "isopod: no such container: nobody\n"),
         (&["rmi", "nothing"], 1, "isopod: no such image: nothing\n"),
         (

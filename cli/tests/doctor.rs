@@ -87,3 +87,37 @@ fn a_registry_configuration_that_can_not_be_read_is_named() {
     assert_eq!(states(&done)["registry configuration"].0, "missing", "{done:?}");
     assert!(done.out.contains("hosts.toml"), "{done:?}");
 }
+
+/// iproute2 tries the same in a namespace of its own.
+#[test]
+fn devices_can_be_made_where_ip_can_make_them() {
+    let instance = Instance::new();
+    let found = states(&instance.run(&["doctor", "--format", "json"]));
+    for (name, kind) in
+        [("macvlan devices", "type macvlan mode bridge"), ("VLAN devices", "type vlan id 7")]
+    {
+        let script = format!(
+            "ip link add above type veth peer name other && ip link add link above name below {kind}"
+        );
+        let made = Command::new("unshare").args(["--net", "sh", "-c", &script]).output().unwrap();
+        let expected = if made.status.success() { "ok" } else { "missing" };
+        assert_eq!(found[name].0, expected, "{name}: {made:?}");
+    }
+}
+
+#[test]
+fn every_option_that_something_is_needed_for_is_there() {
+    let instance = Instance::new();
+    let help: String =
+        [&["--help"] as &[&str], &["run", "--help"], &["network", "create", "--help"]]
+            .map(|words| instance.ok(words))
+            .concat();
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').map(str::to_owned).collect()
+    };
+    let known = words(&help);
+    let told = instance.run(&["doctor"]).out;
+    for option in words(&told).iter().filter(|word| word.starts_with("--")) {
+        assert!(known.contains(option), "{option}");
+    }
+}

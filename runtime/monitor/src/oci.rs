@@ -11,6 +11,7 @@
 //! - [`rlimits`]: which limit was refused;
 //! - [`foreground`]: waiting for a process.
 
+mod copy_up;
 mod create;
 mod ends;
 mod exec;

@@ -27,6 +27,7 @@ use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
 use super::{Container, Settings};
+use crate::error::words;
 use crate::{Error, Result};
 
 /// Refuses at creation what would fail at every start, as far as that can be told without the
@@ -289,8 +290,8 @@ fn request<'r>(
     Ok(request)
 }
 
-fn invalid(error: impl std::fmt::Display) -> Error {
-    Error::Invalid(error.to_string())
+fn invalid(error: impl std::error::Error) -> Error {
+    Error::Invalid(words(&error))
 }
 
 fn process(settings: &Settings) -> ProcessRequest {

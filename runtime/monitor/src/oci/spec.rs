@@ -12,7 +12,7 @@ use oci_spec::runtime::{
     MountBuilder, Process, Spec,
 };
 
-use super::{OciError, Result, propagation};
+use super::{OciError, Result, copy_up, propagation};
 
 /// What is kept beside what libcontainer is told.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub fn adapt(spec: &mut Spec, folder: &Folder, bundle: &Path, reports: RawFd) ->
         spec.set_root(Some(root));
     }
 
+    copy_up::take(spec, &rootfs)?;
     let Some(mut linux) = spec.linux().clone() else {
         return refuse("linux property must not be empty");
     };

@@ -25,7 +25,8 @@ pub struct Args {
 impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS] IMAGE [COMMAND] [ARG...]";
 
-    fn run(self, context: &Context) -> Result<Status, Error> {
+    fn run(mut self, context: &Context) -> Result<Status, Error> {
+        self.options.forget_empty();
         let (image, command) = split(&self.command_line);
         let mut settings = settings::settings(&self.options, command)?;
         // As docker's: whoever feeds it first (`start -ai`) also ends it.

@@ -207,3 +207,21 @@ pub struct Options {
     #[arg(short, long, value_name = "PATH")]
     pub workdir: Option<String>,
 }
+
+impl Options {
+    /// Takes what is given and empty for not given, as docker does: scripts write `--name "$NAME"`.
+    pub fn forget_empty(&mut self) {
+        for value in [
+            &mut self.domainname,
+            &mut self.hostname,
+            &mut self.log_driver,
+            &mut self.name,
+            &mut self.networking.mac_address,
+            &mut self.platform,
+            &mut self.stop_signal,
+            &mut self.workdir,
+        ] {
+            value.take_if(|value| value.is_empty());
+        }
+    }
+}
