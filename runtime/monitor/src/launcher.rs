@@ -13,6 +13,7 @@
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program;
+//! - [`scope`]: the cgroup, where systemd is to make it;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
 mod cgroup_mounts;
@@ -26,7 +27,8 @@ pub mod loopback;
 mod null;
 pub mod program;
 mod rootfs;
-mod unified;
+pub mod scope;
+pub mod unified;
 
 use std::ffi::CString;
 use std::io;

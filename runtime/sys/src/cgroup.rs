@@ -123,7 +123,8 @@ impl Hierarchies {
         Ok(())
     }
 
-    /// Removes the group and its subgroups, and those parents that have become empty.
+    /// Removes the group and its subgroups, and those parents that have become empty; of a scope of systemd's
+    /// (`*.scope`) the group alone, as slices are systemd's to remove.
     ///
     /// # Errors
     /// The first failure, after all else was tried; `ResourceBusy` where processes are left. A
@@ -135,7 +136,9 @@ impl Hierarchies {
                 result = result.and(Err(error));
             }
         }
-        path.parent().map_or(Ok(()), |parent| self.prune(parent))?;
+        if path.extension().is_none_or(|kind| kind != "scope") {
+            path.parent().map_or(Ok(()), |parent| self.prune(parent))?;
+        }
         result
     }
 

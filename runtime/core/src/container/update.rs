@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use isopod_sys::cgroup::Hierarchies;
+use isopod_systemd::{Manager, Scope};
 use oci_spec::runtime::{LinuxResources, Spec};
 
 use super::settings::{Resources, Restart};
@@ -80,9 +81,17 @@ impl Container<'_> {
         let hierarchies = Hierarchies::find().map_err(failed)?;
         let cgroup = PathBuf::from(self.cgroup());
         let group = Group { hierarchies: &hierarchies, path: &cgroup };
+        let scope = self.scope();
+        if let Some(scope) = &scope {
+            // First: systemd rounds what it writes to the files, and they are exact afterwards.
+            set_properties(scope, after, hierarchies.is_unified())?;
+        }
         group.apply(before, after).map_err(|(file, source)| {
             // As far as that goes: the error to report is why the new ones were refused.
             group.apply(after, before).ok();
+            if let Some(scope) = &scope {
+                set_properties(scope, before, hierarchies.is_unified()).ok();
+            }
             Error::Io { action: "cannot set the limit", path: cgroup.join(file), source }
         })
     }
@@ -96,6 +105,16 @@ impl Container<'_> {
         replace_limits(&mut spec, limits);
         self.write_spec(&spec)
     }
+}
+
+/// Tells systemd, which would otherwise go back to what it knows whenever it looks at the unit again.
+fn set_properties(scope: &Scope, limits: &LinuxResources, unified: bool) -> Result<()> {
+    isopod_systemd::limits::properties(limits, unified)
+        .and_then(|properties| Manager::connect()?.set_properties(&scope.unit, &properties))
+        .map_err(|source| Error::System {
+            action: "cannot set limits as properties of a unit of systemd's",
+            source: std::io::Error::other(source),
+        })
 }
 
 fn replace_limits(spec: &mut Spec, limits: &LinuxResources) {

@@ -34,11 +34,7 @@ const ALWAYS: [(Kind, Option<u32>, Option<u32>, &str); 11] = [
 ];
 
 /// Sets those for the group at `path`, where v2 has all controllers.
-pub(super) fn limit(
-    linux: &mut Linux,
-    hierarchies: &Hierarchies,
-    path: &Path,
-) -> Result<(), Failure> {
+pub fn limit(linux: &mut Linux, hierarchies: &Hierarchies, path: &Path) -> Result<(), Failure> {
     let (true, Some(folder)) = (hierarchies.is_unified(), hierarchies.v2_folder(path)) else {
         return Ok(());
     };
@@ -46,11 +42,24 @@ pub(super) fn limit(
     let rules = rules(resources.devices().as_deref().unwrap_or_default())?;
     let at = || format!("cannot confine cgroup {} to its devices", path.display());
     devices::confine(&folder, &rules).map_err(Failure::at(at()))?;
-    for (controller, file, value) in settings(&mut resources) {
+    set_all(&mut resources, hierarchies, path)?;
+    linux.set_resources(Some(resources));
+    Ok(())
+}
+
+/// Sets what libcontainer gets wrong, and takes it out of `resources`; on version 1 it gets all right.
+pub fn set_all(
+    resources: &mut LinuxResources,
+    hierarchies: &Hierarchies,
+    path: &Path,
+) -> Result<(), Failure> {
+    if !hierarchies.is_unified() {
+        return Ok(());
+    }
+    for (controller, file, value) in settings(resources) {
         let at = || format!("cannot set {file} of cgroup {}", path.display());
         set(hierarchies, path, controller, &file, &value).map_err(Failure::at(at()))?;
     }
-    linux.set_resources(Some(resources));
     Ok(())
 }
 

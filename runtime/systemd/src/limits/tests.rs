@@ -1,0 +1,105 @@
+use super::*;
+use serde_json::{Value as Json, json};
+
+fn of(resources: Json, unified: bool) -> Vec<Property> {
+    properties(&serde_json::from_value(resources).unwrap(), unified).unwrap()
+}
+
+fn named(all: &[(&str, Value)]) -> Vec<Property> {
+    all.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+/// Names and conversions are in runc's docs/systemd.md, "Resource limits".
+#[test]
+fn limits_of_version_2_are_properties() {
+    let all = of(
+        json!({
+            "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20},
+            "cpu": {"shares": 1024, "quota": 20_000, "period": 50_000, "cpus": "0-1,9", "mems": "0"},
+            "pids": {"limit": 17},
+            "blockIO": {"weight": 100, "throttleWriteBpsDevice": [{"major": 8, "minor": 0, "rate": 1024}]},
+        }),
+        true,
+    );
+    let expected = named(&[
+        ("MemoryMax", Value::U64(64 << 20)),
+        ("MemoryLow", Value::U64(32 << 20)),
+        ("MemorySwapMax", Value::U64(32 << 20)),
+        // 1 + ((1024 - 2) * 9999) / 262142
+        ("CPUWeight", Value::U64(39)),
+        ("CPUQuotaPeriodUSec", Value::U64(50_000)),
+        ("CPUQuotaPerSecUSec", Value::U64(400_000)),
+        ("AllowedCPUs", Value::Bytes(vec![0b11, 0b10])),
+        ("AllowedMemoryNodes", Value::Bytes(vec![1])),
+        ("TasksMax", Value::U64(17)),
+        // 1 + (100 - 10) * 9999 / 990
+        ("IOWeight", Value::U64(910)),
+        ("IOWriteBandwidthMax", Value::Rates(vec![("/dev/block/8:0".to_owned(), 1024)])),
+    ]);
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn no_limit_is_said_and_nothing_is_left_out() {
+    let all = of(
+        json!({"memory": {"limit": -1, "swap": -1}, "cpu": {"quota": -1}, "pids": {"limit": -1}}),
+        true,
+    );
+    let expected = named(&[
+        ("MemoryMax", Value::U64(u64::MAX)),
+        ("MemorySwapMax", Value::U64(u64::MAX)),
+        ("CPUQuotaPerSecUSec", Value::U64(u64::MAX)),
+        ("TasksMax", Value::U64(u64::MAX)),
+    ]);
+    assert_eq!(all, expected);
+    let nothing =
+        json!({"memory": {"limit": 0, "swap": 0}, "cpu": {"shares": 0}, "pids": {"limit": 0}});
+    assert!(of(nothing, true).is_empty());
+    // systemd has hundredths: what is less is rounded up, or the container would have less.
+    let odd = of(json!({"cpu": {"quota": 12_345}}), true);
+    assert_eq!(odd, named(&[("CPUQuotaPerSecUSec", Value::U64(130_000))]));
+}
+
+#[test]
+fn limits_of_version_1_have_other_names() {
+    let all = of(
+        json!({
+            "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20},
+            "cpu": {"shares": 1024, "cpus": "0"}, "blockIO": {"weight": 500},
+        }),
+        false,
+    );
+    let expected = named(&[
+        ("MemoryLimit", Value::U64(64 << 20)),
+        ("CPUShares", Value::U64(1024)),
+        ("BlockIOWeight", Value::U64(500)),
+    ]);
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn files_of_version_2_by_their_names_win() {
+    let all = of(
+        json!({"memory": {"limit": 1 << 20}, "unified": {
+            "memory.max": "2097152", "memory.high": "max", "cpu.max": "max 50000", "io.weight": "default 70",
+            "hugetlb.2MB.max": "0",
+        }}),
+        true,
+    );
+    let expected = named(&[
+        ("CPUQuotaPeriodUSec", Value::U64(50_000)),
+        ("CPUQuotaPerSecUSec", Value::U64(u64::MAX)),
+        ("IOWeight", Value::U64(70)),
+        ("MemoryHigh", Value::U64(u64::MAX)),
+        ("MemoryMax", Value::U64(2 << 20)),
+    ]);
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn malformed_lists_are_refused() {
+    for list in ["x", "3-1", "1-", "99999"] {
+        let resources = serde_json::from_value(json!({"cpu": {"cpus": list}})).unwrap();
+        assert!(properties(&resources, true).is_err(), "{list}");
+    }
+}
