@@ -9,7 +9,7 @@ use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::message::ErrorKind;
 use isopod_monitor_protocol::{data, state};
 use isopod_sys::cgroup::Hierarchies;
-use isopod_systemd::Property;
+use isopod_systemd::{Property, Value};
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
@@ -23,6 +23,9 @@ use super::program::ProgramError;
 use super::scope::{Asked, Held, annotated};
 use super::{Failure, Given, Started, Stdio, fd_path, loopback, unified};
 use crate::spec::Facts;
+
+/// The unit that `isopod system enable` writes.
+const STOPPER: &str = "isopod.service";
 
 /// Runs `launch` up to the execution of its program.
 pub(super) fn start(
@@ -100,7 +103,13 @@ fn bundle(
     let mut spec = Spec::load(&path).map_err(Failure::at(at()))?;
     spec.canonicalize_rootfs(&launch.data).map_err(Failure::at(at()))?;
     let annotated = match facts.scope {
-        Some(_) => annotated(&spec).map_err(Failure::at(at()))?,
+        Some(_) => {
+            let mut properties = annotated(&spec).map_err(Failure::at(at()))?;
+            // At a shutdown that unit stops first, and every container in its own way; then slices go.
+            let unit = Value::Texts(vec![STOPPER.to_owned()]);
+            properties.push(("Before".to_owned(), unit));
+            properties
+        }
         None => Vec::new(),
     };
     let (mut confinement, mut held) = (None, None);

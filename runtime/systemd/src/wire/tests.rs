@@ -33,11 +33,7 @@ fn a_call_is_laid_out_as_the_specification_has_it() {
     expected.extend(*b"\x12\x00\x00\x00IOReadBandwidthMax\x00\x05a(st)\x00\0\0");
     expected.extend(*b"\x10\x00\x00\x00\0\0\0\0\x02\x00\x00\x00/d\x00\0\x02\x01\0\0\0\0\0\0");
     let bytes = call.to_bytes(5);
-    assert_eq!(bytes, expected,
-        "\n{}\n{}",
-        bytes.escape_ascii(),
-        expected.escape_ascii()
-    );
+    assert_eq!(bytes, expected, "\n{}\n{}", bytes.escape_ascii(), expected.escape_ascii());
 }
 
 /// What systemd answers, laid out by hand: `o`, to call 3.
