@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::wire::{Call, FIXED, Incoming, Kind, Reader, Writer, rest};
-use crate::{Error, Result, is_running};
+use crate::{Error, Result, check};
 
 /// systemd's own socket, of which no bus is a part: it is there before the bus at boot, and after it.
 const PRIVATE: &str = "/run/systemd/private";
@@ -31,9 +31,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open() -> Result<Self> {
-        if !is_running() {
-            return Err(Error::NotRunning);
-        }
+        check()?;
         if let Ok(direct) = Self::to(PRIVATE) {
             return Ok(direct);
         }

@@ -8,6 +8,11 @@ pub enum Error {
     /// The machine's first process is another one.
     #[error("systemd does not run on this machine: use the cgroupfs manager")]
     NotRunning,
+    /// It manages the controllers' hierarchies of version 1.
+    #[error(
+        "cgroups have version 1 on this machine, where systemd is not asked for them: use the cgroupfs manager"
+    )]
+    Version1,
     /// Neither its own socket nor the bus.
     #[error("cannot connect to systemd by {path}")]
     Connect {

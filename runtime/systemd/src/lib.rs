@@ -32,3 +32,17 @@ pub type Property = (String, Value);
 pub fn is_running() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
+
+/// Whether systemd can be asked for cgroups here.
+///
+/// # Errors
+/// It does not run, or cgroups have version 1: its groups of that version lack half of the controllers, and it
+/// takes rules for devices away again.
+pub fn check() -> Result<()> {
+    let is_unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    match (is_running(), is_unified) {
+        (false, _) => Err(Error::NotRunning),
+        (true, false) => Err(Error::Version1),
+        (true, true) => Ok(()),
+    }
+}

@@ -14,12 +14,12 @@ const CPU_PERIOD: u64 = 100_000;
 /// systemd keeps a quota as whole hundredths of a processor: microseconds a second.
 const CPU_STEP: u64 = 10_000;
 
-/// The properties that stand for what `resources` says, and no others; for cgroup v2 (`unified`) or v1.
+/// The properties that stand for what `resources` says, and no others; of cgroup v2.
 ///
 /// # Errors
 /// A list of processors or a value of `unified` that is malformed.
-pub fn properties(resources: &LinuxResources, unified: bool) -> Result<Vec<Property>> {
-    let mut all = Properties { all: Vec::new(), unified };
+pub fn properties(resources: &LinuxResources) -> Result<Vec<Property>> {
+    let mut all = Properties::default();
     if let Some(memory) = resources.memory() {
         all.memory(memory);
     }
@@ -35,7 +35,7 @@ pub fn properties(resources: &LinuxResources, unified: bool) -> Result<Vec<Prope
     if let Some(io) = resources.block_io() {
         all.io(io);
     }
-    if let (true, Some(files)) = (unified, resources.unified()) {
+    if let Some(files) = resources.unified() {
         let mut files: Vec<_> = files.iter().collect();
         files.sort();
         for (file, value) in files {
@@ -45,9 +45,29 @@ pub fn properties(resources: &LinuxResources, unified: bool) -> Result<Vec<Prope
     Ok(all.all)
 }
 
+/// The properties that make `after` of `before`: what is no longer limited is reset.
+///
+/// # Errors
+/// See [`properties`].
+pub fn changes(before: &LinuxResources, after: &LinuxResources) -> Result<Vec<Property>> {
+    let mut all = properties(after)?;
+    for (name, value) in properties(before)? {
+        if all.iter().all(|(other, _)| *other != name) {
+            let none = match (&*name, value) {
+                ("MemoryLow" | "MemoryMin", _) => Value::U64(0),
+                (_, Value::Bytes(_)) => Value::Bytes(Vec::new()),
+                (_, Value::Rates(_)) => Value::Rates(Vec::new()),
+                _ => Value::U64(NONE),
+            };
+            all.push((name, none));
+        }
+    }
+    Ok(all)
+}
+
+#[derive(Default)]
 struct Properties {
     all: Vec<Property>,
-    unified: bool,
 }
 
 impl Properties {
@@ -60,11 +80,7 @@ impl Properties {
     fn memory(&mut self, memory: &LinuxMemory) {
         let limit = memory.limit().filter(|limit| *limit != 0);
         if let Some(limit) = limit {
-            let name = if self.unified { "MemoryMax" } else { "MemoryLimit" };
-            self.add(name, Value::U64(or_none(limit)));
-        }
-        if !self.unified {
-            return;
+            self.add("MemoryMax", Value::U64(or_none(limit)));
         }
         if let Some(reservation) = memory.reservation().filter(|bytes| *bytes != 0) {
             self.add("MemoryLow", Value::U64(or_none(reservation)));
@@ -78,20 +94,15 @@ impl Properties {
 
     fn cpu(&mut self, cpu: &LinuxCpu) -> Result<()> {
         if let Some(shares) = cpu.shares().filter(|shares| *shares != 0) {
-            match self.unified {
-                true => self.add("CPUWeight", Value::U64(weight_of_shares(shares))),
-                false => self.add("CPUShares", Value::U64(shares)),
-            }
+            self.add("CPUWeight", Value::U64(weight_of_shares(shares)));
         }
         self.quota(cpu.quota().filter(|quota| *quota != 0), cpu.period().filter(|us| *us != 0));
-        if self.unified {
-            for (name, what, list) in [
-                ("AllowedCPUs", "linux.resources.cpu.cpus", cpu.cpus()),
-                ("AllowedMemoryNodes", "linux.resources.cpu.mems", cpu.mems()),
-            ] {
-                if let Some(list) = list.as_deref().filter(|list| !list.is_empty()) {
-                    self.add(name, Value::Bytes(mask(what, list)?));
-                }
+        for (name, what, list) in [
+            ("AllowedCPUs", "linux.resources.cpu.cpus", cpu.cpus()),
+            ("AllowedMemoryNodes", "linux.resources.cpu.mems", cpu.mems()),
+        ] {
+            if let Some(list) = list.as_deref().filter(|list| !list.is_empty()) {
+                self.add(name, Value::Bytes(mask(what, list)?));
             }
         }
         Ok(())
@@ -115,30 +126,16 @@ impl Properties {
 
     fn io(&mut self, io: &LinuxBlockIo) {
         if let Some(weight) = io.weight().filter(|weight| *weight != 0) {
-            let weight = u64::from(weight);
-            match self.unified {
-                true => self.add("IOWeight", Value::U64(1 + (weight.max(10) - 10) * 9999 / 990)),
-                false => self.add("BlockIOWeight", Value::U64(weight)),
-            }
+            let weight = 1 + (u64::from(weight).max(10) - 10) * 9999 / 990;
+            self.add("IOWeight", Value::U64(weight));
         }
-        let names = match self.unified {
-            true => [
-                Some("IOReadBandwidthMax"),
-                Some("IOWriteBandwidthMax"),
-                Some("IOReadIOPSMax"),
-                Some("IOWriteIOPSMax"),
-            ],
-            // It has no limits of operations there, and leaves those alone.
-            false => [Some("BlockIOReadBandwidth"), Some("BlockIOWriteBandwidth"), None, None],
-        };
-        let lists = [
-            io.throttle_read_bps_device(),
-            io.throttle_write_bps_device(),
-            io.throttle_read_iops_device(),
-            io.throttle_write_iops_device(),
-        ];
-        for (name, list) in names.into_iter().zip(lists) {
-            if let (Some(name), Some(list)) = (name, list) {
+        for (name, list) in [
+            ("IOReadBandwidthMax", io.throttle_read_bps_device()),
+            ("IOWriteBandwidthMax", io.throttle_write_bps_device()),
+            ("IOReadIOPSMax", io.throttle_read_iops_device()),
+            ("IOWriteIOPSMax", io.throttle_write_iops_device()),
+        ] {
+            if let Some(list) = list {
                 self.add(name, Value::Rates(list.iter().map(rate).collect()));
             }
         }

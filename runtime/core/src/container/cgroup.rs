@@ -16,10 +16,8 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     let parent = record.settings.cgroup_parent.as_deref();
     match record.cgroup_manager {
         CgroupManager::Cgroupfs => Ok(()),
-        CgroupManager::Systemd if !isopod_systemd::is_running() => {
-            Err(Error::Invalid(isopod_systemd::Error::NotRunning.to_string()))
-        }
-        CgroupManager::Systemd => Scope::new(parent.unwrap_or_default(), PREFIX, id)
+        CgroupManager::Systemd => isopod_systemd::check()
+            .and_then(|()| Scope::new(parent.unwrap_or_default(), PREFIX, id))
             .map(drop)
             .map_err(|error| Error::Invalid(error.to_string())),
     }

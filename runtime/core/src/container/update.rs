@@ -84,13 +84,13 @@ impl Container<'_> {
         let scope = self.scope();
         if let Some(scope) = &scope {
             // First: systemd rounds what it writes to the files, and they are exact afterwards.
-            set_properties(scope, after, hierarchies.is_unified())?;
+            set_properties(scope, before, after)?;
         }
         group.apply(before, after).map_err(|(file, source)| {
             // As far as that goes: the error to report is why the new ones were refused.
             group.apply(after, before).ok();
             if let Some(scope) = &scope {
-                set_properties(scope, before, hierarchies.is_unified()).ok();
+                set_properties(scope, after, before).ok();
             }
             Error::Io { action: "cannot set the limit", path: cgroup.join(file), source }
         })
@@ -108,8 +108,8 @@ impl Container<'_> {
 }
 
 /// Tells systemd, which would otherwise go back to what it knows whenever it looks at the unit again.
-fn set_properties(scope: &Scope, limits: &LinuxResources, unified: bool) -> Result<()> {
-    isopod_systemd::limits::properties(limits, unified)
+fn set_properties(scope: &Scope, before: &LinuxResources, after: &LinuxResources) -> Result<()> {
+    isopod_systemd::limits::changes(before, after)
         .and_then(|properties| Manager::connect()?.set_properties(&scope.unit, &properties))
         .map_err(|source| Error::System {
             action: "cannot set limits as properties of a unit of systemd's",

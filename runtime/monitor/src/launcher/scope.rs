@@ -9,7 +9,7 @@ use isopod_monitor_protocol::message::ErrorKind;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process;
 use isopod_systemd::{Manager, Property, Scope, annotation, limits};
-use oci_spec::runtime::{Linux, LinuxResources};
+use oci_spec::runtime::Linux;
 use rustix::process::{
     Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, waitpid,
 };
@@ -53,22 +53,24 @@ impl Held {
         let Asked { scope, cgroup, id, .. } = asked;
         let at = || format!("cannot make scope {} of systemd's", scope.unit);
         let mut resources = linux.resources().clone().unwrap_or_default();
-        let mut properties = properties(&resources, hierarchies).map_err(Failure::at(at()))?;
+        let mut properties = limits::properties(&resources).map_err(Failure::at(at()))?;
         properties.extend_from_slice(asked.properties);
         let mut held =
             Self { standing_in: Some(stand_in().map_err(Failure::at(at()))?), processes: None };
-        let pid = held.standing_in.map_or(0, |pid| pid.as_raw_nonzero().get());
-        let pid = host_pid(pid).map_err(Failure::at(at()))?;
-        let is_unused = || hierarchies.processes(cgroup).is_ok_and(|pids| pids.is_empty());
+        let own = held.standing_in.map_or(0, |pid| pid.as_raw_nonzero().get());
+        let pid = host_pid(own).map_err(Failure::at(at()))?;
         let number = u32::try_from(pid).unwrap_or(0);
         let description = format!("isopod container {id}");
         Manager::connect()
             .and_then(|mut manager| {
-                manager.start_scope(scope, &description, number, &properties, is_unused)
+                manager.start_scope(scope, &description, number, &properties, || {
+                    !hierarchies.is_populated(cgroup)
+                })
             })
             .map_err(Failure::at(at()))?;
         let members = hierarchies.processes(cgroup).map_err(Failure::at(at()))?;
-        if !members.contains(&pid) {
+        // As this process's pid namespace calls it, which the guard has made.
+        if !members.contains(&own) {
             let path = cgroup.display();
             let message = format!("{}: its group is not {path}, as its name says", at());
             return Err(Failure::new(ErrorKind::Failed, message));
@@ -99,13 +101,6 @@ impl Drop for Held {
             waitpid(Some(pid), WaitOptions::empty()).ok();
         }
     }
-}
-
-fn properties(
-    resources: &LinuxResources,
-    hierarchies: &Hierarchies,
-) -> isopod_systemd::Result<Vec<Property>> {
-    limits::properties(resources, hierarchies.is_unified())
 }
 
 /// What annotations ask for.

@@ -25,7 +25,7 @@ pub fn run(caller: &Caller, resources: &LinuxResources) -> Result<i32> {
     let hierarchies = Hierarchies::find().map_err(system("find the cgroups"))?;
     if let Some(unit) = &container.record.scope {
         // First: systemd rounds what it writes to the files, and they are exact afterwards.
-        limits::properties(resources, hierarchies.is_unified())
+        limits::properties(resources)
             .and_then(|properties| Manager::connect()?.set_properties(unit, &properties))
             .map_err(|error| OciError::Spec(Failure::at("cannot set limits")(error).to_string()))?;
     }
