@@ -193,9 +193,25 @@ fn rate(device: &LinuxThrottleDevice) -> (String, u64) {
     (format!("/dev/block/{}:{}", device.major(), device.minor()), device.rate())
 }
 
-/// As libcontainer computes it when it writes the file.
-fn weight_of_shares(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+/// CPU shares of version 1 as a weight of version 2, as libcontainer, crun from 1.23 on and Kubernetes convert them: both
+/// defaults (1024 and 100) and both ends stand for each other. Older runtimes take a straight line between the ends.
+#[must_use]
+pub fn weight_of_shares(shares: u64) -> u64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 2 to 262144, and from 1 to 10000"
+    )]
+    match shares {
+        0..=2 => 1,
+        262_144.. => 10_000,
+        _ => {
+            let log = (shares as f64).log2();
+            let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
+            (10_f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
+        }
+    }
 }
 
 /// `0-3,7` as bits, the lowest first.

@@ -1,5 +1,5 @@
 //! The cases of [`crate::cgroups`] where the kernel has version 2 alone (Documentation/admin-guide/cgroup-v2.rst). What of
-//! the specification's values becomes which file: crun(1), "CGROUP v2", which runc follows.
+//! the specification's values becomes which file: crun(1), "CGROUP v2", which runc follows, but for shares: those are converted as crun does from 1.23 on.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -43,8 +43,8 @@ pub fn swap_and_reservation(runtime: Runtime, facts: &mut Facts) {
 pub fn cpu(runtime: Runtime, facts: &mut Facts) {
     let resources = json!({"cpu": {"shares": 512, "quota": 20_000, "period": 50_000}});
     let bundle = created(runtime, "sleep 1000", &resources);
-    // 1 + (512 - 2) * 9999 / 262142
-    facts.is("shares", bundle.limit("cpu", "cpu.weight"), 20);
+    // 10 ^ ((9 * 9 + 125 * 9) / 612 - 7 / 34), rounded up
+    facts.is("shares", bundle.limit("cpu", "cpu.weight"), 59);
     facts.is("quota and period", bundle.limit("cpu", "cpu.max"), "20000 50000");
     let bundle = Bundle::new(runtime, "sleep 1000")
         .with(|spec| spec["linux"]["resources"]["cpu"] = json!({"quota": -1}));
@@ -95,8 +95,8 @@ pub fn update(runtime: Runtime, facts: &mut Facts) {
     facts.is("memory", bundle.limit("memory", "memory.max"), &memory);
     facts.is("swap", bundle.limit("memory", "memory.swap.max"), 0);
     facts.is("pids", bundle.limit("pids", "pids.max"), 23);
-    // 1 + (256 - 2) * 9999 / 262142
-    facts.is("shares", bundle.limit("cpu", "cpu.weight"), 10);
+    // 10 ^ ((8 * 8 + 125 * 8) / 612 - 7 / 34), rounded up
+    facts.is("shares", bundle.limit("cpu", "cpu.weight"), 35);
     fs::write(
         bundle.path("new.json"),
         r#"{"memory": {"limit": 33554432}, "cpu": {"quota": 30000, "period": 60000}}"#,
@@ -107,7 +107,7 @@ pub fn update(runtime: Runtime, facts: &mut Facts) {
     facts.holds("by a file", command.stderr(Stdio::null()).status().unwrap().success());
     facts.is("memory by it", bundle.limit("memory", "memory.max"), 32 << 20);
     facts.is("quota by it", bundle.limit("cpu", "cpu.max"), "30000 60000");
-    facts.is("shares stay", bundle.limit("cpu", "cpu.weight"), 10);
+    facts.is("shares stay", bundle.limit("cpu", "cpu.weight"), 35);
 }
 
 pub fn freezer(runtime: Runtime, facts: &mut Facts) {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use isopod_sys::cgroup::Hierarchies;
+use isopod_systemd::limits::weight_of_shares;
 use isopod_systemd::{Manager, Scope};
 use oci_spec::runtime::{LinuxResources, Spec};
 
@@ -219,7 +220,7 @@ impl Group<'_> {
             match is_unified {
                 // As the runtime does at a start.
                 true => {
-                    let weight = 1 + (shares.max(2) - 2) * 9999 / 262_142;
+                    let weight = weight_of_shares(shares);
                     self.write("cpu", "cpu.weight", &weight.to_string())?;
                 }
                 false => self.write("cpu", "cpu.shares", &shares.to_string())?,

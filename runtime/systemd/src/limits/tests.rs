@@ -22,8 +22,8 @@ fn limits_are_properties() {
         ("MemoryMax", Value::U64(64 << 20)),
         ("MemoryLow", Value::U64(32 << 20)),
         ("MemorySwapMax", Value::U64(32 << 20)),
-        // 1 + ((1024 - 2) * 9999) / 262142
-        ("CPUWeight", Value::U64(39)),
+        // The one default for the other.
+        ("CPUWeight", Value::U64(100)),
         ("CPUQuotaPeriodUSec", Value::U64(50_000)),
         ("CPUQuotaPerSecUSec", Value::U64(400_000)),
         ("AllowedCPUs", Value::Bytes(vec![0b11, 0b10])),
@@ -94,4 +94,14 @@ fn what_is_no_longer_limited_is_reset() {
         ("AllowedCPUs", Value::Bytes(Vec::new())),
     ]);
     assert_eq!(changes(&before, &after).unwrap(), expected);
+}
+
+/// The ends and the defaults are the specification's; 512 is what libcontainer writes to the kernel.
+#[test]
+fn shares_are_weights() {
+    for (shares, weight) in
+        [(0, 1), (2, 1), (512, 59), (1024, 100), (262_144, 10_000), (1 << 40, 10_000)]
+    {
+        assert_eq!(weight_of_shares(shares), weight, "{shares}");
+    }
 }
