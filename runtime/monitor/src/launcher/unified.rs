@@ -36,7 +36,7 @@ const ALWAYS: [(Kind, Option<u32>, Option<u32>, &str); 11] = [
 /// Sets those for the group at `path`, where v2 has all controllers.
 pub fn limit(linux: &mut Linux, hierarchies: &Hierarchies, path: &Path) -> Result<(), Failure> {
     let (true, Some(folder)) = (hierarchies.is_unified(), hierarchies.v2_folder(path)) else {
-        return Ok(());
+        return refuse_files(linux.resources().as_ref());
     };
     let mut resources = linux.resources().clone().unwrap_or_default();
     let rules = rules(resources.devices().as_deref().unwrap_or_default())?;
@@ -54,13 +54,23 @@ pub fn set_all(
     path: &Path,
 ) -> Result<(), Failure> {
     if !hierarchies.is_unified() {
-        return Ok(());
+        return refuse_files(Some(resources));
     }
     for (controller, file, value) in settings(resources) {
         let at = || format!("cannot set {file} of cgroup {}", path.display());
         set(hierarchies, path, controller, &file, &value).map_err(Failure::at(at()))?;
     }
     Ok(())
+}
+
+/// Version 1 has none of the files that `unified` names.
+fn refuse_files(resources: Option<&LinuxResources>) -> Result<(), Failure> {
+    let files = resources.and_then(|resources| resources.unified().as_ref());
+    let Some(file) = files.and_then(|files| files.keys().min()) else { return Ok(()) };
+    let message = format!(
+        "linux.resources.unified: {file} is a file of cgroup v2, and this machine has version 1"
+    );
+    Err(Failure::new(ErrorKind::Invalid, message))
 }
 
 type Setting = (&'static str, String, String);
