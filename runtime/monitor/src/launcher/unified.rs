@@ -39,6 +39,7 @@ pub fn limit(linux: &mut Linux, hierarchies: &Hierarchies, path: &Path) -> Resul
         return refuse_files(linux.resources().as_ref());
     };
     let mut resources = linux.resources().clone().unwrap_or_default();
+    check_files(&resources)?;
     let rules = rules(resources.devices().as_deref().unwrap_or_default())?;
     let at = || format!("cannot confine cgroup {} to its devices", path.display());
     devices::confine(&folder, &rules).map_err(Failure::at(at()))?;
@@ -56,11 +57,22 @@ pub fn set_all(
     if !hierarchies.is_unified() {
         return refuse_files(Some(resources));
     }
+    check_files(resources)?;
     for (controller, file, value) in settings(resources) {
         let at = || format!("cannot set {file} of cgroup {}", path.display());
         set(hierarchies, path, controller, &file, &value).map_err(Failure::at(at()))?;
     }
     Ok(())
+}
+
+/// libcontainer would write to what `../` leads to: a file of another group.
+fn check_files(resources: &LinuxResources) -> Result<(), Failure> {
+    let files = resources.unified().as_ref();
+    let Some(file) = files.and_then(|files| files.keys().find(|file| file.contains('/'))) else {
+        return Ok(());
+    };
+    let message = format!("linux.resources.unified: {file:?} must be a file name (no slashes)");
+    Err(Failure::new(ErrorKind::Invalid, message))
 }
 
 /// Version 1 has none of the files that `unified` names.
@@ -181,6 +193,15 @@ mod tests {
         let mut theirs = resources(same.clone());
         assert!(settings(&mut theirs).is_empty());
         assert_eq!(theirs, resources(same));
+    }
+
+    #[test]
+    fn a_file_of_another_group_is_refused() {
+        let files = |name: &str| resources(json!({"unified": {name: "1"}}));
+        assert!(check_files(&files("memory.high")).is_ok());
+        for name in ["../memory.high", "a/b", "/proc/sysrq-trigger"] {
+            assert!(check_files(&files(name)).is_err(), "{name}");
+        }
     }
 
     #[test]
