@@ -75,7 +75,7 @@ impl Held {
             let message = format!("{}: its group is not {path}, as its name says", at());
             return Err(Failure::new(ErrorKind::Failed, message));
         }
-        if let Some(pids) = resources.pids().clone() {
+        if let Some(pids) = *resources.pids() {
             held.processes = Some(pids.limit());
             resources.set_pids(None);
             hierarchies.set("pids", cgroup, PIDS, "max").map_err(Failure::at(at()))?;
