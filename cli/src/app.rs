@@ -33,6 +33,9 @@ struct GlobalArgs {
     /// The configuration file, for what a monitor starts without an environment
     #[arg(long, value_name = "FILE", hide = true)]
     config_file: Option<PathBuf>,
+    /// Who makes the cgroups of new containers: cgroupfs or systemd [default: cgroupfs]
+    #[arg(long, value_name = "MANAGER")]
+    cgroup_manager: Option<String>,
     /// Say on standard error what is done
     #[arg(short = 'D', long)]
     debug: bool,
@@ -46,6 +49,7 @@ impl From<GlobalArgs> for Globals {
             namespace: args.namespace,
             hosts_dirs: args.hosts_dir,
             config_file: args.config_file,
+            cgroup_manager: args.cgroup_manager,
             debug: args.debug,
         }
     }

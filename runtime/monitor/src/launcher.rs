@@ -14,6 +14,7 @@
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program;
+//! - [`scope`]: the cgroup, where systemd is to make it;
 //! - [`tenant`]: what another process in a container takes;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
@@ -29,8 +30,9 @@ pub mod loopback;
 mod null;
 pub mod program;
 mod rootfs;
+pub mod scope;
 pub mod tenant;
-mod unified;
+pub mod unified;
 
 use std::ffi::CString;
 use std::io;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use isopod_monitor_protocol::data;
+use isopod_systemd::Scope;
 use oci_spec::runtime::LinuxNamespaceType;
 use serde::Deserialize;
 
@@ -19,6 +20,9 @@ pub enum SpecError {
     /// It is no such document.
     #[error("malformed {0}: {1}")]
     Malformed(PathBuf, serde_json::Error),
+    /// The cgroup is to be a scope of systemd's, and its name is none.
+    #[error("linux.cgroupsPath: {0}")]
+    Scope(#[from] isopod_systemd::Error),
     /// libcontainer would ignore this, or do it wrongly.
     #[error("{0}")]
     Refused(&'static str),
@@ -90,6 +94,8 @@ struct Hooks {
 pub struct Facts {
     /// The container's cgroup, absolute below each hierarchy's root.
     pub cgroup: PathBuf,
+    /// The unit of systemd's that this is the group of, if systemd is to make it.
+    pub scope: Option<Scope>,
     /// Whether the container's process has a terminal.
     pub terminal: bool,
     /// Whose pipes its standard streams are.
@@ -139,7 +145,10 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
     if linux.mount_label.is_some_and(|label| !label.is_empty()) {
         return refuse("linux.mountLabel is not supported");
     }
-    if !linux.cgroups_path.is_absolute() || linux.cgroups_path.parent().is_none() {
+    let name = linux.cgroups_path.to_str().filter(|path| Scope::is_meant(path));
+    let scope = name.map(Scope::parse).transpose()?;
+    let cgroup = scope.as_ref().map_or(linux.cgroups_path, Scope::path);
+    if !cgroup.is_absolute() || cgroup.parent().is_none() {
         return refuse("linux.cgroupsPath must be an absolute path below the root");
     }
     let namespace = |kind| linux.namespaces.iter().find(|namespace| namespace.kind == kind);
@@ -155,7 +164,8 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
         || !hooks.prestart.is_empty()
         || !hooks.create_runtime.is_empty();
     Ok(Facts {
-        cgroup: linux.cgroups_path,
+        cgroup,
+        scope,
         terminal: process.terminal,
         uid: process.user.uid,
         has_seccomp: linux.seccomp.is_some(),

@@ -9,6 +9,7 @@
 
 mod bundle;
 mod cgroups;
+mod cgroups_v2;
 mod confinement;
 mod devices;
 mod facts;
@@ -51,7 +52,8 @@ macro_rules! cases {
 cases! {
     namespaces: own joined_network joined_pid the_hosts users_are_mapped users_and_their_mounts hostname_and_domainname sysctls;
     mounts: options tmpfs binds propagation recursive_read_only rootfs_read_only rootfs_propagation order links_stay_inside missing_source;
-    cgroups: memory swap_and_reservation cpu cpus pids block_io path update freezer devices;
+    cgroups: memory swap_and_reservation cpu cpus pids block_io path update freezer devices
+        by_file;
     seccomp: errno_and_its_number arguments kill_and_log allow_list;
     confinement: capabilities capabilities_of_a_user ambient no_new_privileges masked_and_read_only_paths;
     devices: usual asked_for;

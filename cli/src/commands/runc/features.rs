@@ -98,7 +98,7 @@ impl Verb for Features {
                 "namespaces": namespaces,
                 "capabilities": isopod_spec::capabilities::CapabilitySet::up_to(40).names().collect::<Vec<_>>(),
                 "cgroup": {
-                    "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false,
+                    "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": false,
                 },
                 "seccomp": seccomp,
                 "apparmor": {"enabled": true},

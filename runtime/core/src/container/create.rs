@@ -96,7 +96,9 @@ impl<'a> Containers<'a> {
             images: Vec::new(),
             log: options.log,
             auto_remove: options.auto_remove,
+            cgroup_manager: self.runtime.config().cgroup_manager,
         };
+        super::cgroup::check(&id, &record)?;
         let mut parent = String::new();
         match options.source {
             ImageSource::Image(image, _) => {

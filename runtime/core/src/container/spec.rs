@@ -100,7 +100,7 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
             *namespace = namespaces::Namespace::Shared(container.state().join(name));
         }
     }
-    request.cgroups_path = Some(PathBuf::from(container.cgroup()));
+    request.cgroups_path = Some(container.cgroups_path());
     if record.settings.profile == Profile::Docker {
         let folder = match places {
             Places::Shared { owner, .. } if owner.settings().profile == Profile::Docker => {

@@ -9,6 +9,7 @@ use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::message::ErrorKind;
 use isopod_monitor_protocol::{data, state};
 use isopod_sys::cgroup::Hierarchies;
+use isopod_systemd::{Property, Value};
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
@@ -19,8 +20,12 @@ use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
+use super::scope::{Asked, Held, annotated};
 use super::{Failure, Given, Started, Stdio, fd_path, groups, loopback, unified};
 use crate::spec::Facts;
+
+/// The unit that `isopod system enable` writes.
+const STOPPER: &str = "isopod.service";
 
 /// libcontainer's two, of which one is the container's first.
 const FEW: i64 = 2;
@@ -33,10 +38,7 @@ pub(super) fn start(
     given: Given<'_>,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
-    hierarchies
-        .create(&facts.cgroup)
-        .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let Bundle { folder, confinement, disables_oom_killer, counts_us } =
+    let Bundle { folder, confinement, disables_oom_killer, held, counts_us } =
         bundle(launch, hierarchies, facts, given)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
@@ -66,6 +68,9 @@ pub(super) fn start(
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
+    if let Some(held) = held {
+        held.release(hierarchies, &facts.cgroup)?;
+    }
     if disables_oom_killer {
         // Version 1 only: libcontainer always switches it on there.
         hierarchies
@@ -93,6 +98,8 @@ struct Bundle {
     folder: PathBuf,
     confinement: Option<Confinement>,
     disables_oom_killer: bool,
+    /// The cgroup, where systemd has made it.
+    held: Option<Held>,
     /// So few processes are allowed that one more, which makes them, would be too many.
     counts_us: bool,
 }
@@ -109,13 +116,25 @@ fn bundle(
     let at = || format!("cannot use {}", path.display());
     let mut spec = Spec::load(&path).map_err(Failure::at(at()))?;
     spec.canonicalize_rootfs(&launch.data).map_err(Failure::at(at()))?;
-    let mut confinement = None;
+    let annotated = match facts.scope {
+        Some(_) => {
+            let mut properties = annotated(&spec).map_err(Failure::at(at()))?;
+            // At a shutdown that unit stops first, and every container in its own way; then slices go.
+            let unit = Value::Texts(vec![STOPPER.to_owned()]);
+            properties.push(("Before".to_owned(), unit));
+            properties
+        }
+        None => Vec::new(),
+    };
+    let (mut confinement, mut held) = (None, None);
     if let Some(mut process) = spec.process().clone() {
         confinement = Confinement::prepare(launch, facts, &mut process)?;
         spec.set_process(Some(process));
     }
     if let Some(mut linux) = spec.linux().clone() {
         linux.set_seccomp(None);
+        held = group(launch, hierarchies, facts, &annotated, &mut linux)?;
+        linux.set_cgroups_path(Some(facts.cgroup.clone()));
         join(launch, &mut linux, given)?;
         unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
@@ -135,7 +154,25 @@ fn bundle(
         .create(&folder)
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
-    Ok(Bundle { folder, confinement, disables_oom_killer, counts_us })
+    Ok(Bundle { folder, confinement, disables_oom_killer, held, counts_us })
+}
+
+/// Makes the container's cgroup, or has systemd make it.
+fn group(
+    launch: &Launch,
+    hierarchies: &Hierarchies,
+    facts: &Facts,
+    properties: &[Property],
+    linux: &mut Linux,
+) -> Result<Option<Held>, Failure> {
+    let cgroup = &facts.cgroup;
+    if let Some(scope) = &facts.scope {
+        let asked = Asked { scope, cgroup, id: &launch.id, properties };
+        return Held::make(asked, hierarchies, linux).map(Some);
+    }
+    let at = || format!("cannot make cgroup {}", cgroup.display());
+    hierarchies.create(cgroup).map_err(Failure::at(at()))?;
+    Ok(None)
 }
 
 /// Puts the descriptors of namespaces, which all processes on the way to the container inherit, in the place of
@@ -200,7 +237,7 @@ pub fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
 
 /// The process that this launcher, in its own pid namespace, calls `pid`, as `/proc` calls
 /// it, which is mounted for the host's pid namespace.
-fn host_pid(pid: i32) -> io::Result<i32> {
+pub(super) fn host_pid(pid: i32) -> io::Result<i32> {
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
     let handle = pidfd_open(pid, PidfdFlags::empty())?;
     let about = fs::read_to_string(fd_path(&handle).replace("/fd/", "/fdinfo/"))?;
