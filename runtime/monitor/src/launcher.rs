@@ -13,6 +13,7 @@
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program;
+//! - [`shelf`]: where a container with a user namespace finds what it is shown;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
 mod cgroup_mounts;
@@ -26,6 +27,7 @@ pub mod loopback;
 mod null;
 pub mod program;
 mod rootfs;
+pub mod shelf;
 mod unified;
 
 use std::ffi::CString;
@@ -68,6 +70,8 @@ pub struct Stdio {
 pub struct Given<'a> {
     /// Its own or another container's.
     pub network: Option<BorrowedFd<'a>>,
+    /// The user namespace that it is to live in, by which all that it is shown is mapped.
+    pub users: Option<BorrowedFd<'a>>,
     /// Another container's, like the others.
     pub pid: Option<BorrowedFd<'a>>,
     /// See [`Given::pid`].
@@ -80,7 +84,7 @@ pub struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn all(&self) -> impl Iterator<Item = BorrowedFd<'a>> {
-        [self.network, self.pid, self.ipc, self.uts, self.mount].into_iter().flatten()
+        [self.network, self.users, self.pid, self.ipc, self.uts, self.mount].into_iter().flatten()
     }
 }
 
@@ -172,9 +176,9 @@ pub fn fork(
         let result = isolate(&theirs, given, &stdio).and_then(|()| match job {
             Job::Container => {
                 step("launcher.isolated");
-                rootfs::make(launch, &facts.working_dir, given.mount)?;
+                let mapped = rootfs::make(launch, facts, given)?;
                 step("launcher.rooted");
-                container::start(launch, hierarchies, facts, given, stdio)
+                container::start(launch, hierarchies, facts, given, mapped, stdio)
             }
             Job::Exec(process) => exec::start(launch, facts, process, stdio),
         });

@@ -14,12 +14,12 @@ use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::cgroup_mounts;
 use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Given, Started, Stdio, fd_path, loopback, unified};
+use super::rootfs::Mapped;
+use super::{Failure, Given, Started, Stdio, cgroup_mounts, fd_path, loopback, unified};
 use crate::spec::Facts;
 
 /// Runs `launch` up to the execution of its program.
@@ -28,13 +28,14 @@ pub(super) fn start(
     hierarchies: &Hierarchies,
     facts: &Facts,
     given: Given<'_>,
+    mapped: Option<Mapped>,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
     let Bundle { folder, confinement, disables_oom_killer } =
-        bundle(launch, hierarchies, facts, given)?;
+        bundle(launch, hierarchies, facts, given, mapped)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -90,6 +91,7 @@ fn bundle(
     hierarchies: &Hierarchies,
     facts: &Facts,
     given: Given<'_>,
+    mapped: Option<Mapped>,
 ) -> Result<Bundle, Failure> {
     let path = launch.data.join(data::SPEC);
     let at = || format!("cannot use {}", path.display());
@@ -105,6 +107,9 @@ fn bundle(
         join(launch, &mut linux, given)?;
         unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
+    }
+    if let (Some(mapped), Some(users)) = (mapped, given.users) {
+        mapped.tell(launch, &mut spec, users)?;
     }
     cgroup_mounts::replace(&mut spec, hierarchies, &facts.cgroup).map_err(Failure::at(at()))?;
     let memory =
@@ -133,6 +138,7 @@ fn join(launch: &Launch, linux: &mut Linux, given: Given<'_>) -> Result<(), Fail
             "a network namespace",
             given.network,
         ),
+        (LinuxNamespaceType::User, state::USER_NAMESPACE, "a user namespace", given.users),
         (LinuxNamespaceType::Pid, state::PID_NAMESPACE, "a pid namespace", given.pid),
         (LinuxNamespaceType::Ipc, state::IPC_NAMESPACE, "an IPC namespace", given.ipc),
         (LinuxNamespaceType::Uts, state::UTS_NAMESPACE, "a UTS namespace", given.uts),
