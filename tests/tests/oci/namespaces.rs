@@ -198,7 +198,8 @@ pub fn mounts_that_cannot_be_mapped(runtime: Runtime, facts: &mut Facts) {
         ("a file system without owners of its own", "bind", "/proc/sys", json!(["bind", "idmap"])),
     ] {
         let mut bundle = mapped(runtime, "true");
-        let mount = json!({"destination": "/data", "type": kind, "source": source, "options": options});
+        let mount =
+            json!({"destination": "/data", "type": kind, "source": source, "options": options});
         bundle.spec["mounts"].as_array_mut().unwrap().push(mount);
         facts.holds(name, !bundle.run().status.success());
     }

@@ -44,7 +44,10 @@ pub fn make(launch: &Launch, facts: &Facts, given: Given<'_>) -> Result<Option<M
             let writable = ids.writable(upper.as_deref(), work.as_deref());
             let (upper, work) = writable.map_err(Failure::at(at()))?;
             let options = OverlayOptions::default();
-            let mounted = mount::overlay(&layers, upper.as_deref(), work.as_deref(), options);
+            // Whoever mounts it makes what it needs in its work folder, now and later.
+            let mounted = ids.as_root(facts, || {
+                mount::overlay(&layers, upper.as_deref(), work.as_deref(), options)
+            });
             ids.clear().and(mounted).map_err(Failure::at(at()))?
         }
         Rootfs::Folder { path } => tree::bind(path)
