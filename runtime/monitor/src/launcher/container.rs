@@ -34,7 +34,7 @@ pub(super) fn start(
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let Bundle { folder, confinement, disables_oom_killer } =
+    let Bundle { folder, confinement, disables_oom_killer, afterwards } =
         bundle(launch, hierarchies, facts, given, mapped)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
@@ -52,6 +52,10 @@ pub(super) fn start(
         Ok(container) => container,
         Err(error) => return Err(read_verdict(verdict).unwrap_or_else(|| Failure::at(at())(error))),
     };
+    if let Some(bytes) = afterwards {
+        let path = folder.join(data::SPEC);
+        fs::write(&path, bytes).map_err(Failure::at(format!("cannot write {}", path.display())))?;
+    }
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
@@ -82,6 +86,8 @@ struct Bundle {
     folder: PathBuf,
     confinement: Option<Confinement>,
     disables_oom_killer: bool,
+    /// What its `config.json` says once the container is there, where that differs.
+    afterwards: Option<Vec<u8>>,
 }
 
 /// Writes the specification as libcontainer is to have it: without the filter that we load, and with
@@ -108,8 +114,14 @@ fn bundle(
         unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
     }
+    let mut afterwards = None;
     if let (Some(mapped), Some(users)) = (mapped, given.users) {
+        let root = spec.root().clone();
         mapped.tell(launch, &mut spec, users)?;
+        // Execs look for it, and where it is now only this launcher can.
+        let mut known = spec.clone();
+        known.set_root(root);
+        afterwards = Some(serde_json::to_vec(&known).map_err(Failure::at(at()))?);
     }
     cgroup_mounts::replace(&mut spec, hierarchies, &facts.cgroup).map_err(Failure::at(at()))?;
     let memory =
@@ -124,7 +136,7 @@ fn bundle(
         .create(&folder)
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
-    Ok(Bundle { folder, confinement, disables_oom_killer })
+    Ok(Bundle { folder, confinement, disables_oom_killer, afterwards })
 }
 
 /// Puts the descriptors of namespaces, which all processes on the way to the container inherit, in the place of
