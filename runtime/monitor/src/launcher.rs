@@ -180,7 +180,7 @@ pub fn fork(
                 step("launcher.rooted");
                 container::start(launch, hierarchies, facts, given, mapped, stdio)
             }
-            Job::Exec(process) => exec::start(launch, facts, process, stdio),
+            Job::Exec(process) => exec::start(launch, facts, process, given, stdio),
         });
         let (report, terminal) = match result {
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),
