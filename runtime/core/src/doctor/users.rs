@@ -21,7 +21,7 @@ const ROOT: u32 = 1_000_000;
 
 pub(super) fn examine(machine: &Machine) -> Vec<Checkup> {
     let mut found = vec![subordinate()];
-    let checkup = |detail: String| Checkup::ok(SUBJECT, "user namespaces", detail).of(FEATURE);
+    let checkup = |detail: String| Checkup::ok(SUBJECT, "maps of ids", detail).of(FEATURE);
     match make() {
         Err(error) => found.push(
             checkup(format!("can't be made: {error}"))
