@@ -7,6 +7,7 @@
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
 //! - [`cgroup_mounts`]: control groups of version 1 where another container's processes are seen;
+//! - [`groups`]: being in the container's control groups;
 //! - [`home`]: the variable that every program has;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
@@ -14,6 +15,7 @@
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program;
 //! - [`shelf`]: where a container with a user namespace finds what it is shown;
+//! - [`tenant`]: what another process in a container takes;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
 mod cgroup_mounts;
@@ -22,12 +24,14 @@ pub mod console;
 mod container;
 mod exec;
 pub mod executor;
+mod groups;
 mod home;
 pub mod loopback;
 mod null;
 pub mod program;
 mod rootfs;
 pub mod shelf;
+pub mod tenant;
 mod unified;
 
 use std::ffi::CString;
@@ -180,7 +184,7 @@ pub fn fork(
                 step("launcher.rooted");
                 container::start(launch, hierarchies, facts, given, mapped, stdio)
             }
-            Job::Exec(process) => exec::start(launch, facts, process, given, stdio),
+            Job::Exec(process) => exec::start(launch, hierarchies, facts, process, given, stdio),
         });
         let (report, terminal) = match result {
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),
