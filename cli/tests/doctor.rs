@@ -45,9 +45,15 @@ fn a_machine_that_runs_containers_is_said_to() {
     for name in ["user", "system calls", "overlayfs", "layout", "boot id", "pids", "seccomp"] {
         assert_eq!(states[name].0, "ok", "{name}: {done:?}");
     }
-    for name in
-        ["network namespaces", "bridges", "veth pairs", "nftables", "registry configuration"]
-    {
+    for name in [
+        "user namespaces",
+        "id-mapped mounts",
+        "network namespaces",
+        "bridges",
+        "veth pairs",
+        "nftables",
+        "registry configuration",
+    ] {
         assert_eq!(states[name].0, "ok", "{name}: {done:?}");
     }
     assert!(!instance.path("root").exists() && !instance.path("state").exists());

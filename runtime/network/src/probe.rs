@@ -23,16 +23,19 @@ pub enum Ability {
     Macvlan,
     /// A VLAN's device.
     Vlan,
+    /// A VXLAN's device.
+    Vxlan,
     /// Our table of nftables, rule by rule.
     Rules,
 }
 
-const ALL: [Ability; 6] = [
+const ALL: [Ability; 7] = [
     Ability::Namespace,
     Ability::Bridge,
     Ability::Veth,
     Ability::Macvlan,
     Ability::Vlan,
+    Ability::Vxlan,
     Ability::Rules,
 ];
 
@@ -46,6 +49,7 @@ impl Ability {
             Self::Veth => "veth pairs",
             Self::Macvlan => "macvlan devices",
             Self::Vlan => "VLAN devices",
+            Self::Vxlan => "VXLAN devices",
             Self::Rules => "nftables",
         }
     }
@@ -59,6 +63,7 @@ impl Ability {
             Self::Veth => "veth",
             Self::Macvlan => "macvlan",
             Self::Vlan => "8021q",
+            Self::Vxlan => "vxlan",
             Self::Rules => "nf_tables nft_chain_nat nft_masq nft_ct",
         }
     }
@@ -105,6 +110,9 @@ pub fn abilities() -> Vec<(Ability, Result<()>)> {
             let mut links = Links::open().map_err(failed())?;
             let parent = parent(&mut links)?;
             links.change(&[link::add_vlan("parent0.7", parent, 7)], &[]).map_err(failed())
+        }),
+        within(Ability::Vxlan, &|| {
+            try_link(&[link::add_vxlan("vxlan7", 7, 4789)], "a VXLAN's device")
         }),
         within(Ability::Rules, &|| {
             let failed = || refused("make", "a table of nftables");

@@ -84,6 +84,15 @@ pub fn bind(path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, flags)?)
 }
 
+/// As [`bind`] of a file or folder, without the mounts below `path`.
+///
+/// # Errors
+/// What `open_tree(2)` returns.
+pub fn bind_alone(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(open_tree(CWD, path, flags)?)
+}
+
 /// As [`bind`] of what `place` is open on, a file or folder.
 ///
 /// # Errors

@@ -50,7 +50,8 @@ macro_rules! cases {
 }
 
 cases! {
-    namespaces: own joined_network joined_pid the_hosts users_are_mapped users_and_their_mounts hostname_and_domainname sysctls;
+    namespaces: own joined_network joined_pid the_hosts users_are_mapped users_and_their_mounts mounts_mapped_by_a_word
+        mounts_mapped_for_the_hosts_users mounts_mapped_recursively mounts_that_cannot_be_mapped hostname_and_domainname sysctls;
     mounts: options tmpfs binds propagation recursive_read_only rootfs_read_only rootfs_propagation order links_stay_inside missing_source;
     cgroups: memory swap_and_reservation cpu cpus pids block_io path update freezer devices
         by_file;

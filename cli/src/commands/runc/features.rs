@@ -15,6 +15,7 @@ const MOUNT_OPTIONS: &[&str] = &[
     "diratime",
     "dirsync",
     "exec",
+    "idmap",
     "mand",
     "noatime",
     "nodev",
@@ -32,6 +33,7 @@ const MOUNT_OPTIONS: &[&str] = &[
     "relatime",
     "remount",
     "rexec",
+    "ridmap",
     "rnoatime",
     "rnodev",
     "rnodiratime",
@@ -104,6 +106,7 @@ impl Verb for Features {
                 "apparmor": {"enabled": true},
                 "selinux": {"enabled": false},
                 "intelRdt": {"enabled": false},
+                "mountExtensions": {"idmap": {"enabled": true}},
             },
             "annotations": {"org.opencontainers.runc.checkpoint.enabled": "false"},
         });

@@ -11,7 +11,7 @@ use isopod_sys::step::step;
 
 use super::record::{ImageUse, MountedImage, Record, VERSION, VolumeUse};
 use super::settings::{LogConfig, Mount, Network, Profile, Restart, Settings};
-use super::{Container, Containers};
+use super::{Container, Containers, users};
 use crate::image::{self, Image, ImageDetails, NoProgress};
 use crate::layout::private_folder;
 use crate::snapshot::LayerName;
@@ -82,6 +82,9 @@ impl<'a> Containers<'a> {
         let mut labels = Labels::new();
         let mut settings = options.settings;
         self.join(&mut settings)?;
+        // Held until the row says who has them.
+        let allocated = users::allocate(self.runtime, &mut settings)?;
+        users::check(&settings)?;
         let images = self.images(&options.source, &settings)?;
         // Held until the rows refer to what is used.
         let (collection, mut unpacked) = self.unpacked(&images)?;
@@ -130,7 +133,7 @@ impl<'a> Containers<'a> {
 
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
-        drop(collection);
+        drop((collection, allocated));
         if let Ok(container) = &created {
             container.happened("create", &[]);
         }

@@ -38,6 +38,7 @@ mod stop;
 mod task;
 mod top;
 mod update;
+mod users;
 
 pub use archive::{Copied, CopyOptions};
 pub use boot::Outcome;
@@ -57,6 +58,7 @@ pub use session::{Session, SessionEnd};
 pub use settings::{
     AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
     Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings, SharedMemory,
+    UserNamespace, Users,
 };
 pub(crate) use spec::mount;
 pub use start::Started;

@@ -154,7 +154,8 @@ impl Places<'_> {
     }
 
     /// Makes the kernel's part, and packs what the monitor is to have of it. May run on another thread.
-    pub(super) fn wire(&self) -> Result<Parcel> {
+    /// `netns` is the namespace to connect where there is one already.
+    pub(super) fn wire(&self, netns: Option<OwnedFd>) -> Result<Parcel> {
         let mut parcel = Parcel::default();
         let copy = |descriptor: &OwnedFd| {
             let action = "cannot copy a descriptor";
@@ -164,7 +165,7 @@ impl Places<'_> {
             Self::None => {}
             Self::Shared { netns, .. } => parcel.add(Handed::NetworkNamespace, copy(netns)?),
             Self::Own { reserved } => {
-                let wired = reserved.wire()?;
+                let wired = reserved.wire(netns)?;
                 for warning in &wired.warnings {
                     tracing::warn!(%warning, "a network may not work");
                 }

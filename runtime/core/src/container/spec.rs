@@ -26,7 +26,7 @@ use super::files::FILES;
 use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
-use super::{Container, Settings};
+use super::{Container, Settings, users};
 use crate::error::words;
 use crate::{Error, Result};
 
@@ -120,6 +120,9 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
     let mut spec = isopod_spec::build(&request)?;
     if !matches!(places, Places::None) {
         join_network(&mut spec, container.state().join(state::NETWORK_NAMESPACE));
+    }
+    if let Some(users) = record.settings.user_namespace() {
+        users::join(&mut spec, users, container.state().join(state::USER_NAMESPACE))?;
     }
     if record.settings.init {
         run_by_init(&mut spec);

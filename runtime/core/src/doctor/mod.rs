@@ -10,6 +10,7 @@ mod network;
 mod privileges;
 mod security;
 mod storage;
+mod users;
 
 use std::path::PathBuf;
 
@@ -120,6 +121,7 @@ const EXAMINATIONS: &[Examination] = &[
     storage::examine,
     cgroups::examine,
     security::examine,
+    users::examine,
     network::examine,
     limits::examine,
 ];

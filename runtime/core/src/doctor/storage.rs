@@ -34,7 +34,7 @@ pub(super) fn examine(machine: &Machine) -> Vec<Checkup> {
 }
 
 /// The folder, or the nearest above it that is there.
-fn existing(path: &Path) -> PathBuf {
+pub(super) fn existing(path: &Path) -> PathBuf {
     let found = path.ancestors().find(|folder| folder.is_dir());
     found.unwrap_or(Path::new("/")).to_owned()
 }

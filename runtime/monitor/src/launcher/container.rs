@@ -15,13 +15,13 @@ use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::cgroup_mounts;
 use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
+use super::rootfs::Mapped;
 use super::scope::{Asked, Held, annotated};
-use super::{Failure, Given, Started, Stdio, fd_path, groups, loopback, unified};
+use super::{Failure, Given, Started, Stdio, cgroup_mounts, fd_path, groups, loopback, unified};
 use crate::spec::Facts;
 
 /// The unit that `isopod system enable` writes.
@@ -36,10 +36,11 @@ pub(super) fn start(
     hierarchies: &Hierarchies,
     facts: &Facts,
     given: Given<'_>,
+    mapped: Option<Mapped>,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
-    let Bundle { folder, confinement, disables_oom_killer, held, counts_us } =
-        bundle(launch, hierarchies, facts, given)?;
+    let Bundle { folder, confinement, disables_oom_killer, held, afterwards, counts_us } =
+        bundle(launch, hierarchies, facts, given, mapped)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -64,6 +65,10 @@ pub(super) fn start(
     };
     if joins {
         groups::leave(hierarchies).map_err(Failure::at("cannot leave the container's cgroup"))?;
+    }
+    if let Some(bytes) = afterwards {
+        let path = folder.join(data::SPEC);
+        fs::write(&path, bytes).map_err(Failure::at(format!("cannot write {}", path.display())))?;
     }
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
@@ -100,6 +105,8 @@ struct Bundle {
     disables_oom_killer: bool,
     /// The cgroup, where systemd has made it.
     held: Option<Held>,
+    /// What its `config.json` says once the container is there, where that differs.
+    afterwards: Option<Vec<u8>>,
     /// So few processes are allowed that one more, which makes them, would be too many.
     counts_us: bool,
 }
@@ -111,6 +118,7 @@ fn bundle(
     hierarchies: &Hierarchies,
     facts: &Facts,
     given: Given<'_>,
+    mapped: Option<Mapped>,
 ) -> Result<Bundle, Failure> {
     let path = launch.data.join(data::SPEC);
     let at = || format!("cannot use {}", path.display());
@@ -139,6 +147,15 @@ fn bundle(
         unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
     }
+    let mut afterwards = None;
+    if let (Some(mapped), Some(users)) = (mapped, given.users) {
+        let root = spec.root().clone();
+        mapped.tell(launch, &mut spec, users)?;
+        // Execs look for it, and where it is now only this launcher can.
+        let mut known = spec.clone();
+        known.set_root(root);
+        afterwards = Some(serde_json::to_vec(&known).map_err(Failure::at(at()))?);
+    }
     cgroup_mounts::replace(&mut spec, hierarchies, &facts.cgroup).map_err(Failure::at(at()))?;
     let memory =
         spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.memory().as_ref());
@@ -154,7 +171,7 @@ fn bundle(
         .create(&folder)
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
-    Ok(Bundle { folder, confinement, disables_oom_killer, held, counts_us })
+    Ok(Bundle { folder, confinement, disables_oom_killer, held, afterwards, counts_us })
 }
 
 /// Makes the container's cgroup, or has systemd make it.
@@ -186,6 +203,7 @@ fn join(launch: &Launch, linux: &mut Linux, given: Given<'_>) -> Result<(), Fail
             "a network namespace",
             given.network,
         ),
+        (LinuxNamespaceType::User, state::USER_NAMESPACE, "a user namespace", given.users),
         (LinuxNamespaceType::Pid, state::PID_NAMESPACE, "a pid namespace", given.pid),
         (LinuxNamespaceType::Ipc, state::IPC_NAMESPACE, "an IPC namespace", given.ipc),
         (LinuxNamespaceType::Uts, state::UTS_NAMESPACE, "a UTS namespace", given.uts),

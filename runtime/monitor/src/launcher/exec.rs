@@ -13,9 +13,9 @@ use oci_spec::runtime::Process;
 
 use super::confinement::Confinement;
 use super::container::{connect, read_verdict};
-use super::executor::Runner;
+use super::executor::{Runner, Wishes};
 use super::tenant::{Workspace, document};
-use super::{Failure, Started, Stdio, fd_path};
+use super::{Failure, Given, Started, Stdio, fd_path};
 use crate::spec::Facts;
 
 /// Folder of the execs that are being started, in the state folder.
@@ -27,10 +27,25 @@ pub(super) fn start(
     hierarchies: &Hierarchies,
     facts: &Facts,
     process: &Process,
+    given: Given<'_>,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
     let mut process = process.clone();
-    let confinement = Confinement::prepare(launch, facts, &mut process)?;
+    let (confinement, users) = match given.users {
+        None => (Confinement::prepare(launch, facts, &mut process)?, None),
+        // libcontainer leaves it out of an exec: until the executor has joined it, the process is root here.
+        Some(users) => {
+            let users =
+                users.try_clone_to_owned().map_err(Failure::at("cannot copy a descriptor"))?;
+            let user = process.user().clone();
+            let mut root = user.clone();
+            root.set_uid(0).set_gid(0).set_additional_gids(None);
+            process.set_user(root);
+            let confinement = Confinement::prepare_inside_users(launch, facts, &mut process)?;
+            (confinement, Some((users, user)))
+        }
+    };
+    let wishes = Wishes { users, ..Wishes::default() };
     let document = document(&process).map_err(Failure::at("cannot pass the process on"))?;
 
     let at = || format!("cannot prepare for a process in container {}", launch.id);
@@ -38,7 +53,7 @@ pub(super) fn start(
     let (verdict, verdict_writer) = io::pipe().map_err(Failure::at("cannot make a pipe"))?;
     let at = || format!("cannot start a process in container {}", launch.id);
     let builder = ContainerBuilder::new(launch.id.clone(), SyscallType::default())
-        .with_executor(Runner::new(verdict_writer, confinement))
+        .with_executor(Runner::new(verdict_writer, confinement).wishing(wishes))
         .with_root_path(workspace.folder())
         .map_err(Failure::at(at()))?;
     let (builder, console) = connect(builder, launch, stdio.streams)?;

@@ -25,7 +25,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::ends::{self, Console};
 use super::foreground::{self, Terminal};
 use super::spec::{self, Facts};
-use super::{Caller, OciError, Result, propagation, rlimits, system};
+use super::{Caller, OciError, Result, propagation, rlimits, sources, system};
 use crate::launcher::confinement::Confinement;
 use crate::launcher::executor::{Runner, Wishes};
 use crate::launcher::scope::{Asked, Held, annotated};
@@ -182,6 +182,8 @@ fn build(
     spec.set_process(Some(process));
     let hierarchies = Hierarchies::find().map_err(system("find the cgroups"))?;
     let held = group(&hierarchies, folder, &mut spec, &facts)?;
+    let needed = [folder.path(), &facts.rootfs, &job.bundle];
+    let shown = sources::show(&mut spec, &job.bundle, &needed)?;
     write_bundle(folder, &spec)?;
     if !job.no_new_keyring {
         join_new_session_keyring().map_err(system("join a new session keyring"))?;
@@ -214,6 +216,8 @@ fn build(
         .with_detach(true)
         .with_no_pivot(job.no_pivot)
         .build();
+    // What follows is the caller's again: sockets, files.
+    shown.map(sources::Shown::leave).transpose()?;
     let pid = match built {
         Ok(container) => container.pid().map_or(0, nix_pid),
         Err(error) => return Err(why(error, verdict, &limits)),

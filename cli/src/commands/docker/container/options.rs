@@ -191,7 +191,7 @@ pub struct Options {
     /// User, and group, by name or number (USER[:GROUP])
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// User namespace: host, which is what every container has
+    /// User namespace: host (default), or auto[:size=N] for one with ids of its own
     #[arg(long, value_name = "MODE")]
     pub userns: Option<String>,
     /// UTS namespace: private or host
