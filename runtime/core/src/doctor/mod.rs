@@ -11,6 +11,8 @@ mod privileges;
 mod security;
 mod storage;
 
+pub(crate) use storage::PROBE;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
