@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::instance::Instance;
 use crate::scenario::{SCENARIOS, Scenario};
-use crate::{is_killed, steps_of};
+use crate::{Next, is_killed, steps_of};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("it is a number"))
@@ -35,7 +35,7 @@ fn every_step_many_times() {
         for step in steps_of(scenario) {
             let most = passed.get(&step).copied().unwrap_or(1).max(1);
             for round in 0..rounds {
-                is_killed(&instance, &step, round % most + 1);
+                is_killed(&instance, &step, round % most + 1, Next::of(round as usize));
                 *hits.entry((scenario.name, step.clone())).or_default() += 1;
             }
         }
