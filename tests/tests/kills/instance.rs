@@ -207,7 +207,7 @@ impl Instance {
             let is_left_by_kills = steps::left_by_kills().iter().any(|known| known == code);
             // With the power goes more; that is mended too.
             let is_expected = is_left_by_kills || self.disk.is_some() || code == GONE_NETWORK;
-            assert!(is_expected, "{after}, there is damage: {found}");
+            assert!(is_expected, "{after}, {code} is damage: {found}");
         }
         if found.stdout.contains(GONE_NETWORK) {
             // Somebody removed it while the container did not run, as one may; only a person can tell what then.
