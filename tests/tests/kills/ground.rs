@@ -12,6 +12,16 @@ use serde_json::{Value, json};
 pub const APART: &str = r#""$0" "$@" >told 2>&1 </dev/null; status=$?
 [ $status = 0 ] || cat told >&2; exit $status"#;
 
+/// So many events are more than a journal may have.
+pub const NOISE: usize = 130;
+
+/// How many of them are left, in the journal and the one before it.
+pub fn noise_in_the_journals(root: &Path) -> usize {
+    let texts =
+        ["events/journal", "events/journal.1"].map(|name| fs::read_to_string(root.join(name)));
+    texts.iter().flatten().map(|text| text.matches("\"id\":\"noise\"").count()).sum()
+}
+
 /// Events of 64 KiB each, more than a journal may have (8 MiB).
 pub fn fill_the_journal(root: &Path) {
     let path = root.join("events/journal");
@@ -24,11 +34,14 @@ pub fn fill_the_journal(root: &Path) {
         "id": "noise",
         "attributes": {"noise": "x".repeat(64 << 10)},
     });
-    for _ in 0..130 {
+    for _ in 0..NOISE {
         writeln!(journal, "{event}").expect("there is room");
     }
     journal.flush().expect("there is room");
 }
+
+/// What the bundle's cgroup is called, below the instance's.
+pub const GROUP: &str = "of-the-bundle";
 
 /// With the machine's busybox, as runc's own command begins one.
 pub fn make_a_bundle(context: &TestContext) {
@@ -45,7 +58,7 @@ pub fn make_a_bundle(context: &TestContext) {
     let mut config: Value = serde_json::from_slice(&text).expect("it is JSON");
     config["process"]["terminal"] = json!(false);
     config["process"]["args"] = json!(["sleep", "1000"]);
-    config["linux"]["cgroupsPath"] = json!(format!("/{}-oci", context.cgroup()));
+    config["linux"]["cgroupsPath"] = json!(format!("/{}/{GROUP}", context.cgroup()));
     fs::write(path, config.to_string()).expect("the folder is ours");
 }
 

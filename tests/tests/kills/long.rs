@@ -70,7 +70,8 @@ fn whatever_runs_is_killed_at_any_moment() {
     eprintln!("KILL_LOOP_SEED={seed}");
     let mut random = Random(seed.wrapping_mul(2).wrapping_add(1));
     let end = Instant::now() + Duration::from_secs(number("KILL_LOOP_SECONDS", 300));
-    let instances: Vec<_> = chosen().into_iter().map(Instance::new).collect();
+    let mut instances: Vec<_> = chosen().into_iter().map(Instance::new).collect();
+    instances.iter_mut().for_each(|instance| instance.is_random = true);
     let mut killed: BTreeMap<String, u32> = BTreeMap::new();
     while Instant::now() < end {
         let at = usize::try_from(random.next(instances.len() as u64)).unwrap();
