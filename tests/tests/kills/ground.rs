@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use isopod_tests::{Fixtures, Invocation, TestContext};
 use serde_json::{Value, json};
@@ -15,11 +16,15 @@ pub const APART: &str = r#""$0" "$@" >told 2>&1 </dev/null; status=$?
 /// So many events are more than a journal may have.
 pub const NOISE: usize = 130;
 
-/// How many of them are left, in the journal and the one before it.
+/// What those are called that were written last.
+static FILLED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many of the last ones are left, in the journal and the one before it.
 pub fn noise_in_the_journals(root: &Path) -> usize {
+    let id = format!("\"id\":\"noise-{}\"", FILLED.load(Ordering::Relaxed));
     let texts =
         ["events/journal", "events/journal.1"].map(|name| fs::read_to_string(root.join(name)));
-    texts.iter().flatten().map(|text| text.matches("\"id\":\"noise\"").count()).sum()
+    texts.iter().flatten().map(|text| text.matches(&id).count()).sum()
 }
 
 /// Events of 64 KiB each, more than a journal may have (8 MiB).
@@ -31,7 +36,7 @@ pub fn fill_the_journal(root: &Path) {
         "time": 1_767_225_600_000_000_000_i64,
         "kind": "image",
         "action": "tag",
-        "id": "noise",
+        "id": format!("noise-{}", FILLED.fetch_add(1, Ordering::Relaxed) + 1),
         "attributes": {"noise": "x".repeat(64 << 10)},
     });
     for _ in 0..NOISE {

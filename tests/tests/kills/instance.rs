@@ -177,7 +177,10 @@ impl Instance {
     pub fn goes_on(&self, after: &str) {
         for line in self.scenario.then {
             let done = self.run(line);
-            let is_absent = ["no such", "No such"].iter().any(|words| done.stderr.contains(words));
+            let is_absent = done.stderr.lines().any(|line| {
+                let words = line.strip_prefix("isopod: ").unwrap_or_default().to_lowercase();
+                ["no such container", "no such image"].iter().any(|absent| words.contains(absent))
+            });
             assert!(done.code == 0 || is_absent, "{after}: {done}");
         }
     }

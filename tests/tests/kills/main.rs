@@ -53,9 +53,9 @@ fn has_failed(line: &str, done: &Outcome) -> bool {
 /// What comes first after a kill: each may hide from the other what it mends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Whoever looks, and the checker.
+    /// Whoever looks, and the checker; then whoever goes on with what is there ([`Scenario::then`]).
     Looks,
-    /// Whoever goes on with what is there ([`Scenario::then`]).
+    /// The other way round.
     GoesOn,
 }
 
@@ -82,6 +82,9 @@ fn is_killed(instance: &Instance, step: &str, nth: u32, next: Next) {
         instance.goes_on(&after);
     }
     instance.is_sound(&after);
+    if next == Next::Looks {
+        instance.goes_on(&after);
+    }
     instance.undo();
     instance.goes_well();
 }
