@@ -7,12 +7,14 @@
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
 //! - [`cgroup_mounts`]: control groups of version 1 where another container's processes are seen;
+//! - [`groups`]: being in the container's control groups;
 //! - [`home`]: the variable that every program has;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program;
+//! - [`tenant`]: what another process in a container takes;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
 mod cgroup_mounts;
@@ -21,11 +23,13 @@ pub mod console;
 mod container;
 mod exec;
 pub mod executor;
+mod groups;
 mod home;
 pub mod loopback;
 mod null;
 pub mod program;
 mod rootfs;
+pub mod tenant;
 mod unified;
 
 use std::ffi::CString;
@@ -176,7 +180,7 @@ pub fn fork(
                 step("launcher.rooted");
                 container::start(launch, hierarchies, facts, given, stdio)
             }
-            Job::Exec(process) => exec::start(launch, facts, process, stdio),
+            Job::Exec(process) => exec::start(launch, hierarchies, facts, process, stdio),
         });
         let (report, terminal) = match result {
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),

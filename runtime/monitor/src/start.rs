@@ -94,8 +94,12 @@ pub fn start(folder: &Path) -> Result<(), StartError> {
     }
     let (starting, started) = io::pipe().map_err(system("make a pipe"))?;
     step("monitor.starter");
+    let waits = hierarchies.is_unified();
     fork(Body { hierarchies, launch, facts, started })?;
-    keep_primed(&starting);
+    // On version 1 nothing is moved in a way that has to wait (`launcher::groups`).
+    if waits {
+        keep_primed(&starting);
+    }
     Ok(())
 }
 

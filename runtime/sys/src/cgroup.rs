@@ -5,6 +5,8 @@
 //!
 //! Limits are not set here.
 
+mod enter;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

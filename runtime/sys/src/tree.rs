@@ -147,6 +147,16 @@ pub fn attach_to(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()>
     Ok(move_mount(tree, "", target, "", flags)?)
 }
 
+/// Shows the file at `decoy` in the place of the one at `target`, in this mount namespace only, whose mount there
+/// must not propagate. No bind mount made from there, recursive or not, shows it too.
+///
+/// # Errors
+/// What `open_tree(2)`, `move_mount(2)` and `mount(2)` return.
+pub fn cover(decoy: &Path, target: &Path) -> io::Result<()> {
+    attach(bind(decoy)?.as_fd(), target)?;
+    Ok(mount_change(target, MountPropagationFlags::UNBINDABLE)?)
+}
+
 /// Stops the mount that holds `path` from propagating, in this mount namespace only; mounts
 /// below it are left as they are.
 ///

@@ -120,11 +120,11 @@ impl<'a> Containers<'a> {
         let mounted = images.iter().skip(images.len() - unpacked.len()).zip(unpacked);
         record.images = mounted_images(&record.settings, mounted)?;
         self.check_network(&mut record)?;
+        record.volumes = volumes(&record)?;
         super::spec::check(&id, &record)?;
         if let LogConfig::JsonFile { attributes, .. } = &record.log {
             attributes.check()?;
         }
-        record.volumes = volumes(&record)?;
 
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
@@ -390,6 +390,7 @@ impl Container<'_> {
     /// with the same id. The caller holds the operation's lock.
     fn prepare_folders(&self) -> Result<()> {
         let data = self.data();
+        super::binds::make_sources(&self.record.settings.mounts)?;
         super::remove::remove_folder(&data)?;
         if let Some(key) = &self.record.snapshot {
             self.runtime.snapshots().make_folders(key)?;

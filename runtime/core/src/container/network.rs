@@ -62,7 +62,12 @@ impl<'a> Container<'a> {
     }
 
     fn reserve(&self, attachments: &[Attachment]) -> Result<Places<'a>> {
-        let reserved = Reserved::new(self.runtime.networks(), self, attachments)?;
+        let staying: Vec<Attachment> =
+            attachments.iter().filter(|attachment| !attachment.leaving).cloned().collect();
+        if staying.len() < attachments.len() {
+            self.keep_network(Network::Networks(staying.clone()))?;
+        }
+        let reserved = Reserved::new(self.runtime.networks(), self, &staying)?;
         Ok(Places::Own { reserved: Box::new(reserved) })
     }
 

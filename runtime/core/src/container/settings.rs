@@ -340,6 +340,8 @@ pub struct Attachment {
     pub mac: Option<String>,
     /// The greatest gives the default route; among equals the first.
     pub gateway_priority: i64,
+    /// It is being taken off this network: whoever was killed at it has left this, and no start puts it there again.
+    pub leaving: bool,
 }
 
 /// A port of a container.

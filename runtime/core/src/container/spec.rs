@@ -27,7 +27,6 @@ use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
 use super::{Container, Settings};
-use crate::layout::visible_folder;
 use crate::{Error, Result};
 
 /// Refuses at creation what would fail at every start, as far as that can be told without the
@@ -40,6 +39,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     }
     super::health::check(&record.settings.health)?;
     super::binds::check_places(&record.settings.mounts)?;
+    super::binds::check_sources(&record.settings.mounts)?;
     let host = host_for(&record.settings)?;
     check_processors(record.settings.resources.nano_cpus, &host)?;
     let image = image_config(record);
@@ -48,6 +48,10 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     request.process.user = Some("0:0".to_owned());
     request.process.group_add.clear();
     request.hostname = record.settings.hostname.clone();
+    for volume in &record.volumes {
+        let kind = MountKind::Bind { source: PathBuf::from("/nowhere"), recursive: true };
+        request.mounts.push(mount(kind, &volume.destination, &volume.options)?);
+    }
     for image in &record.images {
         request.mounts.push(super::parts::image_mount(image, PathBuf::from("/nowhere"))?);
     }
@@ -72,6 +76,7 @@ fn check_processors(asked: Option<u64>, host: &Host) -> Result<()> {
 /// The specification of the next start; `root` is the root file system to look users up in.
 pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>) -> Result<Spec> {
     let record = &container.record;
+    super::binds::make_sources(&record.settings.mounts)?;
     let host = host_for(&record.settings)?;
     let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
@@ -358,8 +363,7 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
 fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
     let (kind, destination, options) = match one {
         Mount::Volume { .. } | Mount::Image { .. } => return Ok(None),
-        Mount::Bind { source, destination, options, create_source } => {
-            bind_source(source, *create_source)?;
+        Mount::Bind { source, destination, options, .. } => {
             let recursive = !options.iter().any(|option| option == "bind");
             (MountKind::Bind { source: source.clone(), recursive }, destination, options)
         }
@@ -370,20 +374,6 @@ fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
         }
     };
     mount(kind, destination, options).map(Some)
-}
-
-fn bind_source(source: &Path, create: bool) -> Result<()> {
-    match source.try_exists() {
-        Ok(true) => Ok(()),
-        Ok(false) if create => {
-            visible_folder(source).map_err(Error::io("cannot make the mount source", source))
-        }
-        Ok(false) => Err(Error::Invalid(format!(
-            "mount source {} does not exist: make it first",
-            source.display()
-        ))),
-        Err(error) => Err(Error::io("cannot look at the mount source", source)(error)),
-    }
 }
 
 /// Sorts words of mount(8) into what isopod-spec tells apart.

@@ -90,6 +90,24 @@ fn networks(look: &Look<'_>, row: &ContainerRow, record: &Record, found: &mut Fi
     let Network::Networks(attachments) = &record.settings.network else { return };
     for attachment in attachments {
         let name = &attachment.network;
+        if attachment.leaving {
+            let (row, network) = (row.clone(), name.clone());
+            found
+                .add(
+                    kinds::CONTAINER_LEAVING,
+                    format!("{} on network {name}", named(&row)),
+                    "it was being disconnected, and whoever did that was killed",
+                )
+                .mend(move |runtime| {
+                    let container = runtime.containers(&row.namespace).by_id(&row.id)?;
+                    let Some(container) = container else { return Ok(()) };
+                    match runtime.networks().disconnect(&container, &network) {
+                        Err(Error::NotFound { .. }) => Ok(()),
+                        other => other,
+                    }
+                });
+            continue;
+        }
         let is_known = BUILT_IN.contains(&name.as_str())
             || look.rows.networks.iter().any(|n| n.name == *name || n.id == *name);
         if !is_known {

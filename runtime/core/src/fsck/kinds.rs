@@ -64,6 +64,7 @@ kinds! {
     CONTAINER_FOLDER_MISSING "container-folder-missing" Some("make it");
     CONTAINER_VOLUME_MISSING "container-volume-missing" Some("add its row, and an empty folder where that is gone too");
     CONTAINER_NETWORK_MISSING "container-network-missing" None;
+    CONTAINER_LEAVING "container-leaving" Some("disconnect it");
     CONTAINER_LEFTOVER "container-leftover" Some("remove it");
     CONTAINER_FOREIGN "container-foreign" Some("move it to damaged/");
     STATUS_DAMAGED "status-damaged" Some("move it to damaged/; the container counts as never started");

@@ -19,8 +19,11 @@ use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Given, Started, Stdio, fd_path, loopback, unified};
+use super::{Failure, Given, Started, Stdio, fd_path, groups, loopback, unified};
 use crate::spec::Facts;
+
+/// libcontainer's two, of which one is the container's first.
+const FEW: i64 = 2;
 
 /// Runs `launch` up to the execution of its program.
 pub(super) fn start(
@@ -33,7 +36,7 @@ pub(super) fn start(
     hierarchies
         .create(&facts.cgroup)
         .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let Bundle { folder, confinement, disables_oom_killer } =
+    let Bundle { folder, confinement, disables_oom_killer, counts_us } =
         bundle(launch, hierarchies, facts, given)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
@@ -45,12 +48,21 @@ pub(super) fn start(
         .with_root_path(&oci)
         .map_err(Failure::at(at()))?;
     let (builder, console) = connect(builder, launch, stdio.streams)?;
+    let joins = !hierarchies.is_unified() && !counts_us;
+    if joins {
+        let decoy = launch.state.join(state::BUNDLE).join("cgroup.procs");
+        groups::join(hierarchies, &facts.cgroup, &decoy)
+            .map_err(Failure::at(format!("cannot join cgroup {}", facts.cgroup.display())))?;
+    }
     let built =
         builder.as_init(&folder).with_systemd(false).with_detach(true).as_sibling(true).build();
     let mut container = match built {
         Ok(container) => container,
         Err(error) => return Err(read_verdict(verdict).unwrap_or_else(|| Failure::at(at())(error))),
     };
+    if joins {
+        groups::leave(hierarchies).map_err(Failure::at("cannot leave the container's cgroup"))?;
+    }
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
@@ -81,6 +93,8 @@ struct Bundle {
     folder: PathBuf,
     confinement: Option<Confinement>,
     disables_oom_killer: bool,
+    /// So few processes are allowed that one more, which makes them, would be too many.
+    counts_us: bool,
 }
 
 /// Writes the specification as libcontainer is to have it: without the filter that we load, and with
@@ -110,6 +124,8 @@ fn bundle(
     let memory =
         spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.memory().as_ref());
     let disables_oom_killer = memory.and_then(|memory| memory.disable_oom_killer()) == Some(true);
+    let pids = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.pids().as_ref());
+    let counts_us = pids.is_some_and(|pids| (1..=FEW).contains(&pids.limit()));
     let folder = launch.state.join(state::BUNDLE);
     let path = folder.join(data::SPEC);
     let bytes = serde_json::to_vec(&spec).map_err(Failure::at(at()))?;
@@ -119,7 +135,7 @@ fn bundle(
         .create(&folder)
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
-    Ok(Bundle { folder, confinement, disables_oom_killer })
+    Ok(Bundle { folder, confinement, disables_oom_killer, counts_us })
 }
 
 /// Puts the descriptors of namespaces, which all processes on the way to the container inherit, in the place of

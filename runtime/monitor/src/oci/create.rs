@@ -192,6 +192,7 @@ fn build(
         inheritable: true,
         start_hooks: facts.start_hooks,
         record: Some(container.record.clone()),
+        announcement: Some(folder.make_verdict()?),
         users: None,
     };
     let inherited = i32::try_from(job.ends.inherited()).unwrap_or(i32::MAX);
