@@ -127,3 +127,27 @@ fn every_option_that_something_is_needed_for_is_there() {
         assert!(known.contains(option), "{option}");
     }
 }
+
+/// One certificate of Debian's bundle is one authority; /dev/null has none, and a pull over TLS can trust nobody.
+#[test]
+fn a_machine_that_trusts_no_authority_is_told_to_install_some() {
+    let instance = Instance::new();
+    let examined = |file: &std::path::Path| -> Done {
+        let mut command = instance.command(&["doctor", "--format", "json"]);
+        command.env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR");
+        command.output().unwrap().into()
+    };
+    let none = examined(std::path::Path::new("/dev/null"));
+    assert_eq!(none.status, 0, "mirrors may do without TLS: {none:?}");
+    assert_eq!(states(&none)["certificate authorities"].0, "missing", "{none:?}");
+    assert!(none.out.contains("SSL_CERT_FILE"), "{none:?}");
+
+    let made = instance.path("authority.pem");
+    let mut openssl = std::process::Command::new("openssl");
+    let words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=one -keyout /dev/null -out";
+    let done = openssl.args(words.split(' ')).arg(&made).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let one = examined(&made);
+    assert_eq!(states(&one)["certificate authorities"].0, "ok", "{one:?}");
+    assert!(one.out.contains("1 are trusted"), "{one:?}");
+}

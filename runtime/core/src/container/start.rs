@@ -87,6 +87,7 @@ impl Container<'_> {
     ) -> Result<(Connection, Reply)> {
         check_kernel()?;
         self.finish_creation()?;
+        self.settled()?;
         self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
         // First of all what somebody else may have: an address, a port.
         let places = self.take_places()?;

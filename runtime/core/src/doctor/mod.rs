@@ -12,6 +12,8 @@ mod security;
 mod storage;
 mod users;
 
+pub(crate) use storage::PROBE;
+
 use std::path::PathBuf;
 
 use serde::Serialize;

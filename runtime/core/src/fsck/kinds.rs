@@ -30,6 +30,7 @@ kinds! {
     FOLDER_MISSING "folder-missing" Some("make it");
     MODE_OPEN "mode-open" Some("take the bits away");
     FILE_FOREIGN "file-foreign" Some("move it to damaged/");
+    ENTRY_UNKNOWN "entry-unknown" None;
     RESERVE_HOLLOW "reserve-hollow" Some("make it anew");
     PROGRAM_DAMAGED "program-damaged" Some("remove it: the next start writes it");
     LEASE_DEAD "lease-dead" Some("remove it");
@@ -69,6 +70,7 @@ kinds! {
     STATUS_DAMAGED "status-damaged" Some("move it to damaged/; the container counts as never started");
     MONITOR_DEAD "monitor-dead" Some("record its end, and do what was to be done then");
     MONITOR_UNKNOWN "monitor-unknown" None;
+    SOCKET_STALE "socket-stale" Some("remove it");
     CONTAINER_ENDED "container-ended" Some("remove the container, as it was to be");
 
     VOLUME_FOLDER_MISSING "volume-folder-missing" Some("make an empty one");
