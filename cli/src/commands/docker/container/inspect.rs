@@ -67,7 +67,7 @@ fn places(context: &Context, container: &Container<'_>) -> Result<Vec<Place>, Er
         // One that was removed since is known by its name alone.
         let network = networks.find(&attachment.network).ok();
         if network.is_none() {
-            context.printer.warn(&format!(
+            context.printer.warn(format!(
                 "network {}, which container {} is to be on, is gone",
                 attachment.network,
                 container.name()
