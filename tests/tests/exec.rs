@@ -96,8 +96,7 @@ fn a_terminal_of_its_own_is_usable_and_can_be_left() {
     terminal.resizes(30, 100).types("stty size\n").expects("30 100");
     terminal.types("exit 4\n");
     terminal.exits_with(4);
-    let mut left =
-        context.terminal(["exec", "-it", "c", "sh", "-c", "echo up; sleep 1000; true"]);
+    let mut left = context.terminal(["exec", "-it", "c", "sh", "-c", "echo up; sleep 1000; true"]);
     // Only who reads already hears the keys: before that they are the terminal's own.
     left.expects("up").types("\x10\x11");
     left.exits_with(0);
