@@ -5,6 +5,8 @@
 //! Kubernetes documentation of the CRI.
 
 mod auth;
+#[cfg(feature = "json")]
+pub mod json;
 
 /// Package `runtime.v1`, as it is generated.
 #[allow(missing_docs, clippy::all)]
