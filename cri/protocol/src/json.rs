@@ -15,7 +15,8 @@ mod write;
 
 use std::sync::LazyLock;
 
-use prost::{Message, Name};
+use prost::Message as _;
+pub use prost::Name;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde_json::Value;
 
