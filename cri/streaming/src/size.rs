@@ -29,7 +29,7 @@ impl TerminalSize {
 /// Reads sizes until the channel ends or has something else. Only the newest counts: a flood of them costs nothing.
 pub(crate) async fn follow(
     mut channel: impl AsyncRead + Unpin,
-    newest: watch::Sender<Option<TerminalSize>>,
+    newest: &watch::Sender<Option<TerminalSize>>,
 ) {
     let mut buffer = Vec::new();
     let mut scratch = [0; LONGEST];
@@ -61,14 +61,14 @@ mod tests {
         let (newest, seen) = watch::channel(None);
         let pieces =
             in_pieces(&[b"{\"Width\":80,\"Hei", b"ght\":24}\n{\"Width\":100,", b"\"Height\":50}"]);
-        follow(pieces, newest).await;
+        follow(pieces, &newest).await;
         assert_eq!(*seen.borrow(), Some(TerminalSize { width: 100, height: 50 }));
     }
 
     #[tokio::test]
     async fn what_is_no_size_ends_it_without_filling_memory() {
         let (newest, seen) = watch::channel(None);
-        follow((&b"{\"Width"[..]).chain(tokio::io::repeat(b'a')), newest).await;
+        follow((&b"{\"Width"[..]).chain(tokio::io::repeat(b'a')), &newest).await;
         assert_eq!(*seen.borrow(), None);
     }
 

@@ -74,6 +74,9 @@ pub enum ClientError {
     /// The server upgrades to something else than was offered.
     #[error("the server chose a protocol that was not offered: {0}")]
     Protocol(String),
+    /// The session is over, and nothing says how the command ended: it, or what ran it, was cut off.
+    #[error("the session ended without an outcome")]
+    NoOutcome,
     /// The streams broke.
     #[error("the streams broke")]
     Streams(#[from] isopod_spdy::Error),

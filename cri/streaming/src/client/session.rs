@@ -79,10 +79,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The connection broke before the outcome came.
+    /// The connection broke, or ended, before the outcome came.
     pub async fn outcome(&mut self) -> Result<Outcome, ClientError> {
         let mut words = Vec::new();
         (&mut self.error).take(OUTCOME).read_to_end(&mut words).await?;
+        // Earlier versions say nothing of a success.
+        if words.is_empty() && self.version >= Version::V4 {
+            return Err(ClientError::NoOutcome);
+        }
         Ok(Outcome::decode(&words, self.version))
     }
 

@@ -77,6 +77,9 @@ impl<R> Clone for Streaming<R> {
     }
 }
 
+/// How long a session that is cut off may take to tell its client.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+
 pub(crate) struct Inner<R> {
     config: Config,
     base: Url,
@@ -181,13 +184,16 @@ impl<R: Runtime> Streaming<R> {
 }
 
 impl<R: Runtime> Inner<R> {
-    /// Runs a session in a task of its own, until it ends or the server stops.
+    /// Runs a session in a task of its own, until it ends or the server has stopped and it had time to say so.
     fn spawn(self: &Arc<Self>, session: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.sessions.spawn(async move {
             tokio::select! {
                 () = session => {}
-                () = stop.cancelled() => {}
+                () = async {
+                    stop.cancelled().await;
+                    tokio::time::sleep(FAREWELL).await;
+                } => {}
             }
         });
     }

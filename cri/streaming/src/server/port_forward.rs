@@ -108,10 +108,11 @@ where
                 }
             }
             Some(_) = forwards.join_next() => {}
+            () = server.stop.cancelled() => break,
             () = at(next) => give_up(&mut halves).await,
         }
     }
-    // The client has gone: what it had forwarded goes too.
+    // The client has gone, or we are: what it had forwarded goes too.
     forwards.shutdown().await;
     drop(connection);
 }
@@ -236,6 +237,7 @@ async fn over_channels<R: Runtime, T>(
     let all = async { while forwards.join_next().await.is_some() {} };
     let done = tokio::select! {
         () = all => true,
+        () = server.stop.cancelled() => true,
         () = socket.closed() => false,
     };
     if done {

@@ -1,5 +1,6 @@
 //! Exec and attach: the channels of a session over either transport, the runtime between them, and the outcome.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::http::Body;
 use super::{Inner, Runtime};
 use crate::ends::{BoxWriter, Reader, Resizes, Streams, Writer};
 use crate::protocol::{Channels, STREAM_TYPE, Version};
-use crate::size;
+use crate::size::{self, TerminalSize};
 use crate::status::Outcome;
 use crate::websocket::{Channel, Multiplexed, Role};
 
@@ -133,7 +134,7 @@ async fn over_spdy<R: Runtime>(
     // Nothing else is to be opened.
     drop(incoming);
     let done = tokio::select! {
-        () = session(ends, version, wanted.tty, run) => true,
+        () = session(server, ends, version, wanted.tty, run) => true,
         _ = connection.closed() => false,
     };
     if done {
@@ -219,7 +220,7 @@ async fn over_websocket<R: Runtime>(
         resize: socket.reader(4).and_then(reader),
     };
     let done = tokio::select! {
-        () = session(ends, channels.version, wanted.tty, run) => true,
+        () = session(server, ends, channels.version, wanted.tty, run) => true,
         () = socket.closed() => false,
     };
     if done {
@@ -229,7 +230,13 @@ async fn over_websocket<R: Runtime>(
 }
 
 /// Runs what was asked for between the ends, ends what it leaves open, and says how it went.
-async fn session(ends: Ends, version: Version, tty: bool, run: impl FnOnce(Streams) -> Running) {
+async fn session<R: Runtime>(
+    server: &Inner<R>,
+    ends: Ends,
+    version: Version,
+    tty: bool,
+    run: impl FnOnce(Streams) -> Running,
+) {
     let (back, mut left) = mpsc::unbounded_channel();
     let writer = |end: Option<BoxWriter>| end.map(|end| Writer::new(end, Some(back.clone())));
     let (newest, sizes) = watch::channel(None);
@@ -241,19 +248,10 @@ async fn session(ends: Ends, version: Version, tty: bool, run: impl FnOnce(Strea
         tty,
     };
     let running = run(streams);
-    let outcome = match ends.resize {
-        None => {
-            drop(newest);
-            running.await
-        }
-        Some(resize) => {
-            let mut running = running;
-            tokio::select! {
-                outcome = &mut running => outcome,
-                // Sizes may end long before the command does.
-                () = size::follow(resize, newest) => running.await,
-            }
-        }
+    let outcome = tokio::select! {
+        outcome = running => outcome,
+        () = server.stop.cancelled() => Outcome::Failed("the streaming server was stopped".to_owned()),
+        never = resize(ends.resize, newest) => match never {},
     };
     let finish = async {
         while let Ok(mut writer) = left.try_recv() {
@@ -267,4 +265,16 @@ async fn session(ends: Ends, version: Version, tty: bool, run: impl FnOnce(Strea
         }
     };
     let _ = timeout(FLUSH, finish).await;
+}
+
+/// Hands sizes on. They may end long before the command does.
+async fn resize(
+    channel: Option<Reader>,
+    newest: watch::Sender<Option<TerminalSize>>,
+) -> Infallible {
+    if let Some(channel) = channel {
+        size::follow(channel, &newest).await;
+    }
+    drop(newest);
+    std::future::pending().await
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod api;
+
 use std::future::Future;
 use std::io;
 use std::process::Stdio;
