@@ -112,6 +112,9 @@ pub enum Error {
     /// A CRI runtime's, or that it can't be reached.
     #[error(transparent)]
     Cri(#[from] isopod_cri_client::CallError),
+    /// A CRI runtime's streams.
+    #[error(transparent)]
+    Stream(#[from] isopod_streaming::client::ClientError),
     /// A container's log.
     #[error(transparent)]
     Log(#[from] isopod_cri_client::logs::LogError),

@@ -2,8 +2,9 @@
 //!
 //! Beside the commands: [`globals`] and [`settings`] say where the runtime is and how long it may take, [`session`]
 //! asks it; [`selection`] and [`labels`] choose objects, [`manifest`] reads the files that describe them,
-//! [`credential`] is for pulls, [`format`] writes what has no table.
+//! [`credential`] is for pulls, [`format`] writes what has no table, [`streaming`] carries a command's streams.
 
+mod attach;
 mod checkpoint;
 mod completion;
 mod config;
@@ -25,6 +26,7 @@ mod manifest;
 mod metricdescs;
 mod metricsp;
 mod pods;
+mod port_forward;
 mod ps;
 mod pull;
 mod pulling;
@@ -42,6 +44,7 @@ mod stats;
 mod statsp;
 mod stop;
 mod stopp;
+mod streaming;
 mod update;
 mod update_runtime_config;
 mod version;
@@ -53,6 +56,7 @@ use super::Entry;
 
 /// Sorted by name. A socket's own mode says who may: nothing here asks for root.
 pub const TABLE: &[Entry] = &[
+    Entry::verb::<attach::Args>("attach").without_root(),
     Entry::verb::<checkpoint::Args>("checkpoint").without_root(),
     Entry::verb::<completion::Args>("completion").without_root(),
     Entry::verb::<config::Args>("config").without_root(),
@@ -69,6 +73,7 @@ pub const TABLE: &[Entry] = &[
     Entry::verb::<metricdescs::Args>("metricdescs").without_root(),
     Entry::verb::<metricsp::Args>("metricsp").without_root(),
     Entry::verb::<pods::Args>("pods").without_root(),
+    Entry::verb::<port_forward::Args>("port-forward").without_root(),
     Entry::verb::<ps::Args>("ps").without_root(),
     Entry::verb::<pull::Args>("pull").without_root(),
     Entry::verb::<rm::Args>("rm").without_root(),

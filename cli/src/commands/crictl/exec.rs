@@ -7,6 +7,7 @@ use isopod_cri_client::{v1, within};
 
 use super::selection::Containers;
 use super::session::Session;
+use super::streaming::{Carrier, require_terminal, stream};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
@@ -44,11 +45,20 @@ pub struct Args {
     /// In those in this state: created, running, exited or unknown
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
+    /// Feed it from standard input
+    #[arg(short, long, conflicts_with = "sync")]
+    interactive: bool,
     /// Get the output at the end, in one piece
     #[arg(short, long)]
     sync: bool,
+    /// What carries the streams: spdy or websocket
+    #[arg(short = 'r', long, value_name = "TRANSPORT", default_value = "spdy")]
+    transport: Carrier,
+    /// Give it a terminal
+    #[arg(short, long, conflicts_with = "sync")]
+    tty: bool,
     /// With --sync: seconds after which the command is killed; 0 is no limit
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, requires = "sync")]
     timeout: u32,
     /// Container, unless filters choose it, and the command to run in it
     #[arg(value_name = "CONTAINER-ID", required = true, num_args = 1.., trailing_var_arg = true, hide = true)]
@@ -59,6 +69,7 @@ impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS] [CONTAINER-ID] COMMAND [ARG...]";
 
     fn run(self, context: &Context) -> Result<Status, Error> {
+        require_terminal(self.interactive, self.tty)?;
         let session = Session::new(context)?;
         session.runtime()?;
         let (ids, command) = self.choose(&session)?;
@@ -139,6 +150,38 @@ impl Args {
         id: &str,
         command: &[String],
     ) -> Result<Status, Error> {
+        match self.sync {
+            true => self.in_one_piece(session, id, command).await,
+            false => self.streamed(session, id, command).await,
+        }
+        .map_err(Error::doing(format!("executing a command in container {id:?}")))
+    }
+
+    async fn streamed(
+        &self,
+        session: &Session<'_>,
+        id: &str,
+        command: &[String],
+    ) -> Result<Status, Error> {
+        let request = v1::ExecRequest {
+            container_id: id.to_owned(),
+            cmd: command.to_vec(),
+            tty: self.tty,
+            stdin: self.interactive,
+            stdout: true,
+            stderr: !self.tty,
+        };
+        let mut client = session.runtime()?;
+        let answer = within(Some(session.settings.read), client.exec(request)).await?;
+        stream(self.transport, &answer.url, self.interactive, self.tty).await
+    }
+
+    async fn in_one_piece(
+        &self,
+        session: &Session<'_>,
+        id: &str,
+        command: &[String],
+    ) -> Result<Status, Error> {
         let request = v1::ExecSyncRequest {
             container_id: id.to_owned(),
             cmd: command.to_vec(),
@@ -149,9 +192,7 @@ impl Args {
         let limit = Some(limit).filter(|limit| !limit.is_zero());
         let limit = limit.map(|limit| limit + session.settings.read);
         let mut client = session.runtime()?;
-        let answer = within(limit, client.exec_sync(request))
-            .await
-            .map_err(Error::doing(format!("executing a command in container {id:?}")))?;
+        let answer = within(limit, client.exec_sync(request)).await?;
         session.context.printer.data(&answer.stdout)?;
         std::io::stderr().lock().write_all(&answer.stderr).ok();
         // 0 to 255 of any Linux process.
