@@ -199,7 +199,7 @@ fn images(folder: &Path) -> PathBuf {
         "bin/cat",
         "bin/echo",
         "bin/true",
-        "bin/nc",
+        "bin/httpd",
         "bin/tty",
         "bin/head",
         "bin/stty",

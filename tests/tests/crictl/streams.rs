@@ -58,7 +58,7 @@ fn a_terminal_is_one_on_the_other_side_too() {
         container.trim(),
         "sh",
         "-c",
-        "tty; stty size; exit 6",
+        "tty; until stty size 2>/dev/null; do sleep 0.1; done; exit 6",
     ]);
     let line: Vec<String> = std::iter::once(exec.get_program())
         .chain(exec.get_args())
@@ -103,8 +103,10 @@ fn ports_are_forwarded_for_one_connection_after_the_other() {
     let containerd = Containerd::start();
     // The pod is of the host's network: a port of loopback that is free now.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let file =
-        containerd.container_file("echo", &format!("exec nc -lk -s 127.0.0.1 -p {free} -e cat"));
+    let file = containerd.container_file(
+        "server",
+        &format!("echo hello > /tmp/index.html; exec httpd -f -h /tmp -p 127.0.0.1:{free}"),
+    );
     containerd.run(&["run", &file, &containerd.pod_file("seven")]).ok();
     let pod = containerd.run(&["pods", "-q"]).ok();
     let mut child = containerd
@@ -123,14 +125,14 @@ fn ports_are_forwarded_for_one_connection_after_the_other() {
     let local = first.strip_prefix("Forwarding from 127.0.0.1:").unwrap();
     let (local, there) = local.trim().split_once(" -> ").unwrap();
     assert_eq!(there, free.to_string());
-    let mut echoed = Vec::new();
-    until("an echo through the pod", || {
+    let mut received = Vec::new();
+    until("an answer through the pod", || {
         let mut connection = TcpStream::connect(format!("127.0.0.1:{local}")).unwrap();
         connection.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-        connection.write_all(b"hello").unwrap();
-        connection.shutdown(std::net::Shutdown::Write).unwrap();
-        echoed.clear();
-        connection.read_to_end(&mut echoed).is_ok() && echoed == b"hello"
+        connection.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        received.clear();
+        // Until it listens its port refuses, which must not block what comes after.
+        connection.read_to_end(&mut received).is_ok() && received.ends_with(b"\r\n\r\nhello\n")
     });
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(child.id().cast_signed()),

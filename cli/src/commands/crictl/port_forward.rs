@@ -2,13 +2,16 @@
 
 mod ports;
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use isopod_cri_client::{v1, within};
-use isopod_streaming::client::Forwarder;
+use isopod_streaming::client::{ClientError, Forwarder};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 
 use self::ports::Ports;
 use super::session::Session;
@@ -16,6 +19,12 @@ use super::streaming::{Carrier, address};
 use crate::commands::{Status, Verb};
 use crate::context::Context;
 use crate::error::Error;
+use crate::output::printer::Printer;
+
+/// A connection to the runtime that lived no longer isn't worth another.
+const BRIEF: Duration = Duration::from_secs(1);
+/// Before another try to accept a connection.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Forward local ports to a pod, until it is ended
 #[derive(Debug, clap::Args)]
@@ -36,85 +45,104 @@ impl Verb for Args {
 
     fn run(self, context: &Context) -> Result<Status, Error> {
         let session = Session::new(context)?;
-        let mut client = session.runtime()?;
-        let doing = || format!("forwarding ports to pod sandbox {:?}", self.pod);
-        let request = v1::PortForwardRequest {
-            pod_sandbox_id: self.pod.clone(),
-            port: self.ports.iter().map(|ports| i32::from(ports.remote)).collect(),
-        };
+        session.runtime()?;
         session.wait(async {
-            let answer = within(Some(session.settings.read), client.port_forward(request)).await;
-            let url = address(&answer.map_err(Error::doing(doing()))?.url);
-            let connector = self.transport.connector();
-            let forwarder = connector.port_forward(&url).await.map_err(Error::doing(doing()))?;
-            let ended = async {
-                let (mut interrupt, mut terminate) =
-                    (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                Ok::<_, std::io::Error>(0)
-            };
+            let (mut interrupt, mut terminate) =
+                (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
             tokio::select! {
-                status = ended => status.map_err(|source| Error::Terminal {
-                    action: "cannot catch signals",
-                    source,
-                }),
-                error = forward(context, &self.ports, forwarder) => {
-                    Err(Error::doing(doing())(error?))
-                }
+                _ = interrupt.recv() => Ok(0),
+                _ = terminate.recv() => Ok(0),
+                failed = self.forward(&session) => match failed {
+                    Err(error) => Err(error),
+                    Ok(never) => match never {},
+                },
             }
         })
     }
 }
 
-/// Listens and forwards until the runtime's connection is gone; why it is.
-async fn forward(context: &Context, ports: &[Ports], forwarder: Forwarder) -> Result<Error, Error> {
-    let forwarder = Arc::new(forwarder);
-    let mut listeners = Vec::new();
-    for ports in ports {
-        for listener in listen(ports.local).await? {
-            let local = listener.local_addr().map_err(in_use(ports.local))?;
-            let there = ports.remote;
-            context.printer.line(format_args!("Forwarding from {local} -> {there}"))?;
-            listeners.push((listener, there));
-        }
-    }
-    let accepting = listeners.into_iter().map(|(listener, port)| {
-        let forwarder = Arc::clone(&forwarder);
-        let printer = context.printer;
-        async move {
-            loop {
-                let Ok((connection, _)) = listener.accept().await else {
-                    // As many as may be open are: some of them will end.
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    continue;
-                };
-                let local = connection.local_addr().map_or(port, |address| address.port());
-                printer.line(format_args!("Handling connection for {local}")).ok();
-                tokio::spawn(carry(Arc::clone(&forwarder), port, connection, printer));
+impl Args {
+    /// Listens and forwards until the runtime can't be reached any more.
+    async fn forward(&self, session: &Session<'_>) -> Result<Infallible, Error> {
+        let doing = || format!("forwarding ports to pod sandbox {:?}", self.pod);
+        let first = self.connect(session).await.map_err(Error::doing(doing()))?;
+        let (replaced, newest) = watch::channel(Arc::new(first));
+        let (complain, mut complaints) = mpsc::channel(1);
+        let printer = session.context.printer;
+        for ports in &self.ports {
+            for listener in listen(ports.local).await? {
+                let local = listener.local_addr().map_err(in_use(ports.local))?;
+                let there = ports.remote;
+                printer.line(format_args!("Forwarding from {local} -> {there}"))?;
+                let ways = Ways { newest: newest.clone(), complain: complain.clone(), printer };
+                tokio::spawn(ways.accept(listener, there));
             }
         }
-    });
-    tokio::select! {
-        error = forwarder.closed() => Ok(isopod_streaming::client::ClientError::from(error).into()),
-        _ = futures_util::future::join_all::<_>(accepting.collect::<Vec<_>>()) => {
-            unreachable!("listeners listen for ever")
+        loop {
+            let forwarder = Arc::clone(&replaced.borrow());
+            let since = Instant::now();
+            let lost = tokio::select! {
+                error = forwarder.closed() => Some(error),
+                _ = complaints.recv() => None,
+            };
+            if let Some(error) = lost.filter(|_| since.elapsed() < BRIEF) {
+                return Err(Error::doing(doing())(ClientError::from(error)));
+            }
+            // A server of Go's may be stuck after a port that didn't answer: kubectl gives up then.
+            let next = self.connect(session).await.map_err(Error::doing(doing()))?;
+            replaced.send_replace(Arc::new(next));
+        }
+    }
+
+    async fn connect(&self, session: &Session<'_>) -> Result<Forwarder, Error> {
+        let mut client = session.runtime()?;
+        let request = v1::PortForwardRequest {
+            pod_sandbox_id: self.pod.clone(),
+            port: self.ports.iter().map(|ports| i32::from(ports.remote)).collect(),
+        };
+        let answer = within(Some(session.settings.read), client.port_forward(request)).await?;
+        let connector = self.transport.connector();
+        Ok(connector.port_forward(&address(&answer.url)).await?)
+    }
+}
+
+/// What connections need: the way to the pod, and whom to tell that it may be blocked.
+#[derive(Clone)]
+struct Ways {
+    newest: watch::Receiver<Arc<Forwarder>>,
+    complain: mpsc::Sender<()>,
+    printer: Printer,
+}
+
+impl Ways {
+    async fn accept(self, listener: TcpListener, port: u16) {
+        loop {
+            let Ok((connection, _)) = listener.accept().await else {
+                // As many as may be open are: some of them will end.
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            let local = connection.local_addr().map_or(port, |address| address.port());
+            self.printer.line(format_args!("Handling connection for {local}")).ok();
+            tokio::spawn(self.clone().carry(connection, port));
+        }
+    }
+
+    async fn carry(self, connection: TcpStream, port: u16) {
+        let forwarder = Arc::clone(&self.newest.borrow());
+        if let Err(error) = forwarder.carry(port, connection).await {
+            let error = Error::from(error);
+            self.printer.warn(format_args!("a connection to port {port} failed: {}", error.line()));
+            // One that was replaced meanwhile is nobody's trouble any more; one message is enough.
+            if Arc::ptr_eq(&forwarder, &self.newest.borrow()) {
+                self.complain.try_send(()).ok();
+            }
         }
     }
 }
 
-async fn carry(
-    forwarder: Arc<Forwarder>,
-    port: u16,
-    connection: TcpStream,
-    printer: crate::output::printer::Printer,
-) {
-    if let Err(error) = forwarder.carry(port, connection).await {
-        let error = Error::from(error);
-        printer.warn(format_args!("a connection to port {port} failed: {}", error.line()));
-    }
+fn catch(kind: SignalKind) -> Result<Signal, Error> {
+    signal(kind).map_err(|source| Error::Terminal { action: "cannot catch signals", source })
 }
 
 /// Both loopback addresses with the same port, or IPv4's alone where there is no other.

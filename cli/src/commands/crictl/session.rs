@@ -47,7 +47,7 @@ impl<'a> Session<'a> {
         Ok(Self { context, settings, executor, runtime: OnceCell::new(), images: OnceCell::new() })
     }
 
-    /// Pods and containers.
+    /// Pods and containers. What runs in [`Session::wait`] asks for it once before: connecting waits too.
     ///
     /// # Errors
     /// Nobody answers there.
