@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
-use isopod_tests::until;
+use isopod_tests::{Invocation, Terminal, binary, until};
 use serde_json::json;
 
 use crate::containerd::Containerd;
@@ -52,29 +52,26 @@ fn a_terminal_is_one_on_the_other_side_too() {
     let containerd = Containerd::start();
     let file = containerd.container_file("server", "while :; do sleep 0.1; done");
     let container = containerd.run(&["run", &file, &containerd.pod_file("five")]).ok();
-    let mut exec = containerd.command(&[
-        "exec",
-        "-it",
-        container.trim(),
-        "sh",
-        "-c",
-        "tty; until stty size 2>/dev/null; do sleep 0.1; done; exit 6",
-    ]);
-    let line: Vec<String> = std::iter::once(exec.get_program())
-        .chain(exec.get_args())
-        .map(|word| format!("'{}'", word.to_str().unwrap()))
-        .collect();
     let endpoint = format!("unix://{}", containerd.socket().display());
-    exec = std::process::Command::new("script");
-    exec.args(["-qec", &format!("stty rows 31 cols 117; {}", line.join(" ")), "/dev/null"])
-        .env("CONTAINER_RUNTIME_ENDPOINT", endpoint)
-        .stdin(Stdio::piped());
-    let mut child = exec.stdout(Stdio::piped()).spawn().unwrap();
-    let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(6), "{text}");
-    assert!(text.contains("/dev/pts/0"), "{text}");
-    assert!(text.contains("31 117"), "{text}");
+    let open = |command: &[&str]| {
+        let words = [&["crictl", "exec", "-it", container.trim()], command].concat();
+        let exec = Invocation::new(binary::isopod(), words);
+        Terminal::start(exec.env("CONTAINER_RUNTIME_ENDPOINT", &endpoint))
+    };
+    let mut terminal = open(&["sh"]);
+    terminal.types("tty\n").expects("/dev/pts/0");
+    terminal.types("until [ \"$(stty size)\" = '24 80' ]; do sleep 0.1; done; echo one''size\n");
+    terminal.expects("onesize").resizes(31, 117);
+    terminal
+        .types("until [ \"$(stty size)\" = '31 117' ]; do sleep 0.1; done; echo another''size\n");
+    terminal.expects("anothersize").types("exit 6\n");
+    terminal.exits_with(6);
+    let mut terminal = open(&["sh"]);
+    terminal.types("echo he''re\n").expects("here").types("\x10\x11");
+    terminal.exits_with(0);
+    // All of it comes, however soon it ends.
+    let screen = open(&["sh", "-c", "seq 1 3000; echo the end; exit 7"]).exits_with(7);
+    assert!(screen.contains("\n3000") && screen.contains("the end"), "{screen}");
 }
 
 #[test]
