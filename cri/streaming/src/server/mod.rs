@@ -52,7 +52,8 @@ pub trait Runtime: Send + Sync + 'static {
         streams: Streams,
     ) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Carries one connection to a port in a pod sandbox, until both directions have ended.
+    /// Carries one connection to a port in a pod sandbox, until it is over: [`crate::carry`] does that between the stream
+    /// and a socket.
     ///
     /// # Errors
     ///

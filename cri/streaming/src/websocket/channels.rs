@@ -23,7 +23,7 @@ use crate::protocol::{Channels, Version};
 /// Closes the channel whose number follows.
 const CLOSE: u8 = 255;
 /// Pieces of 16 KiB that wait in one channel, and messages that wait to be written.
-const WAITING: usize = 8;
+const WAITING: usize = 4;
 /// The largest message that is written.
 const MESSAGE: usize = 32 * 1024;
 const LINGER: Duration = Duration::from_secs(5);
