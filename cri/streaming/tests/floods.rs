@@ -34,7 +34,7 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 const ALL: RemoteCommand = RemoteCommand { stdin: true, stdout: true, stderr: true, tty: false };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_sessions_leave_nothing_behind() {
+async fn row_09_a_thousand_sessions_leave_nothing_behind() {
     let _alone = ALONE.lock().await;
     let server = Running::start(Config::default()).await;
     let round = async |number: usize| {
@@ -83,7 +83,7 @@ async fn a_thousand_sessions_leave_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_reads_waits_in_the_client() {
+async fn row_09_what_nobody_reads_waits_in_the_client() {
     let _alone = ALONE.lock().await;
     let server = Running::start(Config::default()).await;
     let before = resident_kib();
@@ -120,7 +120,7 @@ async fn what_nobody_reads_waits_in_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_sizes_is_only_the_newest() {
+async fn row_09_a_flood_of_sizes_is_only_the_newest() {
     let _alone = ALONE.lock().await;
     let server = Running::start(Config::default()).await;
     let before = resident_kib();

@@ -116,7 +116,7 @@ async fn websockets_are_agreed_on_as_gos_servers_do() {
 }
 
 #[tokio::test]
-async fn who_opens_no_streams_is_given_up() {
+async fn row_09_who_opens_no_streams_is_given_up() {
     let config =
         Config { stream_creation_timeout: Duration::from_millis(200), ..Config::default() };
     let server = Running::start(config).await;
@@ -131,7 +131,7 @@ async fn who_opens_no_streams_is_given_up() {
 }
 
 #[tokio::test]
-async fn who_says_no_request_is_given_up() {
+async fn row_09_who_says_no_request_is_given_up() {
     let config = Config { request_timeout: Duration::from_millis(200), ..Config::default() };
     let server = Running::start(config).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
