@@ -56,7 +56,7 @@ impl Cluster {
 
     fn kubectl(&self, client: Client, arguments: &[&str]) -> Command {
         let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let program = top.join("target/peers/kubectl").join(client.release).join("kubectl");
+        let program = top.join("target/peers/clients/kubectl").join(client.release).join("kubectl");
         assert!(program.exists(), "{} is missing: scripts/setup --tests", program.display());
         let websockets = client.websockets.to_string();
         let mut command = Command::new(program);

@@ -27,7 +27,7 @@ struct Talk {
 
 async fn talk(url: &str, subprotocol: &str, channel: u8, size: usize, pings: usize) -> Talk {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let library = here.join("../../target/peers/websocket");
+    let library = here.join("../../target/peers/clients");
     assert!(library.exists(), "{} is missing: scripts/setup --tests", library.display());
     let output = Command::new("/usr/bin/python3")
         .arg(here.join("tests/support/talk.py"))
