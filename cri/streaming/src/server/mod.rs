@@ -1,5 +1,6 @@
 //! The streaming server: gives out addresses that work once, for a minute, and does what was asked behind them.
 
+mod closing;
 mod config;
 mod handshake;
 mod http;
