@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "runtime/monitor-protocol",
                 "runtime/oci",
                 "runtime/sys",
+                "runtime/systemd",
             ] {
                 println!("cargo:rerun-if-changed={}", workspace.join(source).display());
             }

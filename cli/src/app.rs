@@ -33,6 +33,9 @@ struct GlobalArgs {
     /// The configuration file, for what a monitor starts without an environment
     #[arg(long, value_name = "FILE", hide = true)]
     config_file: Option<PathBuf>,
+    /// Who makes the cgroups of new containers: cgroupfs or systemd [default: cgroupfs]
+    #[arg(long, value_name = "MANAGER")]
+    cgroup_manager: Option<String>,
     /// Say on standard error what is done
     #[arg(short = 'D', long)]
     debug: bool,
@@ -46,6 +49,7 @@ impl From<GlobalArgs> for Globals {
             namespace: args.namespace,
             hosts_dirs: args.hosts_dir,
             config_file: args.config_file,
+            cgroup_manager: args.cgroup_manager,
             debug: args.debug,
         }
     }
@@ -58,6 +62,11 @@ struct App {
     program: String,
     table: &'static [Entry],
 }
+
+/// The end of the help: what else the file can be called for.
+const OTHERS: &str = "Other command lines of the same program, also by links of their names:
+  isopod ctr   The low-level view of the same images and containers, as containerd's ctr
+  isopod runc  An OCI runtime that other engines call";
 
 /// Why parsing ended without a command to run.
 enum Stop {
@@ -236,7 +245,11 @@ impl App {
 
     /// The whole tree, for its help.
     fn full(&self) -> Command {
-        full(&self.program, self.table)
+        let command = full(&self.program, self.table);
+        match self.personality {
+            Personality::Docker => command.after_help(OTHERS),
+            _ => command,
+        }
     }
 
     fn no_such_command(&self, words: &[OsString], index: usize, path: &str) -> Stop {

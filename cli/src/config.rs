@@ -6,6 +6,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use isopod_runtime::CgroupManager;
 use serde::Deserialize;
 
 /// Where the file is looked for.
@@ -21,6 +22,8 @@ pub struct File {
     pub state: Option<PathBuf>,
     /// The cgroup below which everything runs, absolute.
     pub cgroup_parent: Option<String>,
+    /// Who makes the cgroups of new containers: `cgroupfs` or `systemd`.
+    pub cgroup_manager: Option<CgroupManager>,
     /// The namespace of commands that name none.
     pub namespace: Option<String>,
     /// Folders with registry configuration, instead of the usual ones.

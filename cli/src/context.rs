@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use isopod_runtime::container::Containers;
-use isopod_runtime::{Config, MonitorProgram, Runtime};
+use isopod_runtime::{CgroupManager, Config, MonitorProgram, Runtime};
 
 use crate::commands::Status;
 use crate::config;
@@ -33,6 +33,8 @@ pub struct Globals {
     pub hosts_dirs: Vec<PathBuf>,
     /// `--config-file`.
     pub config_file: Option<PathBuf>,
+    /// `--cgroup-manager`.
+    pub cgroup_manager: Option<String>,
     /// `--debug`.
     pub debug: bool,
 }
@@ -56,6 +58,7 @@ pub struct Context {
     /// The one that was named.
     config_file: Option<PathBuf>,
     cgroup_parent: String,
+    cgroup_manager: CgroupManager,
     runtime: OnceCell<Runtime>,
 }
 
@@ -89,6 +92,7 @@ impl Context {
             root: settled(globals.root, env::ROOT, file.root, DEFAULT_ROOT),
             state: settled(globals.state, env::STATE, file.state, DEFAULT_STATE),
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| DEFAULT_CGROUP_PARENT.to_owned()),
+            cgroup_manager: cgroup_manager(globals.cgroup_manager, file.cgroup_manager)?,
             config_file: named,
             runtime: OnceCell::new(),
         })
@@ -167,6 +171,12 @@ impl Context {
         &self.cgroup_parent
     }
 
+    /// Who makes the cgroups of new containers.
+    #[must_use]
+    pub fn cgroup_manager(&self) -> CgroupManager {
+        self.cgroup_manager
+    }
+
     /// How the library is opened.
     ///
     /// # Errors
@@ -176,6 +186,7 @@ impl Context {
             root: absolute(&self.root)?,
             state: absolute(&self.state)?,
             cgroup_parent: self.cgroup_parent.clone(),
+            cgroup_manager: self.cgroup_manager,
             monitor: match env::path(env::MONITOR) {
                 Some(path) => MonitorProgram::File(path),
                 None => monitor_binary::MONITOR,
@@ -219,6 +230,17 @@ pub fn report(printer: Printer, program: &str, error: &Error) {
     if let Some(hint) = error.hint(program) {
         printer.note(format_args!("hint: {hint}"));
     }
+}
+
+/// The flag goes before the file, whose word was checked when it was read.
+fn cgroup_manager(
+    flag: Option<String>,
+    file: Option<CgroupManager>,
+) -> Result<CgroupManager, Error> {
+    let Some(name) = flag else { return Ok(file.unwrap_or_default()) };
+    CgroupManager::named(&name).ok_or_else(|| {
+        Error::Argument(format!("--cgroup-manager {name}: it is cgroupfs or systemd"))
+    })
 }
 
 fn settled(flag: Option<PathBuf>, variable: &str, file: Option<PathBuf>, default: &str) -> PathBuf {

@@ -57,6 +57,16 @@ pub enum Error {
     /// A container that runs could not execute what it was asked to, and that is no answer of the program's.
     #[error(transparent)]
     NotExecuted(Box<isopod_runtime::Error>),
+    /// The registry's answer to a login.
+    #[error("registry {host} refuses user {user:?} with this password")]
+    LoginRefused {
+        /// As in `docker.io`.
+        host: String,
+        /// Who.
+        user: String,
+        /// In the registry's words.
+        source: Box<isopod_runtime::Error>,
+    },
     /// The library's.
     #[error(transparent)]
     Runtime(#[from] isopod_runtime::Error),
@@ -156,7 +166,8 @@ impl Error {
             Self::Usage { command, .. } => Some(format!("see `{command} --help`")),
             Self::Refused(_) => Some("docs/differences.md lists what is not supported".to_owned()),
             Self::Unbuilt(_) => Some(
-                "this release has: docker-like commands (`isopod run …`), `isopod ctr …`".into(),
+                "this release has: docker-like commands (`isopod run …`), `isopod ctr …`, `isopod runc …`"
+                    .into(),
             ),
             Self::NotRoot(_) => Some("try it with sudo".to_owned()),
             Self::Runtime(error) => runtime_hint(error, program),
@@ -168,6 +179,8 @@ impl Error {
     #[must_use]
     pub fn status(&self, failure: u8, usage: u8) -> u8 {
         match self {
+            // docker's client looks for the = and no further: what a filter means its daemon is asked.
+            Self::Value { what: "--filter", value, .. } if value.contains('=') => failure,
             Self::Usage { .. }
             | Self::Value { .. }
             | Self::Argument(_)
@@ -265,6 +278,18 @@ mod tests {
         let error = Error::Output(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(error.is_quiet());
         assert_eq!(error.status(1, 125), 141);
+    }
+
+    /// docker's own: `ps -f nosuch=1` is an error of the daemon's (1), `ps -f name` one of the flag's (125).
+    #[test]
+    fn a_filter_that_is_none_is_an_ordinary_failure() {
+        let filter = |value: &str| Error::Value {
+            what: "--filter",
+            value: value.to_owned(),
+            reason: String::new(),
+        };
+        assert_eq!(filter("nosuch=1").status(1, 125), 1);
+        assert_eq!(filter("name").status(1, 125), 125);
     }
 
     #[test]

@@ -41,6 +41,40 @@ fn a_link_s_name_is_a_personality() {
     }
 }
 
+/// docker takes the word for a template; nerdctl's reference has it beside `table` and `json`.
+#[test]
+fn a_wide_list_is_nerdctls() {
+    let instance = Instance::with_image();
+    instance.ok(&["create", "--network", "none", "--name", "one", "box"]);
+    let by = |name: &str, arguments: &[&str]| {
+        let link = instance.path(name);
+        symlink(env!("CARGO_BIN_EXE_isopod"), &link).ok();
+        let mut command = instance.command(arguments);
+        let mut named = Command::new(link);
+        named
+            .args(arguments)
+            .envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        let done: Done = named.output().unwrap().into();
+        command.stdin(std::process::Stdio::null());
+        assert_eq!(done.status, 0, "{done:?}");
+        done.out
+    };
+    for name in ["nerdctl", "isopod"] {
+        let shown = by(name, &["ps", "-a", "--format", "wide"]);
+        let words: Vec<&str> = shown.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(words[words.len() - 4..], ["NAMES", "RUNTIME", "PLATFORM", "SIZE"], "{shown}");
+        assert!(shown.contains("linux/amd64") || shown.contains("linux/arm64"), "{shown}");
+        for list in
+            [&["images"] as &[_], &["network", "ls"], &["volume", "ls"], &["history", "box"]]
+        {
+            let wide = by(name, &[list, &["--format", "wide"]].concat());
+            assert_eq!(wide, by(name, &[list, &["--format", "table"]].concat()));
+        }
+        assert!(by(name, &["ps", "-aq", "--format", "wide"]).trim().len() == 12);
+    }
+    assert_eq!(by("docker", &["ps", "-a", "--format", "wide"]), "wide\n");
+}
+
 #[test]
 fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
     let instance = Instance::new();
@@ -51,6 +85,13 @@ fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
             "isopod: `isopod run --gpus` is not supported: ",
         ),
         (&["compose", "up"], 125, "isopod: `isopod compose` is not supported: "),
+        (&["ps", "-f", "nosuch=1"], 1, "isopod: invalid --filter \"nosuch=1\""),
+        (&["ps", "-f", "nosuch"], 125, "isopod: invalid --filter \"nosuch\""),
+        (&["ps", "-f", "status=odd"], 1, "isopod: invalid --filter \"status=odd\""),
+        (&["images", "-f", "nosuch=1"], 1, "isopod: invalid --filter \"nosuch=1\""),
+        (&["network", "ls", "-f", "nosuch=1"], 1, "isopod: invalid --filter \"nosuch=1\""),
+        (&["volume", "prune", "-f", "--filter", "no=1"], 1, "isopod: invalid --filter \"no=1\""),
+        (&["events", "--until", "0", "-f", "no=1"], 1, "isopod: invalid --filter \"no=1\""),
         (&["ps", "--frobnicate"], 125, "isopod: unknown flag: --frobnicate\n"),
         (&["ctr", "images", "mount", "x"], 1, "ctr: `isopod ctr images mount` is not supported: "),
         (
@@ -68,6 +109,8 @@ fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
             125,
             "isopod: invalid --memory \"lots\": ",
         ),
+        // What is no name of an image is not looked for.
+        (&["run", "--network", "none", "BOX"], 125, "isopod: unusable image name \"BOX\": "),
         (&["stop", "nobody"], 1, "isopod: no such container: nobody\n"),
         (&["rmi", "nothing"], 1, "isopod: no such image: nothing\n"),
         (

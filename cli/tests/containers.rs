@@ -338,3 +338,37 @@ fn a_terminal_is_not_fed_from_what_is_none() {
     assert!(done.err.contains("not a terminal"), "{done:?}");
     assert_eq!(instance.ok(&["ps", "-aq"]), "", "nothing was created");
 }
+
+/// As docker's: an option whose value is empty is one that was not given, as scripts write it (`--name "$NAME"`).
+#[test]
+fn an_empty_value_is_none() {
+    let instance = Instance::with_image();
+    for option in [
+        "--name",
+        "--hostname",
+        "--domainname",
+        "--workdir",
+        "--platform",
+        "--log-driver",
+        "--stop-signal",
+        "--mac-address",
+        "--detach-keys",
+        "--user",
+        "--restart",
+        "--pid",
+        "--cpuset-cpus",
+    ] {
+        let done = instance.run(&["run", "--rm", "--network", "none", option, "", "box", "pwd"]);
+        assert_eq!((done.status, done.out.as_str()), (0, "/\n"), "{option}: {done:?}");
+    }
+}
+
+/// The reason is said, and which part of the value is meant.
+#[test]
+fn a_device_that_is_no_path_is_named() {
+    let instance = Instance::with_image();
+    let done = instance.run(&["create", "--network", "none", "--device", "foo", "box"]);
+    assert_eq!(done.status, 1, "{done:?}");
+    assert!(done.err.contains("path \"foo\" is not absolute"), "{done:?}");
+    assert_eq!(instance.ok(&["ps", "-aq"]), "");
+}

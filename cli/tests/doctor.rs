@@ -45,9 +45,15 @@ fn a_machine_that_runs_containers_is_said_to() {
     for name in ["user", "system calls", "overlayfs", "layout", "boot id", "pids", "seccomp"] {
         assert_eq!(states[name].0, "ok", "{name}: {done:?}");
     }
-    for name in
-        ["network namespaces", "bridges", "veth pairs", "nftables", "registry configuration"]
-    {
+    for name in [
+        "user namespaces",
+        "id-mapped mounts",
+        "network namespaces",
+        "bridges",
+        "veth pairs",
+        "nftables",
+        "registry configuration",
+    ] {
         assert_eq!(states[name].0, "ok", "{name}: {done:?}");
     }
     assert!(!instance.path("root").exists() && !instance.path("state").exists());
@@ -86,4 +92,62 @@ fn a_registry_configuration_that_can_not_be_read_is_named() {
     let done: Done = command.output().unwrap().into();
     assert_eq!(states(&done)["registry configuration"].0, "missing", "{done:?}");
     assert!(done.out.contains("hosts.toml"), "{done:?}");
+}
+
+/// iproute2 tries the same in a namespace of its own.
+#[test]
+fn devices_can_be_made_where_ip_can_make_them() {
+    let instance = Instance::new();
+    let found = states(&instance.run(&["doctor", "--format", "json"]));
+    for (name, kind) in
+        [("macvlan devices", "type macvlan mode bridge"), ("VLAN devices", "type vlan id 7")]
+    {
+        let script = format!(
+            "ip link add above type veth peer name other && ip link add link above name below {kind}"
+        );
+        let made = Command::new("unshare").args(["--net", "sh", "-c", &script]).output().unwrap();
+        let expected = if made.status.success() { "ok" } else { "missing" };
+        assert_eq!(found[name].0, expected, "{name}: {made:?}");
+    }
+}
+
+#[test]
+fn every_option_that_something_is_needed_for_is_there() {
+    let instance = Instance::new();
+    let help: String =
+        [&["--help"] as &[&str], &["run", "--help"], &["network", "create", "--help"]]
+            .map(|words| instance.ok(words))
+            .concat();
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').map(str::to_owned).collect()
+    };
+    let known = words(&help);
+    let told = instance.run(&["doctor"]).out;
+    for option in words(&told).iter().filter(|word| word.starts_with("--")) {
+        assert!(known.contains(option), "{option}");
+    }
+}
+
+/// One certificate of Debian's bundle is one authority; /dev/null has none, and a pull over TLS can trust nobody.
+#[test]
+fn a_machine_that_trusts_no_authority_is_told_to_install_some() {
+    let instance = Instance::new();
+    let examined = |file: &std::path::Path| -> Done {
+        let mut command = instance.command(&["doctor", "--format", "json"]);
+        command.env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR");
+        command.output().unwrap().into()
+    };
+    let none = examined(std::path::Path::new("/dev/null"));
+    assert_eq!(none.status, 0, "mirrors may do without TLS: {none:?}");
+    assert_eq!(states(&none)["certificate authorities"].0, "missing", "{none:?}");
+    assert!(none.out.contains("SSL_CERT_FILE"), "{none:?}");
+
+    let made = instance.path("authority.pem");
+    let mut openssl = std::process::Command::new("openssl");
+    let words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=one -keyout /dev/null -out";
+    let done = openssl.args(words.split(' ')).arg(&made).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let one = examined(&made);
+    assert_eq!(states(&one)["certificate authorities"].0, "ok", "{one:?}");
+    assert!(one.out.contains("1 are trusted"), "{one:?}");
 }

@@ -137,3 +137,63 @@ fn gc_says_what_would_go_and_for_whom_the_rest_stays() {
     let gone: serde_json::Value = serde_json::from_str(&gone).unwrap();
     assert_eq!(gone["Removed"].as_array().unwrap().len(), 4);
 }
+
+/// A repair keeps what it takes out of the store; a collection leaves that for a month, and takes it when it is told to.
+#[test]
+fn what_repairs_moved_aside_is_named_and_goes_when_it_is_asked_for() {
+    let instance = Instance::with_image();
+    let foreign = instance.path("root/content/blobs/sha256/notes.txt");
+    fs::write(&foreign, b"eight by").unwrap();
+    instance.ok(&["system", "fsck", "--repair"]);
+    let kept = instance.path("root/damaged/blobs/notes.txt");
+    assert_eq!(fs::read(&kept).unwrap(), b"eight by");
+    let explained = instance.ok(&["system", "gc", "--explain"]);
+    let line = explained.lines().find(|line| line.contains(kept.to_str().unwrap()));
+    let line = line.unwrap_or_else(|| panic!("{explained}"));
+    assert!(line.starts_with("stays") && line.contains("gc --damaged"), "{line}");
+    assert_eq!(instance.ok(&["system", "gc"]), "Total reclaimed space: 0B");
+    assert!(kept.exists());
+    // ctime has whole seconds here.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let gone = instance.ok(&["system", "gc", "--damaged"]);
+    assert_eq!(gone, format!("deleted: {}\nTotal reclaimed space: 8B", kept.display()));
+    assert!(!instance.path("root/damaged").exists());
+}
+
+/// As kill -9 leaves them between the writing and the renaming of any small file.
+#[test]
+fn temporary_files_of_the_dead_go_at_once_and_those_of_the_living_stay() {
+    let instance = Instance::with_image();
+    instance.ok(&["create", "--name", "c", "--network", "none", "box"]);
+    let only = |folder: &str| {
+        let entry = fs::read_dir(instance.path(folder)).unwrap().next();
+        entry.expect("there is one").unwrap().path()
+    };
+    let container = only("root/containers/default");
+    let layer = only("root/layers");
+    let folders = [
+        instance.path("root"),
+        instance.path("root/content"),
+        instance.path("root/content/blobs/sha256"),
+        container,
+        layer,
+    ];
+    // No process has the one id (pid_max is at most 4,194,304); this one has the other.
+    let (dead, living) =
+        (".some.json.2147483647.tmp", format!(".some.json.{}.tmp", std::process::id()));
+    for folder in &folders {
+        fs::write(folder.join(dead), "half").unwrap();
+        fs::write(folder.join(&living), "half").unwrap();
+    }
+    let explained = instance.ok(&["system", "gc", "--explain"]);
+    let named = |name: &str| explained.lines().filter(|line| line.contains(name)).count();
+    assert_eq!((named(dead), named(&living)), (folders.len(), 0), "{explained}");
+    let found = instance.run(&["system", "fsck", "--format", "{{.Code}}"]);
+    let codes: Vec<&str> = found.out.lines().collect();
+    assert_eq!(codes, vec!["content-leftover"; folders.len()], "{found:?}");
+    instance.ok(&["system", "gc"]);
+    for folder in &folders {
+        assert!(!folder.join(dead).exists(), "{}", folder.display());
+        assert!(folder.join(&living).exists(), "{}", folder.display());
+    }
+}

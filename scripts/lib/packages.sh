@@ -9,6 +9,8 @@ mirror_packages=(binutils openssl python3 skopeo)
 # The peers whose results the tests expect, and what the tests look with.
 test_packages=(acl aardvark-dns attr busybox-static conmon conntrack containerd crun curl e2fsprogs git iperf3 iproute2 iptables jq
     libcap2-bin netavark nftables pigz podman procps runc shellcheck strace tar time tmux umoci util-linux zstd)
+# What `scripts/fuzz` builds its fuzzers with, and what they run.
+fuzz_packages=(g++ tar util-linux)
 # Never installed: they go into images, or run from where they were unpacked.
 unpacked_packages=(busybox-static docker-registry gosu lighttpd postgresql-15 postgresql-client-15 redis-server redis-tools)
 

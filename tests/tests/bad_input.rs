@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use isopod_tests::{TestContext, until};
@@ -35,11 +36,12 @@ fn a_name_is_free_or_the_error_says_whose_it_is() {
     let context = TestContext::with(["busybox"]);
     let create =
         |name: &str| context.isopod(["create", "--network", "none", "--name", name, "busybox"]);
-    let id = create("a").line().to_owned();
-    create("a").fails_with(1).complains_of("container a (").complains_of(&id[..12]);
+    let id = create("ab").line().to_owned();
+    create("ab").fails_with(1).complains_of("container ab (").complains_of(&id[..12]);
     create(&id).fails_with(1).complains_of("in use");
-    for wrong in ["", "a b", "a/b", "..", "ä"] {
+    for wrong in ["", "a b", "a/b", "..", "ä", "_a"] {
         create(wrong).complains_of("container name");
+        assert_ne!(context.isopod(["rename", "ab", wrong]).code, 0, "{wrong}");
     }
     let ctr =
         |id: &str| context.isopod(["ctr", "c", "create", "docker.io/library/busybox:latest", id]);
@@ -100,6 +102,8 @@ fn values_that_can_not_be_are_named_before_anything_happens() {
         ("--tmpfs", "relative"),
         ("--volume", "a:b:c:d"),
         ("--volume", "/host:relative"),
+        ("--volume", "rel:/x:zz"),
+        ("--cidfile", "/no/such/folder/id"),
         ("--mount", "type=bind,target=/x"),
         ("--mount", "type=bind,source=/no/such/folder,target=/x"),
         ("--network", "nosuch"),
@@ -125,6 +129,17 @@ fn values_that_can_not_be_are_named_before_anything_happens() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(context.containers().is_empty());
+    // Nor is what stands before it on the command line done.
+    let (made, id) = (context.path("made").display().to_string(), context.path("id"));
+    let (bind, cidfile) = (format!("{made}:/x"), id.display().to_string());
+    let first = ["create", "--network", "none", "-v", &bind, "-v", "rel:/y", "--cidfile", &cidfile];
+    for (flag, value) in [("--ulimit", "nosuch=1"), ("--volume", "/tmp:/z:zz"), ("-v", "rel:/x:zz")]
+    {
+        let refused = context.isopod(first.into_iter().chain([flag, value, "busybox"]));
+        assert_ne!(refused.code, 0, "{refused}");
+        assert!(!Path::new(&made).exists() && !id.exists(), "{flag} {value}");
+    }
+    context.isopod(["volume", "ls", "-q"]).prints_nothing();
     assert!(
         fs::read_dir(context.path("root/volumes")).map_or(true, |mut all| all.next().is_none())
     );

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use isopod_tests::handmade::flip_a_byte;
 use isopod_tests::{TestContext, until};
 use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{Mode, SFlag, mknod};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -232,6 +233,24 @@ fn folders_and_small_things() {
     shows(&context, "a lease of a living process", &["lease-damaged"]);
     drop(held);
     heals(&context, "the same when that has ended", &["lease-dead"]);
+    // What somebody put among ours stays where it is: only they know what it is.
+    for name in ["root/notes.txt", "root/content/notes", "root/events/more", "state/notes.sock"] {
+        let path = context.path(name);
+        fs::write(&path, "mine").unwrap();
+        shows(&context, name, &["entry-unknown"]);
+        let repair = context.isopod(["system", "fsck", "--repair"]);
+        repair.fails_with(1).mentions(&path.display().to_string()).mentions("move it away");
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        fs::remove_file(&path).unwrap();
+    }
+    // A disk of its own has this.
+    make(&root(&context, "lost+found"));
+    context.is_sound();
+    let probe = root(&context, ".doctor-0123456789abcdef");
+    make(&probe.join("upper"));
+    context.is_sound();
+    age(&probe);
+    heals(&context, "what a doctor left that was killed", &["content-leftover"]);
     let journal = root(&context, "events/journal");
     let mut text = fs::read_to_string(&journal).unwrap();
     let lines = text.lines().count();
@@ -490,6 +509,12 @@ fn what_dead_monitors_leave() {
     heals(&context, "a process", &["cgroup-leftover"]);
     assert!(!waiter.join().unwrap().success());
 
+    let socket = context.path("state/containers/default").join(&id).join("monitor.sock");
+    // As a listener's end leaves it; the path is too long for an address.
+    mknod(&socket, SFlag::S_IFSOCK, Mode::S_IRUSR | Mode::S_IWUSR, 0).unwrap();
+    heals(&context, "a socket that nobody listens at", &["socket-stale"]);
+    assert!(!socket.exists());
+
     let place = context.path("state/containers/default").join(&id).join("rootfs");
     fs::create_dir_all(&place).unwrap();
     mount(Some("none"), &place, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
@@ -532,7 +557,18 @@ fn networks() {
     let pair = ["link", "add", "veth0123456789a", "type", "veth", "peer", "name", "other"];
     host.run("ip", pair).succeeds();
     host.run("ip", ["link", "set", "veth0123456789a", "master", &bridge]).succeeds();
+    // Of a macvlan network on a VLAN, and of an internal one: a pair does where there are no dummies.
+    let pair =
+        ["link", "add", "dm-0123456789ab", "type", "veth", "peer", "name", "dn-0123456789ab"];
+    host.run("ip", pair).succeeds();
+    host.run("ip", ["link", "set", "dm-0123456789ab", "alias", &alias]).succeeds();
     heals(&context, "devices that nothing stands for", &["device-leftover"]);
+    let left: Value = host.run("ip", ["-j", "link"]).succeeds().json();
+    let left: Vec<&str> =
+        left.as_array().unwrap().iter().map(|link| link["ifname"].as_str().unwrap()).collect();
+    for name in ["br-stray", "veth0123456789a", "dm-0123456789ab", "dn-0123456789ab"] {
+        assert!(!left.contains(&name), "{left:?}");
+    }
     host.run("ip", ["link", "del", "other"]);
 
     let element = format!("{{ \"{}\" }}", "br-gone");

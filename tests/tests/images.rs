@@ -426,6 +426,34 @@ fn what_podman_saves_is_imported_in_both_forms() {
     assert_eq!(count(&context.path("root/layers")), 0);
 }
 
+/// skopeo's docker archives have `VERSION` and `json` beside each layer, as old docker's.
+#[test]
+fn an_archive_leaves_only_what_its_image_needs() {
+    let fixtures = Fixtures::load();
+    let context = TestContext::without_registries();
+    let layout = format!("oci:{}:library/busybox:latest", fixtures.layout.display());
+    let file = context.path("peer.tar");
+    let to = format!("docker-archive:{}:busybox:latest", file.display());
+    skopeo(&context, ["copy", "-q", &layout, &to]).succeeds();
+    let listed = Invocation::new("tar", ["-tf", file.to_str().unwrap()]).run();
+    assert!(listed.stdout.contains("VERSION") && listed.stdout.contains("/json"), "{listed}");
+    let blobs = || count(&context.path("root/content/blobs/sha256"));
+    context.isopod(["load", "-i", file.to_str().unwrap()]).succeeds();
+    // Manifest, config, layer.
+    assert_eq!(blobs(), 3);
+    context.isopod(["system", "gc"]).succeeds();
+    assert_eq!(blobs(), 3);
+    runs(&context, "busybox");
+    // One that can't be loaded leaves nothing.
+    context.isopod(["rmi", "-f", "busybox"]).succeeds();
+    assert_eq!(blobs(), 0);
+    Invocation::new("tar", ["--delete", "-f", file.to_str().unwrap(), "manifest.json"])
+        .run()
+        .succeeds();
+    context.isopod(["load", "-i", file.to_str().unwrap()]).fails_with(1);
+    assert_eq!(blobs(), 0);
+}
+
 #[test]
 fn an_archive_that_lies_or_ends_early_names_nothing() {
     let (context, _) = TestContext::new();

@@ -31,7 +31,10 @@ fn by_skopeo(context: &TestContext, registry: &Registry) -> Outcome {
 fn a_right_password_is_kept_and_a_wrong_one_is_not() {
     let (context, fixtures) = TestContext::new();
     for registry in [fixtures.token(), fixtures.basic()] {
-        log_in(&context, registry, "wrong").fails_with(1).complains_of("valid credentials");
+        let wrong = log_in(&context, registry, "wrong");
+        wrong.fails_with(1).complains_of("refuses user \"ada\" with this password");
+        // What is in files plays no part: the password was just typed.
+        assert!(!wrong.stderr.contains("config.json"), "{wrong}");
         assert!(!fs::read_to_string(file(&context)).is_ok_and(|t| t.contains(&registry.address)));
         let right = registry.password.as_deref().unwrap();
         log_in(&context, registry, right).succeeds().prints("Login Succeeded\n");

@@ -421,3 +421,47 @@ fn reloads_beside_starts_and_ends_lose_no_port() {
     removal.outcome().succeeds();
     assert!(!context.host().rules().contains("tcp . 90"), "{}", context.host().rules());
 }
+
+/// Wherever a disconnection is killed, the network can be removed and the container started afterwards.
+#[test]
+fn a_disconnection_that_was_killed_keeps_no_container_from_starting() {
+    let context = TestContext::networked(["busybox"]);
+    for step in ["unplug.said", "unplug.disconnected", "unplug.unmade"] {
+        context.isopod(["network", "create", "nn"]).succeeds();
+        context.isopod(["run", "-d", "--name", "cc", "busybox", "sleep", "1000"]).succeeds();
+        context.isopod(["network", "connect", "nn", "cc"]).succeeds();
+        let deed = step.to_owned();
+        context.command(["network", "disconnect", "nn", "cc"]).env("ISOPOD_STEP", &deed).run();
+        let found = context.isopod(["system", "fsck", "--format", "{{.Code}}"]);
+        found.fails_with(1).mentions("container-leaving");
+        context.isopod(["stop", "-t", "0", "cc"]).succeeds();
+        context.isopod(["network", "rm", "nn"]).succeeds();
+        context.isopod(["start", "cc"]).succeeds();
+        let networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}};{{end}}";
+        context.isopod(["inspect", "-f", networks, "cc"]).prints("bridge;\n");
+        context.is_sound();
+        // Or it is mended while it runs.
+        context.isopod(["network", "create", "nn"]).succeeds();
+        context.isopod(["network", "connect", "nn", "cc"]).succeeds();
+        context.command(["network", "disconnect", "nn", "cc"]).env("ISOPOD_STEP", &deed).run();
+        context.isopod(["system", "fsck", "--repair"]).succeeds();
+        context.is_sound();
+        context.isopod(["inspect", "-f", networks, "cc"]).prints("bridge;\n");
+        context.isopod(["rm", "-f", "cc"]).succeeds();
+        context.isopod(["network", "rm", "nn"]).succeeds();
+    }
+}
+
+#[test]
+fn a_network_that_is_gone_is_named_and_can_be_left() {
+    let context = TestContext::networked(["busybox"]);
+    context.isopod(["network", "create", "nn"]).succeeds();
+    context.isopod(["create", "--network", "nn", "--name", "cc", "busybox", "true"]).succeeds();
+    context.isopod(["network", "rm", "nn"]).succeeds();
+    let started = context.isopod(["start", "cc"]);
+    started.fails_with(1).complains_of("network nn, which container cc is to be on, is gone");
+    context.isopod(["inspect", "cc"]).succeeds().complains_of("network nn");
+    context.isopod(["network", "disconnect", "nn", "cc"]).succeeds();
+    context.isopod(["network", "connect", "bridge", "cc"]).succeeds();
+    context.isopod(["start", "-a", "cc"]).succeeds();
+}

@@ -342,3 +342,20 @@ fn volumes_outlive_containers_and_begin_with_the_images_content() {
         .isopod(run(&["-v", "none:/etc:nocopy", "busybox", "test", "-e", "/etc/passwd"]))
         .fails_with(1);
 }
+
+/// What makes a container is in its groups meanwhile: it isn't refused for that, and isn't counted once the
+/// program runs.
+#[test]
+fn processes_are_limited_to_the_containers_own() {
+    let context = busybox();
+    for limit in [2, 3, 4] {
+        let shell = |others: usize| {
+            // Beside the shell, which is the first process, and whose end is theirs.
+            let script = "sleep 9 & ".repeat(others) + "echo all";
+            let limit = limit.to_string();
+            context.isopod(run(&["--pids-limit", &limit, "busybox", "sh", "-c", &script]))
+        };
+        shell(limit - 1).succeeds().prints("all\n");
+        shell(limit).complains_of("fork");
+    }
+}

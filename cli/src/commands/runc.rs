@@ -54,7 +54,8 @@ struct GlobalArgs {
     root: Option<PathBuf>,
     #[arg(long, hide = true)]
     criu: Option<String>,
-    #[arg(long, hide = true)]
+    /// Have systemd make the containers' cgroups: cgroupsPath is "slice:prefix:name"
+    #[arg(long)]
     systemd_cgroup: bool,
     /// Whether to put up with missing rights to cgroups: false or auto
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -66,6 +67,8 @@ struct GlobalArgs {
 struct Globals {
     log: Log,
     root: PathBuf,
+    /// `--systemd-cgroup`.
+    systemd_cgroup: bool,
     printer: Printer,
 }
 
@@ -256,9 +259,10 @@ fn globals(args: GlobalArgs, printer: Printer, log: &mut Log) -> Result<Globals,
         "json" => Format::Json,
         other => return Err(Failure::new(format!("invalid log-format: {other}"))),
     };
-    if args.systemd_cgroup {
+    if args.systemd_cgroup && !isopod_systemd::is_running() {
         return Err(Failure::new(
-            "--systemd-cgroup is not supported: cgroups are made by their files (use the cgroupfs manager)",
+            "systemd cgroup flag passed, but systemd support for managing cgroups is not available: \
+             systemd does not run on this machine",
         ));
     }
     if args.criu.is_some() {
@@ -274,7 +278,12 @@ fn globals(args: GlobalArgs, printer: Printer, log: &mut Log) -> Result<Globals,
         other => return Err(Failure::new(format!("invalid value for --rootless: {other:?}"))),
     }
     let root = args.root.unwrap_or_else(|| PathBuf::from(ROOT));
-    Ok(Globals { log: log.clone(), root: std::path::absolute(root)?, printer })
+    Ok(Globals {
+        log: log.clone(),
+        root: std::path::absolute(root)?,
+        systemd_cgroup: args.systemd_cgroup,
+        printer,
+    })
 }
 
 /// What engines read of the version: its first line, and the specification's.

@@ -66,6 +66,22 @@ impl Format {
     }
 }
 
+/// A word that nerdctl takes for a format of lists and docker for a template.
+const WIDE: &str = "wide";
+
+/// What a list without wider columns makes of nerdctl's `wide`: its table, unless `program` is docker's own name,
+/// for which every word is a template.
+#[must_use]
+pub fn narrowed<'f>(format: Option<&'f str>, program: &str) -> Option<&'f str> {
+    format.filter(|_| !is_wide(format, program))
+}
+
+/// Whether `format` asks for nerdctl's wide table.
+#[must_use]
+pub fn is_wide(format: Option<&str>, program: &str) -> bool {
+    format == Some(WIDE) && program != "docker"
+}
+
 /// A list in the format a user asked for; `default` is the table's template.
 ///
 /// `headers` holds a header for each field, as docker's formatter does for `table`.

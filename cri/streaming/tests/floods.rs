@@ -38,7 +38,8 @@ async fn row_09_a_thousand_sessions_leave_nothing_behind() {
     let _alone = ALONE.lock().await;
     let server = Running::start(Config::default()).await;
     let round = async |number: usize| {
-        let transport = if number.is_multiple_of(2) { Transport::Spdy } else { Transport::WebSocket };
+        let transport =
+            if number.is_multiple_of(2) { Transport::Spdy } else { Transport::WebSocket };
         let connector = Connector::new(transport);
         match number % 5 {
             // Nobody comes for it.
@@ -88,8 +89,9 @@ async fn row_09_what_nobody_reads_waits_in_the_client() {
     let server = Running::start(Config::default()).await;
     let before = resident_kib();
     let mut feeding = Vec::new();
-    for number in 0..40 {
-        let transport = if number.is_multiple_of(2) { Transport::Spdy } else { Transport::WebSocket };
+    for number in 0..40_usize {
+        let transport =
+            if number.is_multiple_of(2) { Transport::Spdy } else { Transport::WebSocket };
         // Reads nothing of its input.
         let url = server.exec(&["sleep", "1000"], true, false);
         let mut session = Connector::new(transport).remote_command(&url, ALL).await.unwrap();

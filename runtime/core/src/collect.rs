@@ -4,8 +4,11 @@
 //! The collector holds `<root>/collect.lock` alone while it marks and sweeps, and whoever is about to
 //! rely on something unnamed holds it shared while it says so.
 
+mod damaged;
 mod explain;
+mod temporaries;
 
+pub use damaged::{Aside, KEPT};
 pub use explain::Item;
 
 use std::collections::BTreeSet;
@@ -38,6 +41,8 @@ pub struct Collected {
     pub blobs: Vec<(Digest, u64)>,
     /// Layers, with their bytes.
     pub layers: Vec<(LayerName, u64)>,
+    /// What repairs had moved aside [`KEPT`] ago.
+    pub damaged: Vec<Aside>,
 }
 
 impl Runtime {
@@ -65,7 +70,11 @@ impl Runtime {
         let removed_layers = self.layers().retain(&layers, before)?;
         step("gc.layers");
         self.remove_orphans()?;
-        Ok(Collected { blobs: removed_blobs, layers: removed_layers })
+        for temporary in self.dead_temporaries()? {
+            temporary.remove()?;
+        }
+        let damaged = self.remove_damaged(now - KEPT)?;
+        Ok(Collected { blobs: removed_blobs, layers: removed_layers, damaged })
     }
 
     /// Removes what killed commands left of containers, unless somebody is creating or collecting.

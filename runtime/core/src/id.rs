@@ -18,6 +18,14 @@ pub enum IdError {
         /// The text.
         text: String,
     },
+    /// A name of one character.
+    #[error("{what} {text:?} is too short: names have two characters at least")]
+    Short {
+        /// As above.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
     /// Too long or empty.
     #[error("{what} {text:?} is not valid: between 1 and {MAX_LENGTH} characters are allowed")]
     Length {
@@ -44,6 +52,19 @@ pub fn check(what: &'static str, text: &str) -> Result<(), IdError> {
         Ok(())
     } else {
         Err(IdError::Characters { what, text: text.to_owned() })
+    }
+}
+
+/// As [`check`], for what has two characters at least: names of volumes, as docker's
+/// (`[a-zA-Z0-9][a-zA-Z0-9_.-]+`; its networks may have one, and so may our containers).
+///
+/// # Errors
+/// It breaks the rule, or has one character.
+pub fn check_name(what: &'static str, text: &str) -> Result<(), IdError> {
+    check(what, text)?;
+    match text.len() {
+        1 => Err(IdError::Short { what, text: text.to_owned() }),
+        _ => Ok(()),
     }
 }
 
@@ -184,6 +205,8 @@ mod tests {
         for good in ["redis", "a", "A-1_b.c", &"x".repeat(76)] {
             check("container id", good).unwrap();
         }
+        assert!(check_name("volume name", "a").is_err());
+        check_name("volume name", "a-").unwrap();
     }
 
     #[test]

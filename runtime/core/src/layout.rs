@@ -26,6 +26,37 @@ use std::path::{Path, PathBuf};
 /// The version of the tree that this code reads and writes.
 pub const VERSION: u32 = 1;
 
+/// All that may lie in the root, beside what is just being written.
+pub(crate) const ROOT_ENTRIES: &[&str] = &[
+    "bin",
+    "collect.lock",
+    "containers",
+    "content",
+    "damaged",
+    "events",
+    "fsck.lock",
+    "index.lock",
+    "layers",
+    "layout",
+    "leases",
+    "reserve",
+    "snapshots",
+    "state.db",
+    "state.db-journal",
+    "state.db-shm",
+    "state.db-wal",
+    "state.db.draft",
+    "state.db.draft-journal",
+    "state.db.draft-shm",
+    "state.db.draft-wal",
+    "state.db.rebuilt",
+    "volumes",
+    "volumes.lock",
+];
+
+/// The same of the state folder; `runc` is the OCI command line's own.
+pub(crate) const STATE_ENTRIES: &[&str] = &["containers", "networks", "runc"];
+
 /// Paths below the two folders of an instance.
 #[derive(Debug, Clone)]
 pub struct Layout {

@@ -35,7 +35,7 @@ pub mod state;
 mod usage;
 pub mod volume;
 
-pub use config::{Config, MonitorProgram};
+pub use config::{CgroupManager, Config, MonitorProgram};
 pub use error::{Error, ErrorKind};
 pub use runtime::Runtime;
 

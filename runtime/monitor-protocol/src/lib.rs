@@ -67,6 +67,9 @@ pub mod state {
     pub const IPC_NAMESPACE: &str = "ipcns";
     /// As [`NETWORK_NAMESPACE`] for the UTS namespace of another container.
     pub const UTS_NAMESPACE: &str = "utsns";
+    /// As [`NETWORK_NAMESPACE`] for the user namespace that the container is to live in. With it all files that
+    /// it is shown have the ids that they have on the disk, as ids of that namespace.
+    pub const USER_NAMESPACE: &str = "userns";
     /// [`crate::resolver::Names`].
     pub const RESOLVER: &str = "resolver.json";
 }

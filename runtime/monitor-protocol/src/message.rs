@@ -153,6 +153,9 @@ pub enum Handed {
     /// Another container's mount namespace, in which `launch.json`'s [`crate::launch::Part::SharedMemory`]
     /// is found.
     MountNamespace,
+    /// The user namespace that the container lives in, kept as the network namespace is. `config.json` names it by
+    /// [`crate::state::USER_NAMESPACE`], and says in its `uidMappings` what it maps.
+    UserNamespace,
     /// A datagram socket in that namespace, bound where the container expects its name server.
     ResolverDatagram,
     /// A listening socket there.

@@ -7,12 +7,16 @@
 //! - [`container`]: creates and starts the container;
 //! - [`exec`]: starts another process in it;
 //! - [`cgroup_mounts`]: control groups of version 1 where another container's processes are seen;
+//! - [`groups`]: being in the container's control groups;
 //! - [`home`]: the variable that every program has;
 //! - [`loopback`]: the one network interface that a new network namespace has;
 //! - [`confinement`]: what both give up just before their program;
 //! - [`executor`]: the last steps before either's program;
 //! - [`null`]: the streams that nobody asked for;
 //! - [`program`]: finding that program;
+//! - [`scope`]: the cgroup, where systemd is to make it;
+//! - [`shelf`]: where a container with a user namespace finds what it is shown;
+//! - [`tenant`]: what another process in a container takes;
 //! - [`unified`]: limits that libcontainer leaves out on cgroup v2.
 
 mod cgroup_mounts;
@@ -21,12 +25,16 @@ pub mod console;
 mod container;
 mod exec;
 pub mod executor;
+mod groups;
 mod home;
 pub mod loopback;
 mod null;
 pub mod program;
 mod rootfs;
-mod unified;
+pub mod scope;
+pub mod shelf;
+pub mod tenant;
+pub mod unified;
 
 use std::ffi::CString;
 use std::io;
@@ -68,6 +76,8 @@ pub struct Stdio {
 pub struct Given<'a> {
     /// Its own or another container's.
     pub network: Option<BorrowedFd<'a>>,
+    /// The user namespace that it is to live in, by which all that it is shown is mapped.
+    pub users: Option<BorrowedFd<'a>>,
     /// Another container's, like the others.
     pub pid: Option<BorrowedFd<'a>>,
     /// See [`Given::pid`].
@@ -80,7 +90,7 @@ pub struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn all(&self) -> impl Iterator<Item = BorrowedFd<'a>> {
-        [self.network, self.pid, self.ipc, self.uts, self.mount].into_iter().flatten()
+        [self.network, self.users, self.pid, self.ipc, self.uts, self.mount].into_iter().flatten()
     }
 }
 
@@ -172,11 +182,11 @@ pub fn fork(
         let result = isolate(&theirs, given, &stdio).and_then(|()| match job {
             Job::Container => {
                 step("launcher.isolated");
-                rootfs::make(launch, &facts.working_dir, given.mount)?;
+                let mapped = rootfs::make(launch, facts, given)?;
                 step("launcher.rooted");
-                container::start(launch, hierarchies, facts, given, stdio)
+                container::start(launch, hierarchies, facts, given, mapped, stdio)
             }
-            Job::Exec(process) => exec::start(launch, facts, process, stdio),
+            Job::Exec(process) => exec::start(launch, hierarchies, facts, process, given, stdio),
         });
         let (report, terminal) = match result {
             Ok(started) => (Report::Started { pid: started.pid }, started.terminal),

@@ -6,12 +6,14 @@
 //! - [`ending`]: ends of processes, and of the container;
 //! - [`restarting`]: what a restart policy makes of such an end;
 //! - [`health`]: health checks;
-//! - [`journal`]: what is recorded of all that.
+//! - [`journal`]: what is recorded of all that;
+//! - [`memory`]: whether the out-of-memory killer came, where the group may be gone too early.
 
 mod clients;
 mod ending;
 mod health;
 mod journal;
+mod memory;
 mod requests;
 mod restarting;
 mod starting;
@@ -96,6 +98,9 @@ pub struct Monitor {
     checks: Checks,
     /// Whether a launcher was killed, and what it was making has to be looked for.
     has_strays: bool,
+    /// See [`memory`].
+    memory: Option<Watched>,
+    is_oom_seen: bool,
     /// Set when there is nothing left to monitor.
     is_over: bool,
     /// Whether who started the container was attached to it up to its end.
@@ -176,6 +181,8 @@ impl Monitor {
             restarting: Restarting::default(),
             checks: Checks::default(),
             has_strays: false,
+            memory: None,
+            is_oom_seen: false,
             is_over: false,
             is_followed: false,
         })
@@ -216,6 +223,7 @@ impl Monitor {
             Token::Sink(process, stream, session) => {
                 self.with_streams(process, |streams| streams.pump_sink(stream, session));
             }
+            Token::Memory => self.look_at_memory(),
             Token::Network(part, id) => self.network.handle(part, id),
         }
     }
@@ -288,6 +296,7 @@ impl Monitor {
     fn mark_started(&mut self, pid: i32) {
         self.status.pid = pid;
         self.status.started_at = Some(Timestamp::now());
+        self.watch_memory();
         self.begin_checks();
         self.set_phase(Phase::Running);
         self.record("start", &[]);

@@ -35,6 +35,7 @@ use resolver::NameServer;
 pub struct Network {
     poller: Rc<Poller>,
     namespace: Option<OwnedFd>,
+    users: Option<OwnedFd>,
     names: Option<NameServer>,
     ports: Option<Forwarder>,
 }
@@ -45,7 +46,7 @@ impl Network {
         if !launch.forwards.is_empty() || launch.resolver.is_some() {
             limit::raise();
         }
-        Self { poller: Rc::clone(poller), namespace: None, names: None, ports: None }
+        Self { poller: Rc::clone(poller), namespace: None, users: None, names: None, ports: None }
     }
 
     /// Takes what came with `Run`; other containers' namespaces are returned.
@@ -57,6 +58,7 @@ impl Network {
     ) -> Result<Joined, HandedError> {
         let sorted = handed::sort(launch, what, descriptors)?;
         self.namespace = sorted.namespace;
+        self.users = sorted.users;
         if let Some(resolver) = &launch.resolver {
             let server = NameServer::new(&self.poller, resolver, sorted.datagram, sorted.stream);
             self.names = Some(server.map_err(HandedError::Socket)?);
@@ -78,6 +80,11 @@ impl Network {
     /// The network namespace that was handed over.
     pub fn namespace(&self) -> Option<BorrowedFd<'_>> {
         self.namespace.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The user namespace that was handed over, to which the network namespace belongs.
+    pub fn users(&self) -> Option<BorrowedFd<'_>> {
+        self.users.as_ref().map(AsFd::as_fd)
     }
 
     /// Does what became possible.
@@ -122,5 +129,6 @@ impl Network {
         self.names = None;
         self.ports = None;
         self.namespace = None;
+        self.users = None;
     }
 }

@@ -8,9 +8,11 @@
 //! - [`shim`]: hooks in libcontainer's name;
 //! - [`ends`]: terminals, streams and pid files;
 //! - [`propagation`]: what mounts ask of later mounts;
+//! - [`sources`]: what is bound into a user namespace, and mounts with mapped ids;
 //! - [`rlimits`]: which limit was refused;
 //! - [`foreground`]: waiting for a process.
 
+mod copy_up;
 mod create;
 mod ends;
 mod exec;
@@ -18,6 +20,7 @@ mod foreground;
 mod propagation;
 mod rlimits;
 mod shim;
+mod sources;
 mod spec;
 mod update;
 

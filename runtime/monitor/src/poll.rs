@@ -28,6 +28,8 @@ pub enum Token {
     Source(u32, u32),
     /// A session's sink takes bytes again: which process, stream and session.
     Sink(u32, u8, u32),
+    /// What the container's group says of its memory.
+    Memory,
     /// Something of the container's network: what, and which one of these.
     Network(Part, u32),
 }
@@ -81,6 +83,7 @@ impl Token {
             Self::Input(process) => (5, process, 0, 0),
             Self::Source(process, session) => (6, process, 0, session),
             Self::Sink(process, stream, session) => (7, process, stream, session),
+            Self::Memory => (8, 0, 0, 0),
             Self::Network(part, id) => (15, id, part as u8, 0),
         };
         u64::from(kind as u8) << 60 | u64::from(stream) << 56 | u64::from(a) << 28 | u64::from(b)
@@ -98,6 +101,7 @@ impl Token {
             4 => Self::Output(a, stream),
             5 => Self::Input(a),
             6 => Self::Source(a, b),
+            8 => Self::Memory,
             15 => Self::Network(Part::ALL[usize::from(stream) % Part::ALL.len()], a),
             _ => Self::Sink(a, stream, b),
         }
@@ -117,6 +121,8 @@ pub enum Interest {
     Both,
     /// Nothing but that the connection breaks.
     Break,
+    /// That a file of the kernel's says something else than when it was read.
+    Change,
 }
 
 /// The set of descriptors waited for.
@@ -171,6 +177,7 @@ impl Watched {
             Interest::None | Interest::Break => EventFlags::empty(),
             Interest::Read => EventFlags::IN,
             Interest::Write => EventFlags::OUT,
+            Interest::Change => EventFlags::PRI,
             Interest::Both => EventFlags::IN | EventFlags::OUT,
         };
         let data = EventData::new_u64(self.token.pack());
@@ -214,6 +221,7 @@ mod tests {
             Token::Report(3),
             Token::Output(most, 1),
             Token::Input(7),
+            Token::Memory,
             Token::Source(5, most),
             Token::Sink(most, 1, most),
         ] {

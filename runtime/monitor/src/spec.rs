@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use isopod_monitor_protocol::data;
-use oci_spec::runtime::LinuxNamespaceType;
+use isopod_systemd::Scope;
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType};
 use serde::Deserialize;
 
 /// Why a specification can't be run.
@@ -19,6 +20,9 @@ pub enum SpecError {
     /// It is no such document.
     #[error("malformed {0}: {1}")]
     Malformed(PathBuf, serde_json::Error),
+    /// The cgroup is to be a scope of systemd's, and its name is none.
+    #[error("linux.cgroupsPath: {0}")]
+    Scope(#[from] isopod_systemd::Error),
     /// libcontainer would ignore this, or do it wrongly.
     #[error("{0}")]
     Refused(&'static str),
@@ -64,6 +68,8 @@ struct Capabilities {
 struct Linux {
     namespaces: Vec<Namespace>,
     cgroups_path: PathBuf,
+    uid_mappings: Vec<LinuxIdMapping>,
+    gid_mappings: Vec<LinuxIdMapping>,
     seccomp: Option<serde::de::IgnoredAny>,
     intel_rdt: Option<serde::de::IgnoredAny>,
     mount_label: Option<String>,
@@ -90,10 +96,16 @@ struct Hooks {
 pub struct Facts {
     /// The container's cgroup, absolute below each hierarchy's root.
     pub cgroup: PathBuf,
+    /// The unit of systemd's that this is the group of, if systemd is to make it.
+    pub scope: Option<Scope>,
     /// Whether the container's process has a terminal.
     pub terminal: bool,
-    /// Whose pipes its standard streams are.
+    /// Whose pipes its standard streams are, as the host calls them.
     pub uid: u32,
+    /// Its user ids, where they are not the host's.
+    pub users: Vec<LinuxIdMapping>,
+    /// User and group of its root, likewise.
+    pub root: (u32, u32),
     /// Whether a system call filter is to be loaded into each of its processes.
     pub has_seccomp: bool,
     /// See [`crate::guard`].
@@ -106,6 +118,21 @@ pub struct Facts {
     pub owns_network: bool,
     /// Whether more than files and cgroups is to be undone when it has ended.
     pub has_epilogue: bool,
+}
+
+impl Facts {
+    /// A user of the container's, as the host calls it.
+    pub fn on_host(&self, uid: u32) -> u32 {
+        on_host(uid, &self.users)
+    }
+}
+
+/// A user id of a container's with these maps, as the host calls it.
+pub fn on_host(uid: u32, users: &[LinuxIdMapping]) -> u32 {
+    let fits = |map: &&LinuxIdMapping| {
+        uid.checked_sub(map.container_id()).is_some_and(|offset| offset < map.size())
+    };
+    users.iter().find(fits).map_or(uid, |map| map.host_id() + (uid - map.container_id()))
 }
 
 /// Reads and checks the `config.json` in `folder`.
@@ -139,7 +166,10 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
     if linux.mount_label.is_some_and(|label| !label.is_empty()) {
         return refuse("linux.mountLabel is not supported");
     }
-    if !linux.cgroups_path.is_absolute() || linux.cgroups_path.parent().is_none() {
+    let name = linux.cgroups_path.to_str().filter(|path| Scope::is_meant(path));
+    let scope = name.map(Scope::parse).transpose()?;
+    let cgroup = scope.as_ref().map_or(linux.cgroups_path, Scope::path);
+    if !cgroup.is_absolute() || cgroup.parent().is_none() {
         return refuse("linux.cgroupsPath must be an absolute path below the root");
     }
     let namespace = |kind| linux.namespaces.iter().find(|namespace| namespace.kind == kind);
@@ -150,14 +180,17 @@ fn facts(document: Document) -> Result<Facts, SpecError> {
     let owns_pids = owns(LinuxNamespaceType::Pid);
     // libcontainer writes /proc/<pid>/uid_map and hands process ids to these hooks: both take
     // ids of the host's pid namespace.
-    let needs_host_pids = namespace(LinuxNamespaceType::User).is_some()
+    let needs_host_pids = owns(LinuxNamespaceType::User)
         || namespace(LinuxNamespaceType::Time).is_some()
         || !hooks.prestart.is_empty()
         || !hooks.create_runtime.is_empty();
     Ok(Facts {
-        cgroup: linux.cgroups_path,
+        cgroup,
+        scope,
         terminal: process.terminal,
-        uid: process.user.uid,
+        uid: on_host(process.user.uid, &linux.uid_mappings),
+        root: (on_host(0, &linux.uid_mappings), on_host(0, &linux.gid_mappings)),
+        users: linux.uid_mappings,
         has_seccomp: linux.seccomp.is_some(),
         can_nest_pids: owns_pids && !needs_host_pids,
         owns_pids,
@@ -270,6 +303,9 @@ mod tests {
         assert!(!nests("/linux", "namespaces", joined));
         assert!(!nests("/linux", "namespaces", json!([])));
         assert!(!nests("/linux", "namespaces", json!([{"type": "pid"}, {"type": "user"}])));
+        // Nobody writes the maps of one that is there.
+        let users = json!([{"type": "pid"}, {"type": "user", "path": "/s/userns"}]);
+        assert!(nests("/linux", "namespaces", users));
         assert!(!nests("", "hooks", json!({"createRuntime": [{"path": "/x"}]})));
     }
 }

@@ -89,13 +89,17 @@ pub fn start(folder: &Path) -> Result<(), StartError> {
     // Control groups are made and joined before `prime`, which holds all that up. What fails here
     // (rootless, nothing may be delegated) is tried again, and reported, by those who need it.
     hierarchies.leave_session(&launch.monitor_cgroup).ok();
-    if let Ok(facts) = &facts {
+    if let Some(facts) = facts.as_ref().ok().filter(|facts| facts.scope.is_none()) {
         hierarchies.create(&facts.cgroup).ok();
     }
     let (starting, started) = io::pipe().map_err(system("make a pipe"))?;
     step("monitor.starter");
+    let waits = hierarchies.is_unified();
     fork(Body { hierarchies, launch, facts, started })?;
-    keep_primed(&starting);
+    // On version 1 nothing is moved in a way that has to wait (`launcher::groups`).
+    if waits {
+        keep_primed(&starting);
+    }
     Ok(())
 }
 

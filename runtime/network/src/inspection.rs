@@ -3,16 +3,18 @@
 use crate::driver::{refused, remove};
 use crate::error::Result;
 use crate::host::Host;
+use crate::macvlan;
 use crate::model::{Driver, Network, PortMap};
 use crate::nft::Rules;
 
 /// What is there and should not be, and what is not there and should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// Bridges of ours, and devices on them, that no network and no endpoint stands for.
+    /// Devices that we made (bridges, dummies, VLANs), and pairs on our bridges, that no network and no endpoint
+    /// stands for.
     pub stray_devices: Vec<String>,
-    /// Bridges of networks in use that are gone.
-    pub missing_bridges: Vec<String>,
+    /// Devices of networks in use that are gone: bridges, and those that macvlan networks lie on.
+    pub missing_devices: Vec<String>,
     /// Bridges that rules of ours speak of, and no network does.
     pub stray_rules: Vec<String>,
     /// Elements of our maps of ports that no endpoint has published.
@@ -60,10 +62,10 @@ impl Host {
         found: &mut Inspection,
     ) -> Result<()> {
         let all = self.links(|links| links.all().map_err(refused("list the", "devices")))?;
-        let is_bridge = |kind: &Option<String>| kind.as_deref() == Some("bridge");
         for link in &all {
+            // Nothing of a container's carries our name: its devices lie in its own namespace and go with that.
             let is_ours = link.alias.as_ref() == Some(&self.name);
-            if is_ours && is_bridge(&link.kind) && !bridges(networks).any(|b| b == link.name) {
+            if is_ours && !networks.iter().any(|network| device(network) == link.name) {
                 found.stray_devices.push(link.name.clone());
             }
             let is_on_ours = link.master.is_some_and(|master| {
@@ -81,8 +83,10 @@ impl Host {
             }
         }
         let there = |name: &str| all.iter().any(|link| link.name == name);
-        found.missing_bridges =
-            bridges(used).filter(|name| !there(name)).map(str::to_owned).collect();
+        found.missing_devices = used.iter().map(device).filter(|name| !there(name)).collect();
+        found.missing_devices.sort();
+        // Several networks may lie on one device.
+        found.missing_devices.dedup();
         Ok(())
     }
 
@@ -111,6 +115,14 @@ impl Host {
             }
             Ok(())
         })
+    }
+}
+
+/// The device of the host that a network is, or lies on.
+fn device(network: &Network) -> String {
+    match &network.driver {
+        Driver::Bridge { device, .. } => device.clone(),
+        Driver::Macvlan { parent, .. } => macvlan::parent_of(network, parent.as_deref()),
     }
 }
 

@@ -76,6 +76,12 @@ impl Plumbing for Macvlan {
     }
 }
 
+/// The device that a network lies on: the one it was given, else a dummy of its own.
+pub(crate) fn parent_of(network: &Network, parent: Option<&str>) -> String {
+    let id = network.id.get(..12).unwrap_or(&network.id);
+    parent.map_or_else(|| format!("dm-{id}"), str::to_owned)
+}
+
 /// A device on another can't send greater packets than that.
 fn mtu(network: &Network, parent: &Link) -> Result<u32> {
     match network.mtu {
@@ -103,8 +109,7 @@ impl Macvlan {
     }
 
     fn parent_of(&self, network: &Network) -> String {
-        let id = network.id.get(..12).unwrap_or(&network.id);
-        self.parent.clone().unwrap_or_else(|| format!("dm-{id}"))
+        parent_of(network, self.parent.as_deref())
     }
 
     /// `eth0.10` is the VLAN 10 on `eth0`, as docker reads it.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -19,11 +19,25 @@ pub fn create() -> Result<OwnedFd> {
     // A thread of its own is the only part of this process that ever changes its namespace.
     on_a_thread(|| {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed("make", errno.into()))?;
-        let mut links = Links::open().map_err(|e| failed("open a socket in", e.into()))?;
-        links.change(&[link::set_up("lo")], &[]).map_err(|e| failed("put lo up in", e.into()))?;
+        up()?;
         let netns = File::open("/proc/thread-self/ns/net").map_err(|e| failed("open", e))?;
         Ok(OwnedFd::from(netns))
     })?
+}
+
+/// Puts `lo` up in a network namespace that somebody else made.
+///
+/// # Errors
+///
+/// What the kernel refuses.
+pub fn adopt(netns: OwnedFd) -> Result<OwnedFd> {
+    within(netns.as_fd(), up)??;
+    Ok(netns)
+}
+
+fn up() -> Result<()> {
+    let mut links = Links::open().map_err(|e| failed("open a socket in", e.into()))?;
+    links.change(&[link::set_up("lo")], &[]).map_err(|e| failed("put lo up in", e.into()))
 }
 
 /// What `work` returns, done inside `netns` on a thread of its own: sockets it opens stay there.

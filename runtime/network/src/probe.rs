@@ -2,6 +2,8 @@
 
 use std::os::fd::AsFd;
 
+use rustix::io::Errno;
+
 use crate::driver::refused;
 use crate::error::Result;
 use crate::link::{self, Links};
@@ -21,16 +23,19 @@ pub enum Ability {
     Macvlan,
     /// A VLAN's device.
     Vlan,
+    /// A VXLAN's device.
+    Vxlan,
     /// Our table of nftables, rule by rule.
     Rules,
 }
 
-const ALL: [Ability; 6] = [
+const ALL: [Ability; 7] = [
     Ability::Namespace,
     Ability::Bridge,
     Ability::Veth,
     Ability::Macvlan,
     Ability::Vlan,
+    Ability::Vxlan,
     Ability::Rules,
 ];
 
@@ -44,6 +49,7 @@ impl Ability {
             Self::Veth => "veth pairs",
             Self::Macvlan => "macvlan devices",
             Self::Vlan => "VLAN devices",
+            Self::Vxlan => "VXLAN devices",
             Self::Rules => "nftables",
         }
     }
@@ -57,6 +63,7 @@ impl Ability {
             Self::Veth => "veth",
             Self::Macvlan => "macvlan",
             Self::Vlan => "8021q",
+            Self::Vxlan => "vxlan",
             Self::Rules => "nf_tables nft_chain_nat nft_masq nft_ct",
         }
     }
@@ -94,16 +101,18 @@ pub fn abilities() -> Vec<(Ability, Result<()>)> {
         within(Ability::Macvlan, &|| {
             let failed = || refused("make", "a macvlan device");
             let mut links = Links::open().map_err(failed())?;
-            links.change(&[link::add_dummy("dummy0")], &[]).map_err(failed())?;
-            let parent = links.find("dummy0").map_err(failed())?.map_or(0, |link| link.index);
+            let parent = parent(&mut links)?;
             let device = link::add_macvlan("macvlan0", parent, BRIDGED, MTU, other.as_fd(), None);
             links.change(&[device], &[]).map_err(failed())
         }),
         within(Ability::Vlan, &|| {
             let failed = || refused("make", "a VLAN's device");
             let mut links = Links::open().map_err(failed())?;
-            let parent = links.find("dummy0").map_err(failed())?.map_or(0, |link| link.index);
-            links.change(&[link::add_vlan("dummy0.7", parent, 7)], &[]).map_err(failed())
+            let parent = parent(&mut links)?;
+            links.change(&[link::add_vlan("parent0.7", parent, 7)], &[]).map_err(failed())
+        }),
+        within(Ability::Vxlan, &|| {
+            try_link(&[link::add_vxlan("vxlan7", 7, 4789)], "a VXLAN's device")
         }),
         within(Ability::Rules, &|| {
             let failed = || refused("make", "a table of nftables");
@@ -111,6 +120,15 @@ pub fn abilities() -> Vec<(Ability, Result<()>)> {
             rules.install().map_err(failed())
         }),
     ]
+}
+
+/// The index of a device that others can be made on: one of a pair, as every kernel that has bridge networks has
+/// them, and not all that have macvlan have dummy devices.
+fn parent(links: &mut Links) -> Result<u32> {
+    let failed = || refused("make", "a device as a parent");
+    let pair = link::add_veth_pair("parent0", "parent1");
+    links.change(&[pair], &[Errno::EXIST]).map_err(failed())?;
+    Ok(links.find("parent0").map_err(failed())?.map_or(0, |link| link.index))
 }
 
 /// `MACVLAN_MODE_BRIDGE`.

@@ -492,6 +492,41 @@ fn a_connection_of_another_networks_container_is_not_joined_from_here() {
     assert_eq!(ask_udp(&socket, "192.0.2.2:53", PATIENCE).unwrap(), "world 10.1.0.2");
 }
 
+/// Row 24 of the security table: nor is what the world has with a published port.
+#[test]
+fn a_connection_of_a_published_port_is_not_joined_from_another_network() {
+    let stage = Stage::new();
+    let (shown, other) = (bridge(1), bridge(2));
+    stage.ensure(&shown);
+    stage.ensure(&other);
+    let victim = stage.container(&shown, 2);
+    let liar = stage.container(&other, 2);
+    stage.publish(&[udp("0.0.0.0:5300", "10.1.0.2:53")]);
+    // The kernel's own check of sources is off on many hosts.
+    stage.within(|| {
+        for device in ["all", "br1", "br2"] {
+            fs::write(format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"), "0").unwrap();
+        }
+    });
+    let served = udp_socket(&victim, "10.1.0.2:53");
+    served.set_read_timeout(Some(PATIENCE)).unwrap();
+    let honest = udp_socket(&stage.world, "192.0.2.2:5353");
+    honest.send_to(b"truth", (HOST, 5300)).unwrap();
+    let mut buffer = [0; 64];
+    let (size, from) = served.recv_from(&mut buffer).unwrap();
+    assert_eq!((&buffer[..size], from.to_string().as_str()), (&b"truth"[..], "192.0.2.2:5353"));
+    inside(&liar, || run("ip addr add 192.0.2.2/32 dev eth0"));
+    let lies = udp_socket(&liar, "192.0.2.2:5353");
+    served.set_read_timeout(Some(SILENCE)).unwrap();
+    lies.send_to(b"lie", (HOST, 5300)).unwrap();
+    assert!(served.recv(&mut buffer).is_err(), "a lie arrived");
+    // Under its own address it is heard.
+    let itself = udp_socket(&liar, "10.2.0.2:5353");
+    served.set_read_timeout(Some(PATIENCE)).unwrap();
+    itself.send_to(b"me", (HOST, 5300)).unwrap();
+    assert_eq!(served.recv_from(&mut buffer).unwrap().1.to_string(), "10.2.0.2:5353");
+}
+
 /// Row 24 of the security table: a network without a way out has none for what it knew before either.
 #[test]
 fn an_internal_network_ends_the_connections_that_were_there() {

@@ -302,6 +302,8 @@ fn nft_shows_the_table_as_it_is_documented() {
     for line in [
         "type filter hook prerouting priority raw; policy accept;",
         "ip daddr 127.0.0.0/8 iifname @bridges drop",
+        "ip6 saddr fe80::/10 return",
+        "iifname @bridges fib saddr . iif oif 0 drop",
         "type nat hook prerouting priority dstnat; policy accept;",
         "ip daddr 127.0.0.0/8 return",
         "dnat ip to meta l4proto . ip daddr . th dport map @ports4",

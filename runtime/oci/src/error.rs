@@ -35,6 +35,9 @@ pub enum Error {
     /// Its process ended between `create` and `start`.
     #[error("cannot start a container that has stopped")]
     HasStopped,
+    /// Its process could not execute its program, or one of its `startContainer` hooks failed.
+    #[error("unable to start container process: {0}")]
+    NotExecuted(String),
     /// Only what has ended can be deleted without force.
     #[error("cannot delete container {0} that is not stopped: {1}")]
     NotStopped(String, Status),

@@ -52,6 +52,9 @@ pub struct Record {
     pub owner: u32,
     /// Absolute below every hierarchy's root.
     pub cgroup: PathBuf,
+    /// The unit of systemd's that made it, if one did.
+    #[serde(default)]
+    pub scope: Option<String>,
     /// Whether it has a pid namespace of its own, so that none of it outlives its first process.
     pub owns_pids: bool,
     /// As in `config.json`.

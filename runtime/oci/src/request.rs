@@ -55,6 +55,8 @@ pub struct Create {
     pub no_subreaper: bool,
     /// Don't pivot into the root file system, but move it.
     pub no_pivot: bool,
+    /// Have systemd make the cgroup.
+    pub systemd_cgroup: bool,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
     /// Where a service says that it is ready; shown to the container.

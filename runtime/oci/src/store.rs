@@ -6,11 +6,13 @@
 //! <root>/<id>/seccomp.bpf     its system call filter, if it has one
 //! <root>/<id>/lock            held by who changes the container
 //! <root>/<id>/bundle, init    what libcontainer reads and keeps
+//! <root>/<id>/verdict         a FIFO that the container's process holds open until its program runs, and says
+//!                             there why it doesn't
 //! ```
 //!
 //! Folders are for their owner alone. `init/<id>/notify.sock` is there until the container is started.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use isopod_sys::atomic::{self, Durability};
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
 use oci_spec::runtime::Spec;
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, openat};
 
 use crate::error::{Error, Result};
 use crate::id;
@@ -29,6 +32,7 @@ const RECORD: &str = "state.json";
 const CONFIG: &str = "config.json";
 const FILTER: &str = "seccomp.bpf";
 const LOCK: &str = "lock";
+const VERDICT: &str = "verdict";
 
 /// All containers of one `--root`.
 #[derive(Debug, Clone)]
@@ -143,6 +147,27 @@ impl Folder {
     #[must_use]
     pub fn start_socket(&self) -> PathBuf {
         self.init().join(&self.id).join("notify.sock")
+    }
+
+    /// By which the container's process tells `start` what came of its program.
+    #[must_use]
+    pub fn verdict(&self) -> PathBuf {
+        self.path.join(VERDICT)
+    }
+
+    /// Makes the FIFO at [`Self::verdict`] and opens it for the container's process: it can be written to without
+    /// a reader and without waiting, and is closed by the execution of any program.
+    ///
+    /// # Errors
+    /// It can't be made or opened.
+    pub fn make_verdict(&self) -> Result<File> {
+        let path = self.verdict();
+        let mode = Mode::RUSR | Mode::WUSR;
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        mknodat(CWD, &path, FileType::Fifo, mode, 0)
+            .and_then(|()| openat(CWD, &path, flags, Mode::empty()))
+            .map(File::from)
+            .map_err(|errno| Error::Io("make", path, errno.into()))
     }
 
     /// Its system call filter.

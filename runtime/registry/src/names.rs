@@ -18,13 +18,33 @@ use tokio::sync::OnceCell;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
+/// Why a name has no address.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NameError {
+    /// Whoever was asked knows none.
+    #[error("no such host")]
+    Unknown,
+    /// Nobody could be asked.
+    #[error(transparent)]
+    Asking(NetError),
+}
+
+impl From<NetError> for NameError {
+    fn from(error: NetError) -> Self {
+        match error.is_no_records_found() {
+            true => Self::Unknown,
+            false => Self::Asking(error),
+        }
+    }
+}
+
 /// The system's names; its files are read when the first name is looked up.
 #[derive(Default)]
 pub(crate) struct SystemNames(OnceCell<TokioResolver>);
 
 impl SystemNames {
     /// The addresses of `host`, IPv6 ones and IPv4 ones, without port.
-    pub(crate) async fn lookup(&self, host: &str) -> Result<Vec<SocketAddr>, NetError> {
+    pub(crate) async fn lookup(&self, host: &str) -> Result<Vec<SocketAddr>, NameError> {
         let resolver = self.0.get_or_try_init(async || system()).await?;
         let found = resolver.lookup_ip(host).await?;
         Ok(found.iter().map(|address| SocketAddr::new(address, 0)).collect())
@@ -57,7 +77,7 @@ mod tests {
     use hickory_resolver::config::ConnectionConfig;
     use tokio::net::UdpSocket;
 
-    /// Answers every question for an A record by 192.0.2.7, others by nothing (RFC 1035, 4.1).
+    /// Answers every question for an A record by 192.0.2.7, others and those for `nobody` by nothing (RFC 1035, 4.1).
     async fn name_server() -> u16 {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -67,7 +87,8 @@ mod tests {
                 let question = &buffer[..length];
                 let name = question[12..].iter().position(|byte| *byte == 0).unwrap();
                 let end = 12 + name + 5;
-                let is_a = question[end - 4..end - 2] == [0, 1];
+                let is_a = question[end - 4..end - 2] == [0, 1]
+                    && !question[12..].starts_with(b"\x06nobody");
                 let mut answer = question[..end].to_vec();
                 // A response, recursion available; one question, an answer or none.
                 answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
@@ -80,16 +101,26 @@ mod tests {
         port
     }
 
-    #[tokio::test]
-    async fn a_name_is_asked_of_the_configured_server() {
+    async fn names() -> SystemNames {
         let mut connection = ConnectionConfig::udp();
         connection.port = name_server().await;
         let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![connection]);
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
         let resolver = build(config, ResolverOpts::default()).unwrap();
-        let names = SystemNames(OnceCell::new_with(Some(resolver)));
-        let found = names.lookup("registry.example.").await.unwrap();
+        SystemNames(OnceCell::new_with(Some(resolver)))
+    }
+
+    #[tokio::test]
+    async fn a_name_is_asked_of_the_configured_server() {
+        let found = names().await.lookup("registry.example.").await.unwrap();
         assert_eq!(found, ["192.0.2.7:0".parse().unwrap()]);
+    }
+
+    /// In the words that resolvers have for it, not those of a library.
+    #[tokio::test]
+    async fn a_name_without_addresses_is_no_host() {
+        let error = names().await.lookup("nobody.example.").await.unwrap_err();
+        assert_eq!(error.to_string(), "no such host");
     }
 
     #[tokio::test]

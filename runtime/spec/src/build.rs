@@ -4,8 +4,9 @@
 //! accepted and ignored.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use isopod_systemd::Scope;
 use oci_spec::runtime::{
     Linux, LinuxBuilder, LinuxDevice, LinuxResources, LinuxSeccomp, RootBuilder, Spec,
 };
@@ -244,8 +245,11 @@ fn seccomp_filter(
 }
 
 fn cgroups_path(request: &SpecRequest<'_>) -> Result<Option<PathBuf>, SpecError> {
-    let path = request.cgroups_path.as_deref().map(paths::image_destination);
-    path.transpose().map_err(SpecError::CgroupsPath)
+    let path = request.cgroups_path.as_deref();
+    if path.and_then(Path::to_str).is_some_and(Scope::is_meant) {
+        return Ok(path.map(PathBuf::from));
+    }
+    path.map(paths::image_destination).transpose().map_err(SpecError::CgroupsPath)
 }
 
 fn sysctls(request: &SpecRequest<'_>) -> Result<HashMap<String, String>, SpecError> {

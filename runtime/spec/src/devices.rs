@@ -26,7 +26,7 @@ pub enum DeviceError {
     #[error("device rule {0:?} is not of the form 'c 1:3 rwm'")]
     Rule(String),
     /// A path that is no path.
-    #[error("device path is refused")]
+    #[error("devices are named by absolute paths")]
     Path(#[from] PathError),
     /// The runtime makes devices below `/dev` only.
     #[error("device {0:?} would not lie below /dev in the container")]

@@ -5,6 +5,8 @@
 //!
 //! Limits are not set here.
 
+mod enter;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -123,7 +125,8 @@ impl Hierarchies {
         Ok(())
     }
 
-    /// Removes the group and its subgroups, and those parents that have become empty.
+    /// Removes the group and its subgroups, and those parents that have become empty; of a scope of systemd's
+    /// (`*.scope`) the group alone, as slices are systemd's to remove.
     ///
     /// # Errors
     /// The first failure, after all else was tried; `ResourceBusy` where processes are left. A
@@ -135,16 +138,21 @@ impl Hierarchies {
                 result = result.and(Err(error));
             }
         }
-        path.parent().map_or(Ok(()), |parent| self.prune(parent))?;
+        if !is_scope(path) {
+            path.parent().map_or(Ok(()), |parent| self.prune(parent))?;
+        }
         result
     }
 
     /// Removes the group if nothing is in it, and then those parents that have become empty. One in
-    /// use stays, which is no error.
+    /// use stays, which is no error. A scope of systemd's and the slices above are systemd's to remove.
     ///
     /// # Errors
     /// The hierarchies can't be locked.
     pub fn prune(&self, path: &Path) -> io::Result<()> {
+        if is_scope(path) {
+            return Ok(());
+        }
         let _lock = self.lock(FlockOperation::LockExclusive)?;
         for root in self.v1.iter().chain(&self.v2) {
             for group in path.ancestors().filter(|group| group.parent().is_some()) {
@@ -183,6 +191,16 @@ impl Hierarchies {
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)
+    }
+
+    /// Whether processes of any pid namespace are in the group or below; a group that is not there has none. On
+    /// version 2 alone.
+    #[must_use]
+    pub fn is_populated(&self, path: &Path) -> bool {
+        let folder = self.v2_folder(path);
+        folder.is_some_and(|folder| {
+            value(&folder.join("cgroup.events"), "populated").is_ok_and(|number| number == Some(1))
+        })
     }
 
     /// Sends `signal` to every process of the group.
@@ -394,6 +412,11 @@ fn delegate(root: &Path, path: &Path) {
     }
 }
 
+/// Whether it is the group of a scope of systemd's, by its name.
+fn is_scope(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "scope")
+}
+
 fn is_v2(path: &Path) -> bool {
     statfs(path).is_ok_and(|about| about.f_type == CGROUP2_MAGIC)
 }
@@ -503,6 +526,20 @@ mod tests {
         let top = parent.parent().unwrap().to_owned();
         // Another test of this process may hold the topmost one.
         assert!(hierarchies.folders(&top).all(|folder| folder != freezer));
+    }
+
+    #[test]
+    fn the_slice_above_a_scope_is_left_to_systemd() {
+        let hierarchies = Hierarchies::find().unwrap();
+        let slice = path("slice");
+        let scope = slice.join("one.scope");
+        hierarchies.create(&scope).unwrap();
+        hierarchies.remove(&scope).unwrap();
+        hierarchies.prune(&scope).unwrap();
+        let is_there = |path: &Path| hierarchies.folders(path).any(|folder| folder.exists());
+        let (scope_stays, slice_stays) = (is_there(&scope), is_there(&slice));
+        hierarchies.prune(&slice).unwrap();
+        assert!(!scope_stays && slice_stays);
     }
 
     #[test]

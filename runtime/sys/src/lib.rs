@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod bpf;
 pub mod cgroup;
 pub mod devices;
+pub mod idmap;
 pub mod kernel;
 pub mod lock;
 pub mod mount;

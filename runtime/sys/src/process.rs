@@ -139,6 +139,28 @@ pub fn drop_groups() -> io::Result<()> {
     if error.raw_os_error() == Some(libc::EPERM) { Ok(()) } else { Err(error) }
 }
 
+/// Has this thread use files as `uid` and `gid`, with the rights that it has: what it makes is theirs, and what is not
+/// theirs stays open to it (credentials(7), capabilities(7)).
+///
+/// # Errors
+/// The ids are nobody's, or the thread may not take them.
+pub fn act_as(uid: u32, gid: u32) -> io::Result<()> {
+    use rustix::thread::{capabilities, set_capabilities};
+    let held = capabilities(None)?;
+    // Neither tells of an error but by the id that a second call returns.
+    // SAFETY: both calls take a number and change this thread alone.
+    let taken = unsafe {
+        libc::syscall(libc::SYS_setfsgid, gid);
+        libc::syscall(libc::SYS_setfsuid, uid);
+        (libc::syscall(libc::SYS_setfsuid, -1), libc::syscall(libc::SYS_setfsgid, -1))
+    };
+    if taken != (i64::from(uid), i64::from(gid)) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // With root's id go the capabilities for files.
+    Ok(set_capabilities(None, held)?)
+}
+
 /// Joins a new, empty session keyring, so that a container doesn't share our caller's keys.
 ///
 /// # Errors

@@ -84,6 +84,15 @@ pub fn bind(path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, flags)?)
 }
 
+/// As [`bind`] of a file or folder, without the mounts below `path`.
+///
+/// # Errors
+/// What `open_tree(2)` returns.
+pub fn bind_alone(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(open_tree(CWD, path, flags)?)
+}
+
 /// As [`bind`] of what `place` is open on, a file or folder.
 ///
 /// # Errors
@@ -145,6 +154,16 @@ pub fn attach(tree: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
 pub fn attach_to(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(tree, "", target, "", flags)?)
+}
+
+/// Shows the file at `decoy` in the place of the one at `target`, in this mount namespace only, whose mount there
+/// must not propagate. No bind mount made from there, recursive or not, shows it too.
+///
+/// # Errors
+/// What `open_tree(2)`, `move_mount(2)` and `mount(2)` return.
+pub fn cover(decoy: &Path, target: &Path) -> io::Result<()> {
+    attach(bind(decoy)?.as_fd(), target)?;
+    Ok(mount_change(target, MountPropagationFlags::UNBINDABLE)?)
 }
 
 /// Stops the mount that holds `path` from propagating, in this mount namespace only; mounts

@@ -5,17 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use isopod_tests::{Invocation, Outcome, Running, TestContext, binary, orphans};
+use isopod_tests::{Invocation, Outcome, Running, TestContext, binary, leftovers, orphans};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::disk::Disk;
 use crate::scenario::{BUNDLE, JOURNAL_IS_FULL, MONITOR_DIES, REGISTRY, Scenario};
 use crate::steps::Log;
-use crate::{ground, has_failed};
+use crate::{ground, has_failed, steps};
 
 /// Longer than anything takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says that a network was removed that a container names.
+const GONE_NETWORK: &str = "container-network-missing";
 
 pub struct Instance {
     /// What its root lies on, where that can lose its power; unmounted first.
@@ -23,6 +26,8 @@ pub struct Instance {
     pub context: TestContext,
     pub scenario: &'static Scenario,
     pub log: Log,
+    /// Whether it is killed at any moment, not at steps.
+    pub is_random: bool,
 }
 
 impl Instance {
@@ -49,7 +54,7 @@ impl Instance {
 
     fn begun(context: TestContext, scenario: &'static Scenario, disk: Option<Disk>) -> Self {
         let log = Log(context.path("steps.log"));
-        let instance = Self { disk, context, scenario, log };
+        let instance = Self { disk, context, scenario, log, is_random: false };
         instance.run("volume create kept").succeeds();
         let words = ["run", "--name", "kept", "--network", "none", "-v", "kept:/kept", "busybox"];
         let script = "echo volume >/kept/file; echo container >/file";
@@ -154,11 +159,30 @@ impl Instance {
         self.undo();
     }
 
+    #[track_caller]
     pub fn undo(&self) {
         for line in self.scenario.undo {
             self.run(line);
         }
         orphans::reap();
+        if self.scenario.before.contains(&BUNDLE) {
+            let mut left = leftovers::cgroups_below(&self.context.cgroup());
+            left.retain(|path| path.ends_with(ground::GROUP));
+            assert!(left.is_empty(), "cgroups are left: {left:?}");
+        }
+    }
+
+    /// Whoever goes on with what is there can, though nobody has mended anything. What is not there was not acknowledged.
+    #[track_caller]
+    pub fn goes_on(&self, after: &str) {
+        for line in self.scenario.then {
+            let done = self.run(line);
+            let is_absent = done.stderr.lines().any(|line| {
+                let words = line.strip_prefix("isopod: ").unwrap_or_default().to_lowercase();
+                ["no such container", "no such image"].iter().any(|absent| words.contains(absent))
+            });
+            assert!(done.code == 0 || is_absent, "{after}: {done}");
+        }
     }
 
     /// What was acknowledged is there, and what only looks works.
@@ -179,15 +203,33 @@ impl Instance {
         if self.scenario.networked {
             self.run("network inspect kept").succeeds();
         }
+        if self.scenario.before.contains(&JOURNAL_IS_FULL) {
+            let told = ground::noise_in_the_journals(&self.root());
+            assert!(told >= ground::NOISE, "{after}: {told} events are left of {}", ground::NOISE);
+        }
         self.is_mended(after);
     }
 
-    /// The checker finds nothing, or nothing any more when it has mended what it found.
+    /// The checker finds nothing, or what kills leave by its page, and nothing any more when it has mended that.
     #[track_caller]
     fn is_mended(&self, after: &str) {
         let found = self.run("system fsck");
         if found.code == 0 {
             return;
+        }
+        // Of the others no step lies in a creation; at random moments all may be hit.
+        let creates = ["create", "volumes"].contains(&self.scenario.name) || self.is_random;
+        let expected = steps::left_by_kills(creates);
+        for line in found.lines() {
+            let code = line.split(' ').next().unwrap_or_default();
+            let is_left_by_kills = expected.iter().any(|known| known == code);
+            // With the power goes more; that is mended too.
+            let is_expected = is_left_by_kills || self.disk.is_some() || code == GONE_NETWORK;
+            assert!(is_expected, "{after}, {code} is damage: {found}");
+        }
+        if found.stdout.contains(GONE_NETWORK) {
+            // Somebody removed it while the container did not run, as one may; only a person can tell what then.
+            self.run("network create n").succeeds();
         }
         let mended = self.run("system fsck --repair");
         assert_eq!(mended.code, 0, "{after}: {found}{mended}");

@@ -25,6 +25,8 @@ pub struct Scenario {
     pub before: &'static [&'static str],
     /// Is killed somewhere.
     pub acts: &'static [&'static str],
+    /// What somebody may do next with what is there of it, before anything was looked at or mended.
+    pub then: &'static [&'static str],
     /// Takes away what `before` and `acts` have made, as far as it is there.
     pub undo: &'static [&'static str],
 }
@@ -48,6 +50,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ],
         before: &[],
         acts: &["pull -q alpine"],
+        then: &["run --rm --network none alpine true"],
         undo: &["rmi alpine"],
     },
     Scenario {
@@ -56,6 +59,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["gc.", "layer.condemned", "image.un"],
         before: &["pull -q alpine"],
         acts: &["rmi alpine"],
+        then: &[],
         undo: &[],
     },
     Scenario {
@@ -64,6 +68,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["import.", "spool.", "image.tagged"],
         before: &["pull -q alpine", "save -o alpine.tar alpine", "rmi alpine"],
         acts: &["load -q -i alpine.tar", "tag alpine again:1"],
+        then: &["run --rm --network none alpine true"],
         undo: &["rmi again:1", "rmi alpine"],
     },
     Scenario {
@@ -72,6 +77,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["commit."],
         before: &["run --name one --network none busybox touch /made"],
         acts: &["commit one made:1"],
+        then: &["run --rm --pull never --network none made:1 true"],
         undo: &["rm one", "rmi made:1"],
     },
     Scenario {
@@ -79,8 +85,10 @@ pub const SCENARIOS: &[Scenario] = &[
         networked: false,
         steps: &["container.", "snapshot.", "volume.cop"],
         before: &[],
-        acts: &["create --name one --network none -v vol:/etc busybox true"],
-        undo: &["start -a one", "rm -f one", "volume rm vol"],
+        // An /etc that was copied by halves has none.
+        acts: &["create --name one --network none -v vol:/etc busybox cat /etc/passwd"],
+        then: &["start -a one"],
+        undo: &["rm -f one", "volume rm vol"],
     },
     Scenario {
         name: "run",
@@ -92,6 +100,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "exec one true",
             "stop -t 0 one",
         ],
+        then: &["start one"],
         undo: &["rm -f one", "volume rm vol"],
     },
     Scenario {
@@ -100,6 +109,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["monitor.", "launcher.", "keeper.", "after-exit."],
         before: &[],
         acts: &["run -d --name one -p 8080:80 busybox sleep 1000", "stop -t 0 one"],
+        then: &["start one"],
         undo: &["rm -f one"],
     },
     Scenario {
@@ -108,6 +118,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["remove."],
         before: &["run -d --name one -v /data busybox sleep 1000"],
         acts: &["rm -f -v one"],
+        then: &["start one"],
         undo: &["rm -f -v one"],
     },
     Scenario {
@@ -121,6 +132,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "network disconnect n one",
             "network rm n",
         ],
+        then: &["start one", "exec one true"],
         undo: &["rm -f one", "network rm n"],
     },
     Scenario {
@@ -129,6 +141,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["volume.row", "volume.folder", "volume.deleted", "volume.aside"],
         before: &[],
         acts: &["volume create vol", "volume rm vol"],
+        then: &["run --rm --network none -v vol:/v busybox touch /v/x"],
         undo: &["volume rm vol"],
     },
     Scenario {
@@ -137,6 +150,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["rename."],
         before: &["run -d --name one busybox sleep 1000"],
         acts: &["update --restart always one", "rename one other", "restart -t 0 other"],
+        then: &["start one"],
         undo: &["rm -f one", "rm -f other"],
     },
     Scenario {
@@ -145,6 +159,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["cleanup."],
         before: &[],
         acts: &["run -d --name one -p 8080:80 busybox sleep 1000", MONITOR_DIES, "ps -a"],
+        then: &["start one", "exec one true"],
         undo: &["rm -f one"],
     },
     Scenario {
@@ -154,6 +169,7 @@ pub const SCENARIOS: &[Scenario] = &[
         before: &[],
         // Only a monitor that was started with a plan has it.
         acts: &["run -d --name one --network none busybox sleep 1000", "exec one true"],
+        then: &["start one", "exec one true"],
         undo: &["rm -f one"],
     },
     Scenario {
@@ -162,6 +178,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["copy."],
         before: &["create --name one --network none busybox true", "cp one:/etc out"],
         acts: &["cp out one:/in", "cp one:/in in"],
+        then: &[],
         undo: &["rm -f one"],
     },
     Scenario {
@@ -170,6 +187,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["push."],
         before: &["tag busybox {registry}/busybox:1"],
         acts: &["push -q {registry}/busybox:1"],
+        then: &[],
         undo: &["rmi {registry}/busybox:1"],
     },
     Scenario {
@@ -178,6 +196,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &["journal."],
         before: &[JOURNAL_IS_FULL],
         acts: &["tag busybox told:1"],
+        then: &[],
         undo: &["rmi told:1"],
     },
     Scenario {
@@ -190,6 +209,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "runc --root oci start one",
             "runc --root oci delete -f one",
         ],
+        then: &[],
         undo: &["runc --root oci delete -f one"],
     },
     Scenario {
@@ -198,6 +218,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &[],
         before: &[],
         acts: &["run -d --name one --restart on-failure:2 busybox false", "wait one"],
+        then: &[],
         undo: &["rm -f one"],
     },
 ];

@@ -26,6 +26,20 @@ pub fn in_source() -> Vec<String> {
     names
 }
 
+/// The codes of what a kill may leave, as the checker's page says how each comes; where something is created, also of
+/// what is missing still.
+pub fn left_by_kills(creates: bool) -> Vec<String> {
+    let path = workspace().join("docs/fsck.md");
+    let page = fs::read_to_string(path).expect("the page is there");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let is_left = |how: &str| how.contains("kill") && (creates || !how.contains("creation"));
+    let killed = rows.filter(|row| row.split(" | ").nth(2).is_some_and(is_left));
+    let codes: Vec<String> =
+        killed.filter_map(|row| Some(row.split_once('`')?.0.to_owned())).collect();
+    assert!(codes.len() > 10, "the page says what kills leave: {codes:?}");
+    codes
+}
+
 fn in_file(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).expect("it is text");
     let calls = text.split("step(\"").skip(1);

@@ -159,6 +159,7 @@ impl Bundle {
 
     /// The container's folder in the hierarchy of a controller.
     pub fn cgroup(&self, controller: &str) -> PathBuf {
+        let controller = if is_unified() { "" } else { controller };
         Path::new("/sys/fs/cgroup").join(controller).join(&self.id)
     }
 
@@ -171,12 +172,18 @@ impl Bundle {
     }
 }
 
+/// Whether cgroups have version 2 alone.
+pub fn is_unified() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
 /// What a failed test leaves: the container, and its empty cgroups.
 impl Drop for Bundle {
     fn drop(&mut self) {
         let _ = self.call("delete", &["--force"], &[]);
-        let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-        for place in hierarchies.map(|entry| entry.path().join(&self.id)) {
+        let top = Path::new("/sys/fs/cgroup");
+        let hierarchies = fs::read_dir(top).into_iter().flatten().flatten().map(|e| e.path());
+        for place in hierarchies.chain([top.to_owned()]).map(|root| root.join(&self.id)) {
             let below = fs::read_dir(&place).into_iter().flatten().flatten();
             below.filter(|e| e.path().is_dir()).for_each(|e| drop(fs::remove_dir(e.path())));
             fs::remove_dir(place).ok();

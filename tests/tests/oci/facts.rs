@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use isopod_tests::binary::workspace;
 
+use crate::bundle::is_unified;
 use crate::runtime::{self, Runtime};
 
 /// What a case has seen of one runtime.
@@ -45,6 +46,16 @@ struct Difference {
     why: String,
 }
 
+impl Difference {
+    /// `case@v1` and `case@v2` are about machines with that version of cgroups.
+    fn is_about(&self, case: &str) -> bool {
+        match self.case.split_once('@') {
+            None => self.case == case,
+            Some((own, version)) => own == case && (version == "v2") == is_unified(),
+        }
+    }
+}
+
 fn table() -> Vec<Difference> {
     let path = workspace().join("tests/oci/differences.tsv");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -67,7 +78,7 @@ pub fn hold(runtime: Runtime, case: &str, run: fn(Runtime, &mut Facts)) {
     assert!(!facts.all.is_empty(), "{case} states nothing");
     let known: Vec<Difference> = table()
         .into_iter()
-        .filter(|known| known.case == case && known.runtime == runtime.name())
+        .filter(|known| known.is_about(case) && known.runtime == runtime.name())
         .collect();
     let mut wrong = String::new();
     for fact in &facts.all {
@@ -102,7 +113,9 @@ pub fn check_table(cases: &[&str]) {
     let runtimes = runtime::ALL.map(Runtime::name);
     let mut lines = BTreeSet::new();
     for line in table() {
-        assert!(cases.contains(&&*line.case), "no such case: {line:?}");
+        let case = line.case.strip_suffix("@v1").or(line.case.strip_suffix("@v2"));
+        let case = case.unwrap_or(&line.case);
+        assert!(cases.contains(&case), "no such case: {line:?}");
         assert!(runtimes.contains(&&*line.runtime), "no such runtime: {line:?}");
         assert!(line.why.len() > 10, "not explained: {line:?}");
         assert!(lines.insert((line.case, line.fact, line.runtime)), "a line comes twice");

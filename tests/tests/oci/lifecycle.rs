@@ -134,7 +134,7 @@ pub fn exec(runtime: Runtime, facts: &mut Facts) {
     );
     let same = "for n in pid net ipc uts mnt; do [ $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) ] || echo $n; done";
     facts.is("other namespaces", said(&ask(&[], same)), "");
-    let cgroup = said(&ask(&[], "grep memory /proc/self/cgroup"));
+    let cgroup = said(&ask(&[], "grep -E 'memory|^0::/.' /proc/self/cgroup | head -n1"));
     facts.holds("its cgroup", cgroup.ends_with(&format!(":/{}", bundle.id)));
     let missing = bundle.call("exec", &[], &["/bin/not-there"]);
     facts.holds("no program", !missing.status.success());

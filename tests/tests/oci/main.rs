@@ -9,6 +9,7 @@
 
 mod bundle;
 mod cgroups;
+mod cgroups_v2;
 mod confinement;
 mod devices;
 mod facts;
@@ -49,9 +50,11 @@ macro_rules! cases {
 }
 
 cases! {
-    namespaces: own joined_network joined_pid the_hosts users_are_mapped users_and_their_mounts hostname_and_domainname sysctls;
+    namespaces: own joined_network joined_pid the_hosts users_are_mapped users_and_their_mounts mounts_mapped_by_a_word
+        mounts_mapped_for_the_hosts_users mounts_mapped_recursively mounts_that_cannot_be_mapped hostname_and_domainname sysctls;
     mounts: options tmpfs binds propagation recursive_read_only rootfs_read_only rootfs_propagation order links_stay_inside missing_source;
-    cgroups: memory swap_and_reservation cpu cpus pids block_io path update freezer devices;
+    cgroups: memory swap_and_reservation cpu cpus pids block_io path update freezer devices
+        by_file;
     seccomp: errno_and_its_number arguments kill_and_log allow_list;
     confinement: capabilities capabilities_of_a_user ambient no_new_privileges masked_and_read_only_paths;
     devices: usual asked_for;

@@ -94,21 +94,115 @@ pub fn users_are_mapped(runtime: Runtime, facts: &mut Facts) {
     facts.is("owner outside", owner.unwrap_or_default(), 100_000);
 }
 
-/// config.md, "Mounts": `uidMappings`, `gidMappings` (since 1.1).
-pub fn users_and_their_mounts(runtime: Runtime, facts: &mut Facts) {
-    let mut bundle =
-        mapped(runtime, "stat -c %u:%g /data/file; echo x > /data/new && stat -c %u:%g /data/new");
+/// A folder `volume` with a file of root's, and what the container says of both.
+fn with_volume(bundle: &mut Bundle, options: &[&str], maps: &Value) {
     fs::create_dir(bundle.path("volume")).unwrap();
     fs::write(bundle.path("volume/file"), "x").unwrap();
-    chown(bundle.path("volume/file"), Some(0), Some(0)).unwrap();
-    let mapping = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
-    let mount = json!({
-        "destination": "/data", "type": "bind", "source": bundle.path("volume"), "options": ["bind"],
-        "uidMappings": mapping, "gidMappings": mapping,
+    chown(bundle.path("volume/file"), Some(7), Some(8)).unwrap();
+    let mut mount = json!({
+        "destination": "/data", "type": "bind", "source": bundle.path("volume"), "options": options,
     });
+    if !maps.is_null() {
+        mount["uidMappings"] = maps.clone();
+        mount["gidMappings"] = maps.clone();
+    }
     bundle.spec["mounts"].as_array_mut().unwrap().push(mount);
+}
+
+const OWNERS: &str =
+    "stat -c %u:%g /data/file; echo x > /data/new && stat -c %u:%g /data/new; exit 0";
+
+/// The owner of a file outside, or that it is not there.
+fn owner(bundle: &Bundle, name: &str) -> String {
+    use std::os::unix::fs::MetadataExt;
+    match fs::metadata(bundle.path(name)) {
+        Ok(about) => format!("{}:{}", about.uid(), about.gid()),
+        Err(error) => error.kind().to_string(),
+    }
+}
+
+/// config.md, "Mounts": `uidMappings`, `gidMappings` (since 1.1).
+pub fn users_and_their_mounts(runtime: Runtime, facts: &mut Facts) {
+    let mut bundle = mapped(runtime, OWNERS);
+    let maps = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    with_volume(&mut bundle, &["bind"], &maps);
+    // What the container's root may not pass is no matter: the runtime looks sources up.
+    fs::create_dir(bundle.path("closed")).unwrap();
+    fs::set_permissions(bundle.path("closed"), Permissions::from_mode(0o700)).unwrap();
+    fs::rename(bundle.path("volume"), bundle.path("closed/volume")).unwrap();
+    let source = bundle.path("closed/volume");
+    bundle.spec["mounts"].as_array_mut().unwrap().last_mut().unwrap()["source"] = json!(source);
     let printed = bundle.output();
-    facts.is("owners inside", printed.replace('\n', " "), "0:0 0:0");
+    facts.is("owners inside", printed.replace('\n', " "), "7:8 0:0");
+    facts.is("owner of what it makes outside", owner(&bundle, "closed/volume/new"), "0:0");
+}
+
+/// `idmap` without maps: those of the container (config.md, since 1.2).
+pub fn mounts_mapped_by_a_word(runtime: Runtime, facts: &mut Facts) {
+    let mut bundle = mapped(runtime, OWNERS);
+    with_volume(&mut bundle, &["bind", "idmap"], &Value::Null);
+    facts.is("owners inside", bundle.output().replace('\n', " "), "7:8 0:0");
+    facts.is("owner of what it makes outside", owner(&bundle, "volume/new"), "0:0");
+    let mut without = Bundle::new(runtime, OWNERS);
+    with_volume(&mut without, &["bind", "idmap"], &Value::Null);
+    facts.holds("refused where nobody says which", !without.run().status.success());
+}
+
+/// Maps of a mount alone, in a container whose users are the host's.
+pub fn mounts_mapped_for_the_hosts_users(runtime: Runtime, facts: &mut Facts) {
+    let mut bundle = Bundle::new(runtime, OWNERS);
+    let maps = json!([
+        {"containerID": 0, "hostID": 0, "size": 1}, {"containerID": 7, "hostID": 1007, "size": 2},
+    ]);
+    with_volume(&mut bundle, &["bind"], &maps);
+    facts.is("owners inside", bundle.output().replace('\n', " "), "1007:1008 0:0");
+    facts.is("owner of what it makes outside", owner(&bundle, "volume/new"), "0:0");
+    let mut half = Bundle::new(runtime, OWNERS);
+    with_volume(&mut half, &["bind"], &maps);
+    half.spec["mounts"].as_array_mut().unwrap().last_mut().unwrap()["gidMappings"] = Value::Null;
+    facts.holds("users without groups are refused", !half.run().status.success());
+    let mut twice = Bundle::new(runtime, OWNERS);
+    let overlapping = json!([
+        {"containerID": 0, "hostID": 0, "size": 9}, {"containerID": 7, "hostID": 1007, "size": 2},
+    ]);
+    with_volume(&mut twice, &["bind"], &overlapping);
+    facts.holds("maps that overlap are refused", !twice.run().status.success());
+}
+
+/// `ridmap`: what is mounted below has mapped ids too; with `idmap` it has not.
+pub fn mounts_mapped_recursively(runtime: Runtime, facts: &mut Facts) {
+    // This thread's, and what it starts.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+    for (word, expected) in [("ridmap", "7:8 9:9"), ("idmap", "7:8 65534:65534")] {
+        let mut bundle = mapped(runtime, "stat -c %u:%g /data/file /data/below/file; exit 0");
+        with_volume(&mut bundle, &["rbind", word], &Value::Null);
+        for place in ["volume/below", "other"] {
+            fs::create_dir(bundle.path(place)).unwrap();
+        }
+        fs::write(bundle.path("other/file"), "x").unwrap();
+        chown(bundle.path("other/file"), Some(9), Some(9)).unwrap();
+        let bind = nix::mount::MsFlags::MS_BIND;
+        let (from, to) = (bundle.path("other"), bundle.path("volume/below"));
+        nix::mount::mount(Some(&from), &to, None::<&str>, bind, None::<&str>).unwrap();
+        facts.is(word, bundle.output().replace('\n', " "), expected);
+        nix::mount::umount(&to).unwrap();
+    }
+}
+
+/// What can't be mapped is refused, and not shown as it is.
+pub fn mounts_that_cannot_be_mapped(runtime: Runtime, facts: &mut Facts) {
+    for (name, kind, source, options) in [
+        ("another kind", "tmpfs", "tmpfs", json!(["idmap"])),
+        ("a file system without owners of its own", "bind", "/proc/sys", json!(["bind", "idmap"])),
+    ] {
+        let mut bundle = mapped(runtime, "true");
+        let mount =
+            json!({"destination": "/data", "type": kind, "source": source, "options": options});
+        bundle.spec["mounts"].as_array_mut().unwrap().push(mount);
+        facts.holds(name, !bundle.run().status.success());
+    }
 }
 
 pub fn hostname_and_domainname(runtime: Runtime, facts: &mut Facts) {

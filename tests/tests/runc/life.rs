@@ -120,7 +120,7 @@ fn wrong_command_lines_are_refused_as_runc_refuses_them() {
     let ours = bundle.ours();
     assert_eq!(ours.run(&["nonsense"]).status, 3);
     for (words, part) in [
-        (&["--systemd-cgroup", "list"][..], "--systemd-cgroup is not supported"),
+        (&["--systemd-cgroup", "list"][..], "systemd does not run on this machine"),
         (&["--rootless", "true", "list"], "--rootless=true is not supported"),
         (&["--criu", "x", "list"], "--criu is not supported"),
         (&["checkpoint", "--image-path", "x", "c1"], "`runc checkpoint` is not supported (c1)"),

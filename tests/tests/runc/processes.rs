@@ -80,6 +80,13 @@ fn an_exec_is_like_the_container_with_what_is_changed() {
         let pid = fs::read_to_string(bundle.path("pid")).unwrap();
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
         steps.push(format!("{status} {name}"));
+        // One that is left alone is moved in otherwise than one that is waited for.
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        steps.extend(groups.lines().filter_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            let named = controllers.is_empty() || controllers.starts_with("name=");
+            (!named).then(|| format!("{controllers} {}", path.contains("c1")))
+        }));
         assert_eq!(runtime.run(&["delete", "-f", "c1"]).status, 0);
         steps
     });

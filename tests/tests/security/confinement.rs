@@ -157,6 +157,42 @@ fn cgroups_cannot_be_changed_from_inside() {
 }
 
 #[test]
+fn execs_are_in_the_containers_control_groups() {
+    let context = context();
+    let start = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    context.isopod(start).succeeds();
+    let about = context.isopod(["inspect", "-f", "{{.State.Pid}} {{.Id}}", "c"]);
+    let (pid, id) = about.succeeds().stdout.trim().split_once(' ').unwrap();
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    // Beside controllers' hierarchies there may be such that only name groups.
+    let limits = |line: &&str| {
+        groups.lines().count() == 1 || !line.contains("::") && !line.contains(":name=")
+    };
+    assert!(groups.lines().filter(limits).all(|line| line.ends_with(id)), "{groups}");
+    // Whatever is outside the group that the namespace begins at is shown as `/..`.
+    let script = "cat /proc/self/cgroup; echo --; cat /proc/1/cgroup; echo --;
+        grep -lx $$ /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs 2>/dev/null; true";
+    for options in [&[][..], &["-u", "33:33"], &["-t"], &["--privileged"]] {
+        let words = [&["exec"][..], options, &["c", "sh", "-c", script]].concat();
+        let outcome = context.isopod(words);
+        let lines = outcome.succeeds().lines();
+        let parts: Vec<&[&str]> = lines.split(|line| line.trim() == "--").collect();
+        let [own, first, listed] = parts[..] else { panic!("{options:?}: {outcome}") };
+        assert_eq!(own, first, "{options:?}: {outcome}");
+        assert!(own.iter().all(|line| line.trim().ends_with(":/")), "{options:?}: {outcome}");
+        // The files of the groups say so too, wherever the container sees them.
+        let seen = context.isopod([
+            "exec",
+            "c",
+            "sh",
+            "-c",
+            "ls /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null | wc -l",
+        ]);
+        assert_eq!(listed.len().to_string(), seen.stdout.trim(), "{options:?}: {outcome}");
+    }
+}
+
+#[test]
 fn parameters_of_the_host_keep_their_values() {
     let context = context();
     let names = [

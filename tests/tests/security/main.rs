@@ -21,4 +21,5 @@ mod program;
 mod racer;
 mod state;
 mod streams;
+mod user_namespaces;
 mod users;

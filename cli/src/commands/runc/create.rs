@@ -48,7 +48,10 @@ impl Verb for Create {
         let id = one("create", self.arguments)?;
         let ends = self.ends.check(true)?;
         let inherited = ends.inherited();
-        let job = self.bundle.job(ends).map_err(|failure| failure.after("runc create failed: "))?;
+        let job = self
+            .bundle
+            .job(globals, ends)
+            .map_err(|failure| failure.after("runc create failed: "))?;
         Err(execute(globals, id, Job::Create(job), inherited))
     }
 }
@@ -66,7 +69,7 @@ struct Linux {
 
 impl BundleArgs {
     /// The request; without `run`.
-    pub fn job(self, ends: Ends) -> Result<request::Create, Failure> {
+    pub fn job(self, globals: &Globals, ends: Ends) -> Result<request::Create, Failure> {
         let bundle = self.bundle.unwrap_or_else(|| PathBuf::from("."));
         let bundle = bundle
             .canonicalize()
@@ -84,6 +87,7 @@ impl BundleArgs {
             no_subreaper: false,
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
+            systemd_cgroup: globals.systemd_cgroup,
             notify_socket: env::path(env::NOTIFY_SOCKET),
             ends,
         })

@@ -37,7 +37,7 @@ impl Verb for Run {
         let ends = self.ends.check(self.detach)?;
         let inherited = ends.inherited();
         let mut job =
-            self.bundle.job(ends).map_err(|failure| failure.after("runc run failed: "))?;
+            self.bundle.job(globals, ends).map_err(|failure| failure.after("runc run failed: "))?;
         job.run = true;
         job.keep = self.keep;
         job.no_subreaper = self.no_subreaper;

@@ -209,6 +209,7 @@ mod tests {
             images: Vec::new(),
             log,
             auto_remove: false,
+            cgroup_manager: isopod_runtime::CgroupManager::Cgroupfs,
         };
         let status = ContainerStatus {
             phase: Phase::Created,

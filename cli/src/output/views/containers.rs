@@ -15,6 +15,8 @@ use crate::output::{time, units};
 /// docker's default for `ps`.
 pub const TABLE: &str =
     "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+/// What nerdctl's `wide` adds to it, before the size.
+pub const WIDE_COLUMNS: &str = "\t{{.Runtime}}\t{{.Platform}}";
 /// What `--size` adds to it.
 pub const SIZE_COLUMN: &str = "\t{{.Size}}";
 /// A header for each field.
@@ -34,6 +36,8 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("LocalVolumes", "LOCAL VOLUMES"),
     ("Networks", "NETWORKS"),
     ("HealthStatus", "HEALTH STATUS"),
+    ("Runtime", "RUNTIME"),
+    ("Platform", "PLATFORM"),
 ];
 /// Characters of a command that are shown.
 pub(super) const COMMAND: usize = 20;
@@ -69,6 +73,8 @@ pub struct Row {
     pub published: Vec<Published>,
     /// Ports that it listens on; none where it does not run.
     pub exposed: Vec<Port>,
+    /// What its image was made for, as in `linux/amd64`; only where asked for.
+    pub platform: Option<String>,
     /// Bytes of the writable layer, and of it with the image; only where asked for.
     pub size: Option<(u64, u64)>,
 }
@@ -81,7 +87,7 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         false => text.to_owned(),
     };
     let mounts: Vec<String> = row.mounts.iter().map(|mount| shortened(mount, MOUNT)).collect();
-    json!({
+    let mut fields = json!({
         "Command": quoted(&shortened(&words(&row.command), COMMAND)),
         "CreatedAt": time::go_default(row.created),
         "HealthStatus": row.health.map_or("", Condition::as_str),
@@ -98,7 +104,13 @@ pub fn fields(row: &Row, truncate: bool, now: DateTime<Utc>) -> Json {
         "State": row.state.word(),
         "Status": status(row, now),
         "_labels": row.labels,
-    })
+    });
+    // Only for nerdctl's wide list: docker's rows have no such fields.
+    if let (Some(platform), Some(fields)) = (&row.platform, fields.as_object_mut()) {
+        fields.insert("Platform".to_owned(), platform.as_str().into());
+        fields.insert("Runtime".to_owned(), "isopod".into());
+    }
+    fields
 }
 
 /// docker's STATUS column: with the health of one that runs.
@@ -186,6 +198,7 @@ mod tests {
             networks: vec!["none".into()],
             published: Vec::new(),
             exposed: Vec::new(),
+            platform: Some("linux/amd64".into()),
             size: Some((2, 21_500_000)),
         }
     }

@@ -22,6 +22,8 @@ pub struct Info {
     pub cgroup_version: String,
     /// The cgroup below which everything runs.
     pub cgroup_parent: String,
+    /// `cgroupfs` or `systemd`.
+    pub cgroup_manager: &'static str,
     /// `seccomp`, `apparmor`, `cgroupns`, …
     pub security: Vec<String>,
     /// The kernel's release.
@@ -90,7 +92,7 @@ pub fn json(info: &Info) -> Json {
         "OomKillDisable": false,
         "SystemTime": time::rfc3339_nano(info.time),
         "LoggingDriver": "json-file",
-        "CgroupDriver": "cgroupfs",
+        "CgroupDriver": info.cgroup_manager,
         "CgroupVersion": cgroup_version,
         "KernelVersion": info.kernel,
         "OperatingSystem": info.system,
@@ -139,7 +141,7 @@ pub fn text(info: &Info) -> String {
         format!("Server Version: {}", info.version),
         "Storage Driver: overlayfs".to_owned(),
         "Logging Driver: json-file".to_owned(),
-        "Cgroup Driver: cgroupfs".to_owned(),
+        format!("Cgroup Driver: {}", info.cgroup_manager),
         format!("Cgroup Version: {}", info.cgroup_version),
         format!("Cgroup Parent: {}", info.cgroup_parent),
         format!("Namespace: {}", info.namespace),

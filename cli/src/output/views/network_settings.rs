@@ -36,7 +36,9 @@ pub fn names(network: &Setting) -> Vec<String> {
         Setting::Host => vec!["host".to_owned()],
         Setting::Namespace(path) => vec![format!("ns:{}", path.display())],
         Setting::Container(id) => vec![format!("container:{id}")],
-        Setting::Networks(all) => all.iter().map(|one| one.network.clone()).collect(),
+        Setting::Networks(all) => {
+            all.iter().filter(|one| !one.leaving).map(|one| one.network.clone()).collect()
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use isopod_image::Digest;
 use isopod_sys::lock::Lock;
 use serde::Serialize;
 
-use super::{GRACE, folder, folders, mark_container, mark_image};
+use super::{GRACE, KEPT, folder, folders, mark_container, mark_image};
 use crate::container::Record;
 use crate::snapshot::{LayerName, Usage};
 use crate::state::{ContainerRow, ImageRow, SnapshotRow, VolumeRow};
@@ -17,7 +17,7 @@ use crate::{Error, Result, Runtime};
 /// Something that takes room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// `blob`, `layer`, `partial blob`, `snapshot`, `container`, `volume`.
+    /// `blob`, `layer`, `partial blob`, `snapshot`, `container`, `volume`, `temporary file`, `damaged`.
     pub kind: &'static str,
     /// A digest, a folder's name or a path.
     pub name: String,
@@ -81,6 +81,8 @@ impl Runtime {
         self.explain_layers(&mut holders, is_pulling, &mut items)?;
         self.explain_partials(&mut items)?;
         self.explain_orphans(&mut items)?;
+        self.explain_temporaries(&mut items)?;
+        self.explain_damaged(Utc::now(), &mut items)?;
         Ok(items)
     }
 
@@ -151,6 +153,38 @@ impl Runtime {
                 size: Usage::bytes_of_files(&path).unwrap_or(0),
                 goes: true,
                 why: vec!["a removal was killed: it belongs to nothing any more".to_owned()],
+            });
+        }
+        Ok(())
+    }
+
+    fn explain_temporaries(&self, items: &mut Vec<Item>) -> Result<()> {
+        items.extend(self.dead_temporaries()?.into_iter().map(|temporary| Item {
+            kind: "temporary file",
+            name: temporary.path.display().to_string(),
+            size: temporary.size,
+            goes: true,
+            why: vec!["whoever wrote it was killed".to_owned()],
+        }));
+        Ok(())
+    }
+
+    fn explain_damaged(&self, now: DateTime<Utc>, items: &mut Vec<Item>) -> Result<()> {
+        for aside in self.damaged()? {
+            let goes = aside.since < now - KEPT;
+            let day = aside.since.format("%Y-%m-%d");
+            let why = match goes {
+                true => format!("a repair moved it aside on {day}, more than 30 days ago"),
+                false => format!(
+                    "a repair moved it aside on {day}: it is kept for 30 days, or until system gc --damaged"
+                ),
+            };
+            items.push(Item {
+                kind: "damaged",
+                name: aside.path.display().to_string(),
+                size: aside.size,
+                goes,
+                why: vec![why],
             });
         }
         Ok(())

@@ -7,6 +7,7 @@ use isopod_sys::root::Root;
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use super::settings::Mount;
+use crate::layout::visible_folder;
 use crate::{Error, Result};
 
 /// What libcontainer makes in every container's `/dev`, after its mounts and failing where something is
@@ -29,6 +30,48 @@ pub(super) fn check_places(mounts: &[Mount]) -> Result<()> {
             mount.destination()
         )))
     })
+}
+
+/// Refuses sources that are not there and not to be made.
+///
+/// # Errors
+/// [`Error::Invalid`]; one can't be looked at.
+pub(super) fn check_sources(mounts: &[Mount]) -> Result<()> {
+    for (source, create) in sources(mounts) {
+        if !is_there(source)? && !create {
+            return Err(Error::Invalid(format!(
+                "mount source {} does not exist: make it first",
+                source.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folders that are to be made where they are missing, as docker does for `-v`. Only once everything else
+/// has been checked: what is refused leaves nothing behind.
+///
+/// # Errors
+/// As [`check_sources`]; one can't be made.
+pub(super) fn make_sources(mounts: &[Mount]) -> Result<()> {
+    check_sources(mounts)?;
+    for (source, _) in sources(mounts) {
+        if !is_there(source)? {
+            visible_folder(source).map_err(Error::io("cannot make the mount source", source))?;
+        }
+    }
+    Ok(())
+}
+
+fn sources(mounts: &[Mount]) -> impl Iterator<Item = (&Path, bool)> {
+    mounts.iter().filter_map(|mount| match mount {
+        Mount::Bind { source, create_source, .. } => Some((source.as_path(), *create_source)),
+        _ => None,
+    })
+}
+
+fn is_there(source: &Path) -> Result<bool> {
+    source.try_exists().map_err(Error::io("cannot look at the mount source", source))
 }
 
 /// Refuses folders on files and files on folders of `root`, the root file system as a start finds it.

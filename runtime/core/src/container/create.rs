@@ -11,7 +11,7 @@ use isopod_sys::step::step;
 
 use super::record::{ImageUse, MountedImage, Record, VERSION, VolumeUse};
 use super::settings::{LogConfig, Mount, Network, Profile, Restart, Settings};
-use super::{Container, Containers};
+use super::{Container, Containers, users};
 use crate::image::{self, Image, ImageDetails, NoProgress};
 use crate::layout::private_folder;
 use crate::snapshot::LayerName;
@@ -82,6 +82,9 @@ impl<'a> Containers<'a> {
         let mut labels = Labels::new();
         let mut settings = options.settings;
         self.join(&mut settings)?;
+        // Held until the row says who has them.
+        let allocated = users::allocate(self.runtime, &mut settings)?;
+        users::check(&settings)?;
         let images = self.images(&options.source, &settings)?;
         // Held until the rows refer to what is used.
         let (collection, mut unpacked) = self.unpacked(&images)?;
@@ -96,7 +99,9 @@ impl<'a> Containers<'a> {
             images: Vec::new(),
             log: options.log,
             auto_remove: options.auto_remove,
+            cgroup_manager: self.runtime.config().cgroup_manager,
         };
+        super::cgroup::check(&id, &record)?;
         let mut parent = String::new();
         match options.source {
             ImageSource::Image(image, _) => {
@@ -120,15 +125,15 @@ impl<'a> Containers<'a> {
         let mounted = images.iter().skip(images.len() - unpacked.len()).zip(unpacked);
         record.images = mounted_images(&record.settings, mounted)?;
         self.check_network(&mut record)?;
+        record.volumes = volumes(&record)?;
         super::spec::check(&id, &record)?;
         if let LogConfig::JsonFile { attributes, .. } = &record.log {
             attributes.check()?;
         }
-        record.volumes = volumes(&record)?;
 
         let creation = Creation { runtime: self.runtime, namespace: &self.namespace, id: &id };
         let created = creation.run(record, options.name, options.generate_name, &labels, &parent);
-        drop(collection);
+        drop((collection, allocated));
         if let Ok(container) = &created {
             container.happened("create", &[]);
         }
@@ -390,6 +395,7 @@ impl Container<'_> {
     /// with the same id. The caller holds the operation's lock.
     fn prepare_folders(&self) -> Result<()> {
         let data = self.data();
+        super::binds::make_sources(&self.record.settings.mounts)?;
         super::remove::remove_folder(&data)?;
         if let Some(key) = &self.record.snapshot {
             self.runtime.snapshots().make_folders(key)?;

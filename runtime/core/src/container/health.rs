@@ -132,6 +132,7 @@ mod tests {
             images: Vec::new(),
             log: LogConfig::None,
             auto_remove: false,
+            cgroup_manager: crate::config::CgroupManager::Cgroupfs,
         }
     }
 

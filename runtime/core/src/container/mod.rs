@@ -7,6 +7,7 @@ mod archive;
 mod attach;
 mod binds;
 mod boot;
+mod cgroup;
 mod control;
 mod create;
 mod diff;
@@ -37,6 +38,7 @@ mod stop;
 mod task;
 mod top;
 mod update;
+mod users;
 
 pub use archive::{Copied, CopyOptions};
 pub use boot::Outcome;
@@ -56,6 +58,7 @@ pub use session::{Session, SessionEnd};
 pub use settings::{
     AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
     Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings, SharedMemory,
+    UserNamespace, Users,
 };
 pub(crate) use spec::mount;
 pub use start::Started;
@@ -164,15 +167,5 @@ impl<'a> Container<'a> {
     /// The cgroup of its monitor, and of all others, absolute in every hierarchy.
     fn monitor_cgroup(&self) -> PathBuf {
         PathBuf::from(format!("{}/monitors", self.runtime.config().cgroup_parent))
-    }
-
-    /// Its cgroup, absolute in every hierarchy.
-    #[must_use]
-    pub fn cgroup(&self) -> String {
-        let parent = match &self.record.settings.cgroup_parent {
-            Some(parent) => parent.trim_end_matches('/').to_owned(),
-            None => format!("{}/{}", self.runtime.config().cgroup_parent, self.row.namespace),
-        };
-        format!("{parent}/{}", self.row.id)
     }
 }

@@ -62,7 +62,12 @@ impl<'a> Container<'a> {
     }
 
     fn reserve(&self, attachments: &[Attachment]) -> Result<Places<'a>> {
-        let reserved = Reserved::new(self.runtime.networks(), self, attachments)?;
+        let staying: Vec<Attachment> =
+            attachments.iter().filter(|attachment| !attachment.leaving).cloned().collect();
+        if staying.len() < attachments.len() {
+            self.keep_network(Network::Networks(staying.clone()))?;
+        }
+        let reserved = Reserved::new(self.runtime.networks(), self, &staying)?;
         Ok(Places::Own { reserved: Box::new(reserved) })
     }
 
@@ -149,7 +154,8 @@ impl Places<'_> {
     }
 
     /// Makes the kernel's part, and packs what the monitor is to have of it. May run on another thread.
-    pub(super) fn wire(&self) -> Result<Parcel> {
+    /// `netns` is the namespace to connect where there is one already.
+    pub(super) fn wire(&self, netns: Option<OwnedFd>) -> Result<Parcel> {
         let mut parcel = Parcel::default();
         let copy = |descriptor: &OwnedFd| {
             let action = "cannot copy a descriptor";
@@ -159,7 +165,7 @@ impl Places<'_> {
             Self::None => {}
             Self::Shared { netns, .. } => parcel.add(Handed::NetworkNamespace, copy(netns)?),
             Self::Own { reserved } => {
-                let wired = reserved.wire()?;
+                let wired = reserved.wire(netns)?;
                 for warning in &wired.warnings {
                     tracing::warn!(%warning, "a network may not work");
                 }

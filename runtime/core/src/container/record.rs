@@ -7,6 +7,7 @@ use isopod_image::{Descriptor, Digest, Reference};
 use serde::{Deserialize, Serialize};
 
 use super::settings::{LogConfig, Settings};
+use crate::config::CgroupManager;
 use crate::snapshot::LayerName;
 use crate::state::ContainerRow;
 use crate::{Error, Result};
@@ -38,6 +39,9 @@ pub struct Record {
     pub log: LogConfig,
     /// Whether it goes when it ends.
     pub auto_remove: bool,
+    /// Who makes its cgroup.
+    #[serde(default)]
+    pub cgroup_manager: CgroupManager,
 }
 
 /// The image a container was made from.
@@ -166,6 +170,7 @@ impl Record {
             images: Vec::new(),
             log: LogConfig::None,
             auto_remove: false,
+            cgroup_manager: CgroupManager::Cgroupfs,
         }
     }
 

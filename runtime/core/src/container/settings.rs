@@ -87,6 +87,8 @@ pub struct Settings {
     pub sysctls: Vec<String>,
     /// Which namespaces it shares.
     pub namespaces: Namespaces,
+    /// Whose users its own are.
+    pub users: Users,
     /// How it is connected.
     pub network: Network,
     /// Ports of the host that lead to it; ranges are one entry a port.
@@ -307,6 +309,34 @@ pub struct Namespaces {
     pub cgroup: Namespace,
 }
 
+/// Whose user namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "value")]
+pub enum Users {
+    /// The host's: root is the host's, with fewer capabilities.
+    #[default]
+    Host,
+    /// One of its own with ids that no other container has, chosen when it is created.
+    Auto {
+        /// How many ids; default 65536.
+        size: Option<u32>,
+    },
+    /// One of its own with these ids.
+    Mapped(UserNamespace),
+}
+
+/// A user namespace with one range of users and one of groups, each from 0 up inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserNamespace {
+    /// The host's user that root is, above 0.
+    pub uid: u32,
+    /// The host's group that root's is, above 0.
+    pub gid: u32,
+    /// How many users and groups there are.
+    pub size: u32,
+}
+
 /// How a container is connected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "value")]
@@ -340,6 +370,8 @@ pub struct Attachment {
     pub mac: Option<String>,
     /// The greatest gives the default route; among equals the first.
     pub gateway_priority: i64,
+    /// It is being taken off this network: whoever was killed at it has left this, and no start puts it there again.
+    pub leaving: bool,
 }
 
 /// A port of a container.

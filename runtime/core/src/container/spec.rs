@@ -26,8 +26,8 @@ use super::files::FILES;
 use super::network::Places;
 use super::record::Record;
 use super::settings::{AppArmor, Mount, Namespace, Network, Profile, Resources, Seccomp};
-use super::{Container, Settings};
-use crate::layout::visible_folder;
+use super::{Container, Settings, users};
+use crate::error::words;
 use crate::{Error, Result};
 
 /// Refuses at creation what would fail at every start, as far as that can be told without the
@@ -40,6 +40,7 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     }
     super::health::check(&record.settings.health)?;
     super::binds::check_places(&record.settings.mounts)?;
+    super::binds::check_sources(&record.settings.mounts)?;
     let host = host_for(&record.settings)?;
     check_processors(record.settings.resources.nano_cpus, &host)?;
     let image = image_config(record);
@@ -48,6 +49,10 @@ pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     request.process.user = Some("0:0".to_owned());
     request.process.group_add.clear();
     request.hostname = record.settings.hostname.clone();
+    for volume in &record.volumes {
+        let kind = MountKind::Bind { source: PathBuf::from("/nowhere"), recursive: true };
+        request.mounts.push(mount(kind, &volume.destination, &volume.options)?);
+    }
     for image in &record.images {
         request.mounts.push(super::parts::image_mount(image, PathBuf::from("/nowhere"))?);
     }
@@ -72,6 +77,7 @@ fn check_processors(asked: Option<u64>, host: &Host) -> Result<()> {
 /// The specification of the next start; `root` is the root file system to look users up in.
 pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>) -> Result<Spec> {
     let record = &container.record;
+    super::binds::make_sources(&record.settings.mounts)?;
     let host = host_for(&record.settings)?;
     let rootfs = container.state().join(state::ROOTFS);
     let image = image_config(record);
@@ -94,7 +100,7 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
             *namespace = namespaces::Namespace::Shared(container.state().join(name));
         }
     }
-    request.cgroups_path = Some(PathBuf::from(container.cgroup()));
+    request.cgroups_path = Some(container.cgroups_path());
     if record.settings.profile == Profile::Docker {
         let folder = match places {
             Places::Shared { owner, .. } if owner.settings().profile == Profile::Docker => {
@@ -114,6 +120,9 @@ pub(super) fn build(container: &Container<'_>, root: &Root, places: &Places<'_>)
     let mut spec = isopod_spec::build(&request)?;
     if !matches!(places, Places::None) {
         join_network(&mut spec, container.state().join(state::NETWORK_NAMESPACE));
+    }
+    if let Some(users) = record.settings.user_namespace() {
+        users::join(&mut spec, users, container.state().join(state::USER_NAMESPACE))?;
     }
     if record.settings.init {
         run_by_init(&mut spec);
@@ -284,8 +293,8 @@ fn request<'r>(
     Ok(request)
 }
 
-fn invalid(error: impl std::fmt::Display) -> Error {
-    Error::Invalid(error.to_string())
+fn invalid(error: impl std::error::Error) -> Error {
+    Error::Invalid(words(&error))
 }
 
 fn process(settings: &Settings) -> ProcessRequest {
@@ -358,8 +367,7 @@ fn namespaces(settings: &Settings) -> Result<namespaces::Namespaces> {
 fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
     let (kind, destination, options) = match one {
         Mount::Volume { .. } | Mount::Image { .. } => return Ok(None),
-        Mount::Bind { source, destination, options, create_source } => {
-            bind_source(source, *create_source)?;
+        Mount::Bind { source, destination, options, .. } => {
             let recursive = !options.iter().any(|option| option == "bind");
             (MountKind::Bind { source: source.clone(), recursive }, destination, options)
         }
@@ -370,20 +378,6 @@ fn request_mount(one: &Mount) -> Result<Option<mounts::Mount>> {
         }
     };
     mount(kind, destination, options).map(Some)
-}
-
-fn bind_source(source: &Path, create: bool) -> Result<()> {
-    match source.try_exists() {
-        Ok(true) => Ok(()),
-        Ok(false) if create => {
-            visible_folder(source).map_err(Error::io("cannot make the mount source", source))
-        }
-        Ok(false) => Err(Error::Invalid(format!(
-            "mount source {} does not exist: make it first",
-            source.display()
-        ))),
-        Err(error) => Err(Error::io("cannot look at the mount source", source)(error)),
-    }
 }
 
 /// Sorts words of mount(8) into what isopod-spec tells apart.

@@ -8,7 +8,7 @@ use std::thread;
 use isopod_monitor_protocol::client::Connection;
 use isopod_monitor_protocol::data;
 use isopod_monitor_protocol::launch::{Again, Rootfs};
-use isopod_monitor_protocol::message::{Reply, Request, Size, Streams};
+use isopod_monitor_protocol::message::{Handed, Reply, Request, Size, Streams};
 use isopod_sys::atomic::{self, Durability};
 use isopod_sys::kernel;
 use isopod_sys::lock::Lock;
@@ -16,7 +16,7 @@ use isopod_sys::step::step;
 use oci_spec::runtime::Spec;
 
 use super::network::Places;
-use super::{Container, Phase, Session};
+use super::{Container, Phase, Session, users};
 use crate::event::Entry;
 use crate::layout::private_folder;
 use crate::snapshot::view;
@@ -87,25 +87,31 @@ impl Container<'_> {
     ) -> Result<(Connection, Reply)> {
         check_kernel()?;
         self.finish_creation()?;
+        self.settled()?;
         self.require(&[Phase::Created, Phase::Exited, Phase::Failed], "stop it first")?;
         // First of all what somebody else may have: an address, a port.
         let places = self.take_places()?;
         step("start.places");
         let joined = self.open_joined()?;
+        let made = self.record.settings.user_namespace().map(|users| users.make()).transpose()?;
+        let (users, netns) = users::split(made);
         // The kernel's part of the networks goes on beside the rest.
         let (mut connection, mut parcel) = thread::scope(|scope| {
             let wiring = match &places {
-                Places::Own { .. } => Some(scope.spawn(|| places.wire())),
+                Places::Own { .. } => Some(scope.spawn(|| places.wire(netns))),
                 Places::None | Places::Shared { .. } => None,
             };
             let connection = self.prepare(&places, again);
             let parcel = match wiring {
                 Some(wiring) => wiring.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                None => places.wire(),
+                None => places.wire(None),
             };
             Ok::<_, Error>((connection?, parcel?))
         })?;
         step("start.wired");
+        if let Some(users) = users {
+            parcel.add(Handed::UserNamespace, users);
+        }
         for (kind, namespace) in joined {
             parcel.add(kind, namespace);
         }

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeZone, Utc};
 use isopod_monitor_protocol::status::{Exit, Health, Phase as MonitorPhase, Status};
@@ -18,6 +19,9 @@ use crate::{Error, Result};
 
 /// docker's status for a container whose end nobody saw.
 const LOST: i32 = 255;
+
+/// How long a start without its starter may take to get to an end.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// The life of a container:
 ///
@@ -176,6 +180,23 @@ impl Container<'_> {
             }
             Some(again) => Ok(again.into()),
             None => Ok(ContainerStatus::created()),
+        }
+    }
+
+    /// As [`Container::status`], after a start that is just going on or dying: whoever began it was killed, and the
+    /// monitor brings it to an end, or its keeper cleans up after both. One that takes longer than
+    /// [`SETTLING`] is still [`Phase::Starting`] then.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn settled(&self) -> Result<ContainerStatus> {
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let status = self.status()?;
+            if status.phase != Phase::Starting || Instant::now() > deadline {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 

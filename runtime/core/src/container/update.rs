@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use isopod_sys::cgroup::Hierarchies;
+use isopod_systemd::limits::weight_of_shares;
+use isopod_systemd::{Manager, Scope};
 use oci_spec::runtime::{LinuxResources, Spec};
 
 use super::settings::{Resources, Restart};
@@ -80,9 +82,17 @@ impl Container<'_> {
         let hierarchies = Hierarchies::find().map_err(failed)?;
         let cgroup = PathBuf::from(self.cgroup());
         let group = Group { hierarchies: &hierarchies, path: &cgroup };
+        let scope = self.scope();
+        if let Some(scope) = &scope {
+            // First: systemd rounds what it writes to the files, and they are exact afterwards.
+            set_properties(scope, before, after)?;
+        }
         group.apply(before, after).map_err(|(file, source)| {
             // As far as that goes: the error to report is why the new ones were refused.
             group.apply(after, before).ok();
+            if let Some(scope) = &scope {
+                set_properties(scope, after, before).ok();
+            }
             Error::Io { action: "cannot set the limit", path: cgroup.join(file), source }
         })
     }
@@ -96,6 +106,16 @@ impl Container<'_> {
         replace_limits(&mut spec, limits);
         self.write_spec(&spec)
     }
+}
+
+/// Tells systemd, which would otherwise go back to what it knows whenever it looks at the unit again.
+fn set_properties(scope: &Scope, before: &LinuxResources, after: &LinuxResources) -> Result<()> {
+    isopod_systemd::limits::changes(before, after)
+        .and_then(|properties| Manager::connect()?.set_properties(&scope.unit, &properties))
+        .map_err(|source| Error::System {
+            action: "cannot set limits as properties of a unit of systemd's",
+            source: std::io::Error::other(source),
+        })
 }
 
 fn replace_limits(spec: &mut Spec, limits: &LinuxResources) {
@@ -200,7 +220,7 @@ impl Group<'_> {
             match is_unified {
                 // As the runtime does at a start.
                 true => {
-                    let weight = 1 + (shares.max(2) - 2) * 9999 / 262_142;
+                    let weight = weight_of_shares(shares);
                     self.write("cpu", "cpu.weight", &weight.to_string())?;
                 }
                 false => self.write("cpu", "cpu.shares", &shares.to_string())?,

@@ -15,7 +15,7 @@ const CONTROLLERS: &[(&str, &str, &str)] = &[
     ("cpu", "cpu", "--cpus, --cpu-shares"),
     ("cpuset", "cpuset", "--cpuset-cpus, --cpuset-mems"),
     ("pids", "pids", "--pids-limit"),
-    ("blkio", "io", "--blkio-weight, --device-read-bps and its like"),
+    ("blkio", "io", "--blkio-weight"),
     ("freezer", "", "pause"),
     ("devices", "", "--device, confinement to a list of devices"),
     ("hugetlb", "hugetlb", "limits of huge pages"),

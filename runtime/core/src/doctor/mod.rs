@@ -10,6 +10,9 @@ mod network;
 mod privileges;
 mod security;
 mod storage;
+mod users;
+
+pub(crate) use storage::PROBE;
 
 use std::path::PathBuf;
 
@@ -120,6 +123,7 @@ const EXAMINATIONS: &[Examination] = &[
     storage::examine,
     cgroups::examine,
     security::examine,
+    users::examine,
     network::examine,
     limits::examine,
 ];

@@ -24,6 +24,7 @@ fn abilities() -> Vec<Checkup> {
         Ability::Bridge | Ability::Veth => "bridge networks, the default one among them",
         Ability::Macvlan => "network create -d macvlan",
         Ability::Vlan => "macvlan networks with a parent DEVICE.ID",
+        Ability::Vxlan => "networks over several machines, which are made by other programs so far",
         Ability::Rules => "bridge networks: published ports, confinement, masquerading",
     };
     let checkup = |(ability, outcome): (Ability, Result<(), isopod_network::Error>)| {
@@ -32,7 +33,10 @@ fn abilities() -> Vec<Checkup> {
         match outcome {
             Ok(()) => checkup("can be made".to_owned()),
             Err(error) => checkup(words(&error)).but(
-                Verdict::Missing,
+                match ability {
+                    Ability::Vxlan => Verdict::Limited,
+                    _ => Verdict::Missing,
+                },
                 format!(
                     "modprobe {}, and CAP_NET_ADMIN; --network host works without",
                     ability.module()

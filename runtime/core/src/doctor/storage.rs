@@ -16,6 +16,9 @@ const GIB: u64 = 1 << 30;
 /// Entries of a small image with room to spare.
 const INODES: u64 = 20_000;
 
+/// What the folders begin with in which things are tried.
+pub(crate) const PROBE: &str = ".doctor-";
+
 pub(super) fn examine(machine: &Machine) -> Vec<Checkup> {
     let top = existing(&machine.root);
     let mut found = vec![filesystem(&top)];
@@ -34,7 +37,7 @@ pub(super) fn examine(machine: &Machine) -> Vec<Checkup> {
 }
 
 /// The folder, or the nearest above it that is there.
-fn existing(path: &Path) -> PathBuf {
+pub(super) fn existing(path: &Path) -> PathBuf {
     let found = path.ancestors().find(|folder| folder.is_dir());
     found.unwrap_or(Path::new("/")).to_owned()
 }
@@ -115,7 +118,7 @@ impl Drop for Probe {
 
 impl Probe {
     fn make(top: &Path) -> io::Result<Self> {
-        let folder = top.join(format!(".doctor-{}", &crate::id::random()[..16]));
+        let folder = top.join(format!("{PROBE}{}", &crate::id::random()[..16]));
         private_folder(&folder)?;
         let probe = Self { folder };
         for name in ["lower", "other", "upper", "work"] {

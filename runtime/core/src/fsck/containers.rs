@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use chrono::{TimeDelta, Utc};
-use isopod_monitor_protocol::data;
+use isopod_monitor_protocol::{data, state};
 use isopod_sys::lock::Lock;
 
 use super::finding::Findings;
@@ -90,6 +90,24 @@ fn networks(look: &Look<'_>, row: &ContainerRow, record: &Record, found: &mut Fi
     let Network::Networks(attachments) = &record.settings.network else { return };
     for attachment in attachments {
         let name = &attachment.network;
+        if attachment.leaving {
+            let (row, network) = (row.clone(), name.clone());
+            found
+                .add(
+                    kinds::CONTAINER_LEAVING,
+                    format!("{} on network {name}", named(&row)),
+                    "it was being disconnected, and whoever did that was killed",
+                )
+                .mend(move |runtime| {
+                    let container = runtime.containers(&row.namespace).by_id(&row.id)?;
+                    let Some(container) = container else { return Ok(()) };
+                    match runtime.networks().disconnect(&container, &network) {
+                        Err(Error::NotFound { .. }) => Ok(()),
+                        other => other,
+                    }
+                });
+            continue;
+        }
         let is_known = BUILT_IN.contains(&name.as_str())
             || look.rows.networks.iter().any(|n| n.name == *name || n.id == *name);
         if !is_known {
@@ -151,9 +169,29 @@ fn life(look: &Look<'_>, row: &ContainerRow, found: &mut Findings) -> Result<()>
                     .add(kinds::CONTAINER_ENDED, named(&row), detail)
                     .mend(move |runtime| runtime.containers(&row.namespace).after_exit(&row.id));
             }
+            if !is_alive {
+                socket(&container, row, found);
+            }
         }
     }
     Ok(())
+}
+
+/// The door of a monitor that is gone; whoever binds it anew has the monitor's lock by then.
+fn socket(container: &Container<'_>, row: &ContainerRow, found: &mut Findings) {
+    let path = container.state().join(state::SOCKET);
+    if path.symlink_metadata().is_err() {
+        return;
+    }
+    let row = row.clone();
+    found.add(kinds::SOCKET_STALE, path.display().to_string(), "no monitor listens at it").mend(
+        move |runtime| {
+            with(runtime, &row, |_| match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other.map_err(Error::io("cannot remove", &path)),
+            })
+        },
+    );
 }
 
 /// Folders of containers that have no row.

@@ -9,7 +9,7 @@ use isopod_sys::lock::Lock;
 use serde_json::Value as Json;
 
 use super::finding::Findings;
-use super::look::{Look, entries, is_dead_temporary, is_old};
+use super::look::{Look, entries, is_old};
 use super::{aside, kinds};
 use crate::content::ingest::Begin;
 use crate::{Error, Result, Runtime};
@@ -74,7 +74,8 @@ fn blobs(look: &Look<'_>, algorithm: Algorithm, found: &mut Findings) -> Result<
         let name = name.to_string_lossy();
         let object = path.display().to_string();
         if name.starts_with('.') && metadata.is_file() {
-            if is_old(&metadata) || is_dead_temporary(&name) {
+            // Those of dead writers are found with all others (folders).
+            if is_old(&metadata) && !name.ends_with(".tmp") {
                 found.add(kinds::CONTENT_LEFTOVER, object, "its writer is gone").mend(move |_| {
                     fs::remove_file(&path).map_err(Error::io("cannot remove", &path))
                 });

@@ -10,9 +10,10 @@ use isopod_image::Digest;
 use isopod_sys::lock::Lock;
 
 use super::finding::Findings;
-use super::look::{Look, entries, is_dead_temporary};
+use super::look::{Look, entries};
 use super::{aside, kinds};
-use crate::layout::{Layout, private_folder};
+use crate::doctor::PROBE;
+use crate::layout::{Layout, ROOT_ENTRIES, STATE_ENTRIES, private_folder};
 use crate::{Error, Result, Runtime, reserve};
 
 /// Bits that nobody but the owner may have.
@@ -26,7 +27,8 @@ pub(super) fn check(look: &Look<'_>, found: &mut Findings) -> Result<()> {
     leases(layout, found)?;
     programs(layout, found)?;
     hollow_reserve(layout, found);
-    temporaries(layout, found)
+    temporaries(look.runtime, found)?;
+    unknown(layout, found)
 }
 
 fn missing(layout: &Layout, found: &mut Findings) {
@@ -118,10 +120,8 @@ fn leases(layout: &Layout, found: &mut Findings) -> Result<()> {
     for (path, name, metadata) in entries(&layout.root().join("leases"))? {
         let name = name.to_string_lossy();
         let object = path.display().to_string();
-        if is_dead_temporary(&name) {
-            found.add(kinds::LEASE_DEAD, object, "its writer is gone").mend(move |_| remove(&path));
-        } else if name.starts_with('.') {
-            // Being written.
+        if name.starts_with('.') {
+            // Being written, or a dead writer's (temporaries).
         } else if !metadata.is_file() {
             foreign(&path, "leases", found);
         } else if !Lock::is_held(&path).map_err(Error::io("cannot lock", &path))? {
@@ -158,7 +158,8 @@ fn programs(layout: &Layout, found: &mut Findings) -> Result<()> {
                 "isopod-monitor" => 0o500,
                 "init" => 0o555,
                 other => {
-                    if !other.starts_with('.') || is_dead_temporary(other) {
+                    // What is being written, or was to be (temporaries).
+                    if !(other.starts_with('.') && other.ends_with(".tmp")) {
                         foreign(&path, "bin", found);
                     }
                     continue;
@@ -193,14 +194,49 @@ fn hollow_reserve(layout: &Layout, found: &mut Findings) {
     }
 }
 
-/// What killed writers left in the root.
-fn temporaries(layout: &Layout, found: &mut Findings) -> Result<()> {
-    for (path, name, _) in entries(layout.root())? {
-        if is_dead_temporary(&name.to_string_lossy()) {
-            let object = path.display().to_string();
+/// What killed writers left.
+fn temporaries(runtime: &Runtime, found: &mut Findings) -> Result<()> {
+    let leases = runtime.layout().root().join("leases");
+    for temporary in runtime.dead_temporaries()? {
+        let object = temporary.path.display().to_string();
+        let kind = match temporary.path.starts_with(&leases) {
+            true => kinds::LEASE_DEAD,
+            false => kinds::CONTENT_LEFTOVER,
+        };
+        found.add(kind, object, "its writer is gone").mend(move |_| temporary.remove());
+    }
+    Ok(())
+}
+
+/// What lies among the instance's own things and is none: somebody's. Below the folders that each kind of object has, its
+/// check looks.
+fn unknown(layout: &Layout, found: &mut Findings) -> Result<()> {
+    let content = layout.content();
+    let blobs = content.join("blobs");
+    let tops: [(&Path, &[&str]); 6] = [
+        (layout.root(), ROOT_ENTRIES),
+        (layout.state(), STATE_ENTRIES),
+        (&content, &["oci-layout", "index.json", "blobs", "ingest"]),
+        (&blobs, &["sha256", "sha512"]),
+        (&layout.root().join("events"), &["journal", "journal.1"]),
+        (&layout.state().join("networks"), &["rules.lock", "parents.lock"]),
+    ];
+    for (top, known) in tops {
+        for (path, name, metadata) in entries(top)? {
+            let name = name.to_string_lossy();
+            // Networks' own folders; what is being written; where a disk is mounted, its file system's.
+            let is_a_networks = top.ends_with("networks") && metadata.is_dir();
+            let is_in_work = name.ends_with(".tmp") || name.starts_with(PROBE);
+            if known.contains(&&*name) || is_a_networks || is_in_work || name == "lost+found" {
+                continue;
+            }
             found
-                .add(kinds::CONTENT_LEFTOVER, object, "its writer is gone")
-                .mend(move |_| remove(&path));
+                .add(
+                    kinds::ENTRY_UNKNOWN,
+                    path.display().to_string(),
+                    "nothing of ours has such a name",
+                )
+                .advise("move it away: it is nobody's but yours");
         }
     }
     Ok(())

@@ -30,6 +30,7 @@ kinds! {
     FOLDER_MISSING "folder-missing" Some("make it");
     MODE_OPEN "mode-open" Some("take the bits away");
     FILE_FOREIGN "file-foreign" Some("move it to damaged/");
+    ENTRY_UNKNOWN "entry-unknown" None;
     RESERVE_HOLLOW "reserve-hollow" Some("make it anew");
     PROGRAM_DAMAGED "program-damaged" Some("remove it: the next start writes it");
     LEASE_DEAD "lease-dead" Some("remove it");
@@ -63,11 +64,13 @@ kinds! {
     CONTAINER_FOLDER_MISSING "container-folder-missing" Some("make it");
     CONTAINER_VOLUME_MISSING "container-volume-missing" Some("add its row, and an empty folder where that is gone too");
     CONTAINER_NETWORK_MISSING "container-network-missing" None;
+    CONTAINER_LEAVING "container-leaving" Some("disconnect it");
     CONTAINER_LEFTOVER "container-leftover" Some("remove it");
     CONTAINER_FOREIGN "container-foreign" Some("move it to damaged/");
     STATUS_DAMAGED "status-damaged" Some("move it to damaged/; the container counts as never started");
     MONITOR_DEAD "monitor-dead" Some("record its end, and do what was to be done then");
     MONITOR_UNKNOWN "monitor-unknown" None;
+    SOCKET_STALE "socket-stale" Some("remove it");
     CONTAINER_ENDED "container-ended" Some("remove the container, as it was to be");
 
     VOLUME_FOLDER_MISSING "volume-folder-missing" Some("make an empty one");

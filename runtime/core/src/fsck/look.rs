@@ -12,7 +12,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use isopod_image::Digest;
 use isopod_monitor_protocol::state;
 use isopod_sys::lock::Lock;
-use rustix::process::{Pid, test_kill_process};
 
 use super::Options;
 use super::thorough::Verdicts;
@@ -148,12 +147,4 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<(PathBuf, OsString, Metadata)
 /// Whether nobody can be working on it any more.
 pub(super) fn is_old(metadata: &Metadata) -> bool {
     metadata.modified().is_ok_and(|at| DateTime::<Utc>::from(at) < Utc::now() - GRACE)
-}
-
-/// Whether it is the temporary file of an atomic write whose process is gone.
-pub(super) fn is_dead_temporary(name: &str) -> bool {
-    let writer = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
-    let pid = writer.and_then(|writer| writer.rsplit('.').next()).and_then(|pid| pid.parse().ok());
-    let Some(pid) = pid.and_then(Pid::from_raw) else { return false };
-    matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }

@@ -186,10 +186,10 @@ fn kernel(
             .add(kinds::DEVICE_LEFTOVER, format!("device {device}"), detail)
             .mend(move |runtime| runtime.networks().remove_device(&name));
     }
-    for device in there.missing_bridges {
+    for device in there.missing_devices {
         found
-            .add(kinds::DEVICE_MISSING, format!("bridge {device}"), "containers are on it")
-            .advise("restart these containers: their devices went with the bridge")
+            .add(kinds::DEVICE_MISSING, format!("device {device}"), "containers are on it")
+            .advise("restart these containers: their devices went with it")
             .mend(|runtime| runtime.networks().reload().map(drop));
     }
     let missing = match (there.missing_rules.is_empty(), there.missing_ports) {

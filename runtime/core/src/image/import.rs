@@ -1,7 +1,7 @@
 //! Reading images from an archive: an OCI image layout, or what `docker save` writes, plain or
 //! compressed. It is read once, front to back, so that it may come from a pipe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 
 use isopod_image::document::{Document, MAX_MANIFEST, media_types};
@@ -47,8 +47,40 @@ impl Images<'_> {
         options: &ImportOptions,
     ) -> Result<Vec<Image>> {
         let collection = self.runtime.hold_collection()?;
+        let taken = self.take_in(reader, options);
+        drop(collection);
+        // What is named by now stays; of the rest nobody else would know that it may go.
+        if !matches!(taken, Ok((_, Left::Nothing)))
+            && let Err(error) = self.runtime.collect_garbage()
+        {
+            tracing::warn!(%error, "cannot remove what an archive has and no image needs");
+        }
+        let images = taken?.0;
+        if options.unpack {
+            for image in &images {
+                let details = match self.details(image, &options.platform) {
+                    // An archive may carry images for other machines; they are kept packed.
+                    Err(Error::NoPlatform { .. }) => continue,
+                    other => other?,
+                };
+                super::ensure(self.runtime, &details, &NoProgress)?;
+            }
+        }
+        for image in &images {
+            let id = self.shown_id(image);
+            self.runtime.record_image("load", &id, &id);
+        }
+        Ok(images)
+    }
+
+    /// Stores what the archive has, and names its images. The caller keeps the collector away.
+    fn take_in(
+        &self,
+        reader: &mut (dyn Read + Send),
+        options: &ImportOptions,
+    ) -> Result<(Vec<Image>, Left)> {
         let archive = Archive::read(self, reader)?;
-        let named = archive.images(self, options)?;
+        let (named, left) = archive.images(self, options)?;
         if named.is_empty() {
             return Err(invalid("it names no image; give a name with --base-name or --index-name"));
         }
@@ -68,22 +100,7 @@ impl Images<'_> {
         })?;
         step("import.named");
         self.write_index()?;
-        drop(collection);
-        if options.unpack {
-            for image in &images {
-                let details = match self.details(image, &options.platform) {
-                    // An archive may carry images for other machines; they are kept packed.
-                    Err(Error::NoPlatform { .. }) => continue,
-                    other => other?,
-                };
-                super::ensure(self.runtime, &details, &NoProgress)?;
-            }
-        }
-        for image in &images {
-            let id = self.shown_id(image);
-            self.runtime.record_image("load", &id, &id);
-        }
-        Ok(images)
+        Ok((images, left))
     }
 
     /// Refuses documents that nothing could be made of, before anything is named after them.
@@ -119,6 +136,13 @@ fn invalid(detail: impl std::fmt::Display) -> Error {
 
 fn unreadable(source: io::Error) -> Error {
     Error::System { action: "cannot read the archive", source }
+}
+
+/// Whether an archive has files in the content store now that none of its images needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
 }
 
 /// An archive whose files are in the content store, by their paths.
@@ -205,7 +229,7 @@ impl Archive {
         &self,
         images: &Images<'_>,
         options: &ImportOptions,
-    ) -> Result<Vec<(String, Descriptor)>> {
+    ) -> Result<(Vec<(String, Descriptor)>, Left)> {
         match (&self.index, &self.docker) {
             (Some(index), _) => oci_images(images, index, options),
             (None, Some(docker)) => self.docker_images(images, docker, options),
@@ -218,7 +242,8 @@ impl Archive {
         images: &Images<'_>,
         bytes: &[u8],
         options: &ImportOptions,
-    ) -> Result<Vec<(String, Descriptor)>> {
+    ) -> Result<(Vec<(String, Descriptor)>, Left)> {
+        let mut unused: BTreeSet<&Digest> = self.files.values().map(|file| &file.digest).collect();
         let entries: Vec<DockerEntry> = serde_json::from_slice(bytes)
             .map_err(|error| invalid(format!("manifest.json: {error}")))?;
         let mut named = Vec::new();
@@ -227,6 +252,9 @@ impl Archive {
             let layers = entry.layers.iter().map(|layer| self.file(layer));
             let layers = layers.collect::<Result<Vec<_>>>()?;
             let descriptor = images.assemble(config, &layers)?;
+            for file in layers.iter().chain([&config]) {
+                unused.remove(&file.digest);
+            }
             let tags = entry.repo_tags.unwrap_or_default();
             for tag in &tags {
                 let reference = Reference::parse(tag).map_err(invalid)?;
@@ -242,7 +270,9 @@ impl Archive {
                 _ => {}
             }
         }
-        Ok(named)
+        // `VERSION` and `json` of old docker's, a folder for each layer.
+        let left = if unused.is_empty() { Left::Nothing } else { Left::Something };
+        Ok((named, left))
     }
 
     fn file(&self, path: &str) -> Result<&Stored> {
@@ -256,13 +286,14 @@ fn oci_images(
     images: &Images<'_>,
     bytes: &[u8],
     options: &ImportOptions,
-) -> Result<Vec<(String, Descriptor)>> {
+) -> Result<(Vec<(String, Descriptor)>, Left)> {
     let document = Document::parse(bytes, Some(media_types::OCI_INDEX))
         .map_err(|error| invalid(format!("index.json: {error}")))?;
     let Document::Index(index) = document else {
         return Err(invalid("index.json is no index"));
     };
     let mut named = Vec::new();
+    let mut left = Left::Nothing;
     for descriptor in &index.manifests {
         if images.runtime.content().size(&descriptor.digest)?.is_none() {
             return Err(invalid(format!("{} is not in it", descriptor.digest)));
@@ -274,7 +305,7 @@ fn oci_images(
             None if options.keep_nameless => {
                 named.push((ImageRow::nameless(&plain.digest), plain.clone()));
             }
-            None => {}
+            None => left = Left::Something,
         }
         if let (true, Some(base)) = (options.digests, &options.base_name) {
             named.push((format!("{base}@{}", plain.digest), plain));
@@ -283,7 +314,7 @@ fn oci_images(
     if let Some(name) = &options.index_name {
         named.push((name.clone(), images.store_index(&index)?));
     }
-    Ok(named)
+    Ok((named, left))
 }
 
 /// containerd's annotation has the whole name; OCI's has a tag, or a whole name too.

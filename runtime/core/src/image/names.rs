@@ -258,7 +258,7 @@ impl Images<'_> {
 
     /// Collects what nothing needs, now that these names are gone.
     pub(super) fn collected(&self, untagged: Vec<String>) -> Result<Removed> {
-        let Collected { blobs, layers } = self.runtime.collect_garbage()?;
+        let Collected { blobs, layers, damaged: _ } = self.runtime.collect_garbage()?;
         let reclaimed = blobs.iter().map(|(_, size)| size).sum::<u64>()
             + layers.iter().map(|(_, size)| size).sum::<u64>();
         let deleted = blobs.into_iter().map(|(digest, _)| digest).collect();

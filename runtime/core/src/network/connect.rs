@@ -28,6 +28,14 @@ impl Networks<'_> {
         plan::check_place(&network, attachment)?;
         let attachment = Attachment { network: network.name.clone(), ..attachment.clone() };
         let mut attachments = attachments(container)?;
+        if let Some(left) = attachments.iter().position(|one| one.leaving && is_on(one, &network)) {
+            // By a disconnection that was killed.
+            let left = attachments.remove(left);
+            if container.status()?.phase.is_alive() {
+                self.unplug(container, &network, &attachments)?;
+            }
+            tracing::debug!(network = left.network, "finished a disconnection");
+        }
         if attachments.iter().any(|other| is_on(other, &network)) {
             return Err(Error::AlreadyExists {
                 what: "endpoint on network",
@@ -55,21 +63,39 @@ impl Networks<'_> {
     /// [`Error::NotFound`] if it is not on that network; the kernel refuses.
     pub fn disconnect(&self, container: &Container<'_>, network: &str) -> Result<()> {
         let _operation = container.lock_operation()?;
-        let network = self.find(network)?;
-        let mut attachments = attachments(container)?;
-        let before = attachments.len();
-        attachments.retain(|other| !is_on(other, &network));
-        if attachments.len() == before {
+        let before = attachments(container)?;
+        let network = match self.find(network) {
+            // Somebody removed it since the container was made, and it can be named by what the container knows.
+            Err(Error::NotFound { .. }) if before.iter().any(|one| one.network == network) => {
+                let staying = before.into_iter().filter(|one| one.network != network).collect();
+                return container.keep_network(Setting::Networks(staying));
+            }
+            other => other?,
+        };
+        let staying: Vec<Attachment> =
+            before.iter().filter(|one| !is_on(one, &network)).cloned().collect();
+        if staying.len() == before.len() {
             return Err(Error::NotFound {
                 what: "endpoint on network",
                 name: format!("{} of container {}", network.name, container.name()),
             });
         }
         if container.status()?.phase.is_alive() {
-            self.unplug(container, &network, &attachments)?;
+            // Said before it is done: else who is killed in between leaves a container that can't be started once the
+            // network is removed, which nothing keeps any more.
+            let leaves = |one: &Attachment| Attachment {
+                leaving: one.leaving || is_on(one, &network),
+                ..one.clone()
+            };
+            container.keep_network(Setting::Networks(before.iter().map(leaves).collect()))?;
+            step("unplug.said");
+            if let Err(error) = self.unplug(container, &network, &staying) {
+                container.keep_network(Setting::Networks(before)).ok();
+                return Err(error);
+            }
             step("unplug.unmade");
         }
-        container.keep_network(Setting::Networks(attachments))
+        container.keep_network(Setting::Networks(staying))
     }
 
     /// Has a container that was given another name found by it: for whoever renamed it.

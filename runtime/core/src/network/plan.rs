@@ -42,7 +42,10 @@ impl Plan {
         container: &Container<'_>,
         attachments: &[Attachment],
     ) -> Result<Self> {
-        let places = places(networks, attachments)?;
+        let places = places(networks, attachments).map_err(|error| match error {
+            Error::NotFound { what: "network", name } => gone(&name, container),
+            other => other,
+        })?;
         let default = default_route(&places);
         let publish = ports(container);
         let publisher = default
@@ -108,6 +111,15 @@ fn places(networks: Networks<'_>, attachments: &[Attachment]) -> Result<Vec<Plac
 /// Whether ports can be published through it.
 pub(super) fn publishes(network: &Network) -> bool {
     network.record.driver == DriverKind::Bridge && network.leads_out()
+}
+
+/// It was there when the container was made.
+fn gone(network: &str, container: &Container<'_>) -> Error {
+    let container = container.name();
+    Error::Invalid(format!(
+        "network {network}, which container {container} is to be on, is gone: make it again, or take the container \
+         off it (network disconnect {network} {container})"
+    ))
 }
 
 fn no_publisher(places: &[Place]) -> Error {

@@ -193,7 +193,9 @@ impl Runtime {
             // One that can't be read keeps no network.
             let Ok(record) = Record::parse(&row) else { continue };
             if let SettingsNetwork::Networks(attachments) = record.settings.network {
-                names.extend(attachments.into_iter().map(|attachment| attachment.network));
+                names.extend(
+                    attachments.into_iter().filter(|one| !one.leaving).map(|one| one.network),
+                );
             }
         }
         Ok(names)

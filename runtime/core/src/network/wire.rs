@@ -112,13 +112,17 @@ impl<'a> Reserved<'a> {
         })
     }
 
-    /// Makes the network namespace with its devices, and publishes the ports. May run on another thread.
+    /// Makes the network namespace, or takes `netns`, with its devices, and publishes the ports. May run on another
+    /// thread.
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub(crate) fn wire(&self) -> Result<Wired> {
+    pub(crate) fn wire(&self, netns: Option<OwnedFd>) -> Result<Wired> {
         let host = self.networks.host()?;
-        let netns = namespace::create()?;
+        let netns = match netns {
+            Some(netns) => namespace::adopt(netns)?,
+            None => namespace::create()?,
+        };
         step("endpoint.namespace");
         let mut warnings = Vec::new();
         for (place, endpoint) in self.plan.places.iter().zip(&self.endpoints) {

@@ -19,7 +19,13 @@ const BUSY: Duration = Duration::from_secs(60);
 pub(super) const SCHEMA_VERSION: i64 = SCHEMAS.len() as i64;
 
 /// What each version adds to the one before.
-const SCHEMAS: [&str; 2] = [FIRST, NETWORKS];
+const SCHEMAS: [&str; 3] = [FIRST, NETWORKS, IMAGES_BY_DIGEST];
+
+/// A target that is no JSON is damage to be told of, and no reason for SQLite to refuse the row.
+const IMAGES_BY_DIGEST: &str = "
+CREATE INDEX images_by_digest ON images
+    (CASE WHEN json_valid(target) THEN json_extract(target, '$.digest') END);
+";
 
 const NETWORKS: &str = "
 CREATE TABLE networks (

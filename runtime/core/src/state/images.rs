@@ -11,6 +11,10 @@ use super::{Labels, json, labels_to_text, now, to_time};
 /// What stands before the digest in the name of an image that has no name.
 const NAMELESS: &str = "<none>@";
 
+/// By the expression of the index, which is used for no other.
+const HAS_NAME: &str = "SELECT EXISTS (SELECT 1 FROM images WHERE \
+    CASE WHEN json_valid(target) THEN json_extract(target, '$.digest') END = ?1)";
+
 /// A name and what it points at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageRow {
@@ -115,12 +119,17 @@ impl ImageRow {
         let row = Self::put(connection, name, target, labels)?;
         if let Some(before) = before
             && before.target.digest != target.digest
-            && !Self::list(connection)?.iter().any(|row| row.target.digest == before.target.digest)
+            && !Self::has_name(connection, &before.target.digest)?
         {
             let nameless = Self::nameless(&before.target.digest);
             Self::put(connection, &nameless, &before.target, &before.labels)?;
         }
         Ok(row)
+    }
+
+    /// Whether any name points at `target`.
+    pub fn has_name(connection: &Connection, target: &Digest) -> rusqlite::Result<bool> {
+        connection.prepare_cached(HAS_NAME)?.query_row([target.to_string()], |row| row.get(0))
     }
 
     /// Replaces the labels of `name`.
@@ -140,5 +149,42 @@ impl ImageRow {
         let deleted =
             connection.prepare_cached("DELETE FROM images WHERE name = ?1")?.execute([name])?;
         Ok(deleted > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Durability, State};
+
+    /// A pull that moves a name asks this of every image that there is.
+    #[test]
+    fn whether_a_digest_has_a_name_is_looked_up_and_not_searched() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::create(&folder.path().join("state.db")).unwrap();
+        let target = |text: &str| Descriptor::of("application/json", text.as_bytes());
+        state
+            .write(Durability::Process, |transaction| {
+                let put = |name: &str, text: &str| {
+                    ImageRow::put(transaction, name, &target(text), &Labels::new()).unwrap();
+                };
+                put("a:1", "one");
+                put("a:2", "two");
+                // Damage that is told of elsewhere is no reason to refuse the row.
+                transaction
+                    .execute("UPDATE images SET target = '{' WHERE name = 'a:2'", [])
+                    .unwrap();
+                Ok(())
+            })
+            .unwrap();
+        let has = |text: &str| state.read(|c| ImageRow::has_name(c, &target(text).digest)).unwrap();
+        assert!(has("one") && !has("two") && !has("three"));
+        let plan: Vec<String> = state
+            .read(|c| {
+                let mut statement = c.prepare(&format!("EXPLAIN QUERY PLAN {HAS_NAME}"))?;
+                statement.query_map(["x"], |row| row.get("detail"))?.collect()
+            })
+            .unwrap();
+        assert!(plan.iter().any(|step| step.contains("images_by_digest")), "{plan:?}");
     }
 }

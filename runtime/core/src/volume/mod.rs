@@ -156,13 +156,7 @@ impl VolumeRow {
 /// # Errors
 /// It breaks the rule.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    id::check("volume name", name)?;
-    match name.len() {
-        1 => Err(Error::Invalid(format!(
-            "volume name {name:?} is too short: names have two characters at least"
-        ))),
-        _ => Ok(()),
-    }
+    Ok(id::check_name("volume name", name)?)
 }
 
 fn not_found(name: &str) -> Error {

@@ -44,6 +44,18 @@ impl Confinement {
         Ok(Self::around(read(launch, facts.has_seccomp)?, process))
     }
 
+    /// As [`Self::prepare`], for a process that has to join a user namespace before.
+    pub(super) fn prepare_inside_users(
+        launch: &Launch,
+        facts: &Facts,
+        process: &mut Process,
+    ) -> Result<Option<Self>, Failure> {
+        if process.capabilities().is_none() {
+            return Err(Failure::new(ErrorKind::Invalid, "process.capabilities must be given"));
+        }
+        Ok(Self::inside_users(read(launch, facts.has_seccomp)?, process))
+    }
+
     /// That of `process`, which has capabilities, under `filter`. Changes `process` to what libcontainer is to
     /// be told.
     pub fn around(filter: Option<Filter>, process: &mut Process) -> Option<Self> {

@@ -9,18 +9,26 @@ use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::message::ErrorKind;
 use isopod_monitor_protocol::{data, state};
 use isopod_sys::cgroup::Hierarchies;
+use isopod_systemd::{Property, Value};
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::cgroup_mounts;
 use super::confinement::Confinement;
 use super::console::ConsoleSocket;
 use super::executor::Runner;
 use super::program::ProgramError;
-use super::{Failure, Given, Started, Stdio, fd_path, loopback, unified};
+use super::rootfs::Mapped;
+use super::scope::{Asked, Held, annotated};
+use super::{Failure, Given, Started, Stdio, cgroup_mounts, fd_path, groups, loopback, unified};
 use crate::spec::Facts;
+
+/// The unit that `isopod system enable` writes.
+const STOPPER: &str = "isopod.service";
+
+/// libcontainer's two, of which one is the container's first.
+const FEW: i64 = 2;
 
 /// Runs `launch` up to the execution of its program.
 pub(super) fn start(
@@ -28,13 +36,11 @@ pub(super) fn start(
     hierarchies: &Hierarchies,
     facts: &Facts,
     given: Given<'_>,
+    mapped: Option<Mapped>,
     stdio: Stdio,
 ) -> Result<Started, Failure> {
-    hierarchies
-        .create(&facts.cgroup)
-        .map_err(Failure::at(format!("cannot make cgroup {}", facts.cgroup.display())))?;
-    let Bundle { folder, confinement, disables_oom_killer } =
-        bundle(launch, hierarchies, facts, given)?;
+    let Bundle { folder, confinement, disables_oom_killer, held, afterwards, counts_us } =
+        bundle(launch, hierarchies, facts, given, mapped)?;
     let oci = launch.state.join(state::OCI);
     fs::create_dir_all(&oci).map_err(Failure::at(format!("cannot make {}", oci.display())))?;
 
@@ -45,15 +51,31 @@ pub(super) fn start(
         .with_root_path(&oci)
         .map_err(Failure::at(at()))?;
     let (builder, console) = connect(builder, launch, stdio.streams)?;
+    let joins = !hierarchies.is_unified() && !counts_us;
+    if joins {
+        let decoy = launch.state.join(state::BUNDLE).join("cgroup.procs");
+        groups::join(hierarchies, &facts.cgroup, &decoy)
+            .map_err(Failure::at(format!("cannot join cgroup {}", facts.cgroup.display())))?;
+    }
     let built =
         builder.as_init(&folder).with_systemd(false).with_detach(true).as_sibling(true).build();
     let mut container = match built {
         Ok(container) => container,
         Err(error) => return Err(read_verdict(verdict).unwrap_or_else(|| Failure::at(at())(error))),
     };
+    if joins {
+        groups::leave(hierarchies).map_err(Failure::at("cannot leave the container's cgroup"))?;
+    }
+    if let Some(bytes) = afterwards {
+        let path = folder.join(data::SPEC);
+        fs::write(&path, bytes).map_err(Failure::at(format!("cannot write {}", path.display())))?;
+    }
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let pid = host_pid(pid).map_err(Failure::at("cannot tell the container's process id"))?;
     container.set_pid(pid);
+    if let Some(held) = held {
+        held.release(hierarchies, &facts.cgroup)?;
+    }
     if disables_oom_killer {
         // Version 1 only: libcontainer always switches it on there.
         hierarchies
@@ -81,6 +103,12 @@ struct Bundle {
     folder: PathBuf,
     confinement: Option<Confinement>,
     disables_oom_killer: bool,
+    /// The cgroup, where systemd has made it.
+    held: Option<Held>,
+    /// What its `config.json` says once the container is there, where that differs.
+    afterwards: Option<Vec<u8>>,
+    /// So few processes are allowed that one more, which makes them, would be too many.
+    counts_us: bool,
 }
 
 /// Writes the specification as libcontainer is to have it: without the filter that we load, and with
@@ -90,26 +118,50 @@ fn bundle(
     hierarchies: &Hierarchies,
     facts: &Facts,
     given: Given<'_>,
+    mapped: Option<Mapped>,
 ) -> Result<Bundle, Failure> {
     let path = launch.data.join(data::SPEC);
     let at = || format!("cannot use {}", path.display());
     let mut spec = Spec::load(&path).map_err(Failure::at(at()))?;
     spec.canonicalize_rootfs(&launch.data).map_err(Failure::at(at()))?;
-    let mut confinement = None;
+    let annotated = match facts.scope {
+        Some(_) => {
+            let mut properties = annotated(&spec).map_err(Failure::at(at()))?;
+            // At a shutdown that unit stops first, and every container in its own way; then slices go.
+            let unit = Value::Texts(vec![STOPPER.to_owned()]);
+            properties.push(("Before".to_owned(), unit));
+            properties
+        }
+        None => Vec::new(),
+    };
+    let (mut confinement, mut held) = (None, None);
     if let Some(mut process) = spec.process().clone() {
         confinement = Confinement::prepare(launch, facts, &mut process)?;
         spec.set_process(Some(process));
     }
     if let Some(mut linux) = spec.linux().clone() {
         linux.set_seccomp(None);
+        held = group(launch, hierarchies, facts, &annotated, &mut linux)?;
+        linux.set_cgroups_path(Some(facts.cgroup.clone()));
         join(launch, &mut linux, given)?;
         unified::limit(&mut linux, hierarchies, &facts.cgroup)?;
         spec.set_linux(Some(linux));
+    }
+    let mut afterwards = None;
+    if let (Some(mapped), Some(users)) = (mapped, given.users) {
+        let root = spec.root().clone();
+        mapped.tell(launch, &mut spec, users)?;
+        // Execs look for it, and where it is now only this launcher can.
+        let mut known = spec.clone();
+        known.set_root(root);
+        afterwards = Some(serde_json::to_vec(&known).map_err(Failure::at(at()))?);
     }
     cgroup_mounts::replace(&mut spec, hierarchies, &facts.cgroup).map_err(Failure::at(at()))?;
     let memory =
         spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.memory().as_ref());
     let disables_oom_killer = memory.and_then(|memory| memory.disable_oom_killer()) == Some(true);
+    let pids = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()?.pids().as_ref());
+    let counts_us = pids.is_some_and(|pids| (1..=FEW).contains(&pids.limit()));
     let folder = launch.state.join(state::BUNDLE);
     let path = folder.join(data::SPEC);
     let bytes = serde_json::to_vec(&spec).map_err(Failure::at(at()))?;
@@ -119,7 +171,25 @@ fn bundle(
         .create(&folder)
         .and_then(|()| fs::write(&path, bytes))
         .map_err(Failure::at(format!("cannot write {}", path.display())))?;
-    Ok(Bundle { folder, confinement, disables_oom_killer })
+    Ok(Bundle { folder, confinement, disables_oom_killer, held, afterwards, counts_us })
+}
+
+/// Makes the container's cgroup, or has systemd make it.
+fn group(
+    launch: &Launch,
+    hierarchies: &Hierarchies,
+    facts: &Facts,
+    properties: &[Property],
+    linux: &mut Linux,
+) -> Result<Option<Held>, Failure> {
+    let cgroup = &facts.cgroup;
+    if let Some(scope) = &facts.scope {
+        let asked = Asked { scope, cgroup, id: &launch.id, properties };
+        return Held::make(asked, hierarchies, linux).map(Some);
+    }
+    let at = || format!("cannot make cgroup {}", cgroup.display());
+    hierarchies.create(cgroup).map_err(Failure::at(at()))?;
+    Ok(None)
 }
 
 /// Puts the descriptors of namespaces, which all processes on the way to the container inherit, in the place of
@@ -133,6 +203,7 @@ fn join(launch: &Launch, linux: &mut Linux, given: Given<'_>) -> Result<(), Fail
             "a network namespace",
             given.network,
         ),
+        (LinuxNamespaceType::User, state::USER_NAMESPACE, "a user namespace", given.users),
         (LinuxNamespaceType::Pid, state::PID_NAMESPACE, "a pid namespace", given.pid),
         (LinuxNamespaceType::Ipc, state::IPC_NAMESPACE, "an IPC namespace", given.ipc),
         (LinuxNamespaceType::Uts, state::UTS_NAMESPACE, "a UTS namespace", given.uts),
@@ -184,7 +255,7 @@ pub fn read_verdict(mut verdict: PipeReader) -> Option<Failure> {
 
 /// The process that this launcher, in its own pid namespace, calls `pid`, as `/proc` calls
 /// it, which is mounted for the host's pid namespace.
-fn host_pid(pid: i32) -> io::Result<i32> {
+pub(super) fn host_pid(pid: i32) -> io::Result<i32> {
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
     let handle = pidfd_open(pid, PidfdFlags::empty())?;
     let about = fs::read_to_string(fd_path(&handle).replace("/fd/", "/fdinfo/"))?;

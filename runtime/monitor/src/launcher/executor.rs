@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::fs::File;
 use std::io::{PipeWriter, Write};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -47,6 +48,9 @@ pub struct Wishes {
     pub start_hooks: Vec<Hook>,
     /// The container that these hooks hear of.
     pub record: Option<Record>,
+    /// Told in words what the verdict is told, and closed by a successful execution too. It must not keep a
+    /// writer waiting.
+    pub announcement: Option<File>,
     /// A user namespace to be joined last, and who to be in it: libcontainer has no process join one.
     pub users: Option<(OwnedFd, User)>,
 }
@@ -68,6 +72,9 @@ impl Runner {
         // The pipe is empty and takes a whole line at once; a launcher that is gone needs none.
         let words = serde_json::to_vec(error).unwrap_or_default();
         (&*self.verdict).write_all(&words).ok();
+        if let Some(mut announcement) = self.wishes.announcement.as_ref() {
+            announcement.write_all(error.to_string().as_bytes()).ok();
+        }
     }
 
     fn find(&self, spec: &Spec) -> Result<Program, ProgramError> {

@@ -34,24 +34,55 @@ const ALWAYS: [(Kind, Option<u32>, Option<u32>, &str); 11] = [
 ];
 
 /// Sets those for the group at `path`, where v2 has all controllers.
-pub(super) fn limit(
-    linux: &mut Linux,
-    hierarchies: &Hierarchies,
-    path: &Path,
-) -> Result<(), Failure> {
+pub fn limit(linux: &mut Linux, hierarchies: &Hierarchies, path: &Path) -> Result<(), Failure> {
     let (true, Some(folder)) = (hierarchies.is_unified(), hierarchies.v2_folder(path)) else {
-        return Ok(());
+        return refuse_files(linux.resources().as_ref());
     };
     let mut resources = linux.resources().clone().unwrap_or_default();
+    check_files(&resources)?;
     let rules = rules(resources.devices().as_deref().unwrap_or_default())?;
     let at = || format!("cannot confine cgroup {} to its devices", path.display());
     devices::confine(&folder, &rules).map_err(Failure::at(at()))?;
-    for (controller, file, value) in settings(&mut resources) {
+    set_all(&mut resources, hierarchies, path)?;
+    linux.set_resources(Some(resources));
+    Ok(())
+}
+
+/// Sets what libcontainer gets wrong, and takes it out of `resources`; on version 1 it gets all right.
+pub fn set_all(
+    resources: &mut LinuxResources,
+    hierarchies: &Hierarchies,
+    path: &Path,
+) -> Result<(), Failure> {
+    if !hierarchies.is_unified() {
+        return refuse_files(Some(resources));
+    }
+    check_files(resources)?;
+    for (controller, file, value) in settings(resources) {
         let at = || format!("cannot set {file} of cgroup {}", path.display());
         set(hierarchies, path, controller, &file, &value).map_err(Failure::at(at()))?;
     }
-    linux.set_resources(Some(resources));
     Ok(())
+}
+
+/// libcontainer would write to what `../` leads to: a file of another group.
+fn check_files(resources: &LinuxResources) -> Result<(), Failure> {
+    let files = resources.unified().as_ref();
+    let Some(file) = files.and_then(|files| files.keys().find(|file| file.contains('/'))) else {
+        return Ok(());
+    };
+    let message = format!("linux.resources.unified: {file:?} must be a file name (no slashes)");
+    Err(Failure::new(ErrorKind::Invalid, message))
+}
+
+/// Version 1 has none of the files that `unified` names.
+fn refuse_files(resources: Option<&LinuxResources>) -> Result<(), Failure> {
+    let files = resources.and_then(|resources| resources.unified().as_ref());
+    let Some(file) = files.and_then(|files| files.keys().min()) else { return Ok(()) };
+    let message = format!(
+        "linux.resources.unified: {file} is a file of cgroup v2, and this machine has version 1"
+    );
+    Err(Failure::new(ErrorKind::Invalid, message))
 }
 
 type Setting = (&'static str, String, String);
@@ -162,6 +193,15 @@ mod tests {
         let mut theirs = resources(same.clone());
         assert!(settings(&mut theirs).is_empty());
         assert_eq!(theirs, resources(same));
+    }
+
+    #[test]
+    fn a_file_of_another_group_is_refused() {
+        let files = |name: &str| resources(json!({"unified": {name: "1"}}));
+        assert!(check_files(&files("memory.high")).is_ok());
+        for name in ["../memory.high", "a/b", "/proc/sysrq-trigger"] {
+            assert!(check_files(&files(name)).is_err(), "{name}");
+        }
     }
 
     #[test]

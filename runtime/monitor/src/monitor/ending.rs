@@ -46,6 +46,9 @@ impl Monitor {
     /// A process has ended, and no longer reads; its output may still be on its way.
     pub(super) fn process_ended(&mut self, number: u32, status: WaitStatus) {
         let is_container = number == CONTAINER;
+        if is_container {
+            self.look_at_memory();
+        }
         let signal = status.terminating_signal();
         let exit = Exit {
             code: signal.map_or_else(|| status.exit_status().unwrap_or(0), |signal| 128 + signal),
@@ -78,7 +81,9 @@ impl Monitor {
 
     fn is_oom_killed(&self) -> bool {
         let facts = self.facts.as_ref();
-        facts.is_some_and(|f| self.hierarchies.oom_kills(&f.cgroup).is_ok_and(|kills| kills > 0))
+        self.is_oom_seen
+            || facts
+                .is_some_and(|f| self.hierarchies.oom_kills(&f.cgroup).is_ok_and(|kills| kills > 0))
     }
 
     /// Without a pid namespace of its own, a container's first process leaves others behind.

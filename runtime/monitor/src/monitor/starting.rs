@@ -170,7 +170,10 @@ impl Monitor {
             input_policy: InputPolicy::WhileFed,
             log: None,
             keeps: 0,
-            uid: process.user().uid(),
+            uid: self
+                .facts
+                .as_ref()
+                .map_or(process.user().uid(), |facts| facts.on_host(process.user().uid())),
             size,
         };
         let ours = Process {
@@ -225,6 +228,7 @@ impl Monitor {
         };
         let given = Given {
             network: self.network.namespace(),
+            users: self.network.users(),
             pid: joined.pid.as_ref().map(AsFd::as_fd),
             ipc: joined.ipc.as_ref().map(AsFd::as_fd),
             uts: joined.uts.as_ref().map(AsFd::as_fd),

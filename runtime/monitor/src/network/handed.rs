@@ -54,6 +54,8 @@ pub struct Joined {
 pub struct Sorted {
     /// The container's network namespace.
     pub namespace: Option<OwnedFd>,
+    /// Its user namespace.
+    pub users: Option<OwnedFd>,
     /// Another container's others.
     pub joined: Joined,
     /// The name server's datagram socket.
@@ -77,6 +79,7 @@ pub fn sort(
     for (kind, descriptor) in what.iter().zip(descriptors) {
         let (place, name) = match kind {
             Handed::NetworkNamespace => (&mut sorted.namespace, "a network namespace"),
+            Handed::UserNamespace => (&mut sorted.users, "a user namespace"),
             Handed::PidNamespace => (&mut sorted.joined.pid, "a pid namespace"),
             Handed::IpcNamespace => (&mut sorted.joined.ipc, "an IPC namespace"),
             Handed::UtsNamespace => (&mut sorted.joined.uts, "a UTS namespace"),

@@ -25,10 +25,11 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::ends::{self, Console};
 use super::foreground::{self, Terminal};
 use super::spec::{self, Facts};
-use super::{Caller, OciError, Result, propagation, rlimits, system};
+use super::{Caller, OciError, Result, propagation, rlimits, sources, system};
 use crate::launcher::confinement::Confinement;
 use crate::launcher::executor::{Runner, Wishes};
-use crate::launcher::{Failure, loopback, read_verdict};
+use crate::launcher::scope::{Asked, Held, annotated};
+use crate::launcher::{Failure, loopback, read_verdict, unified};
 
 /// Creates the container, and for `run` starts it and waits for its end. Returns the process's status.
 pub fn run(caller: &Caller, job: Create) -> Result<i32> {
@@ -100,7 +101,7 @@ fn make(folder: &Folder, job: &Create, mut spec: Spec) -> Result<(Container, Opt
     let notified =
         job.notify_socket.as_deref().map(|socket| spec::show_notify_socket(&mut spec, socket));
     notified.transpose()?;
-    let facts = spec::adapt(&mut spec, folder, &job.bundle, reports_writer.as_raw_fd())?;
+    let facts = spec::adapt(&mut spec, folder, job, reports_writer.as_raw_fd())?;
     let creator = i32::try_from(std::process::id()).ok().and_then(Pid::of);
     let record = Record {
         version: VERSION,
@@ -111,6 +112,7 @@ fn make(folder: &Folder, job: &Create, mut spec: Spec) -> Result<(Container, Opt
         created: Timestamp::now().to_string(),
         owner: rustix::process::getuid().as_raw(),
         cgroup: facts.cgroup.clone(),
+        scope: facts.scope.as_ref().map(|scope| scope.unit.clone()),
         owns_pids: facts.owns_pids,
         annotations: annotations.into_iter().collect(),
         creator: creator.ok_or(OciError::System("find itself", io::ErrorKind::NotFound.into()))?,
@@ -178,6 +180,10 @@ fn build(
     let limits = process.rlimits().clone().unwrap_or_default();
     let confinement = Confinement::around(filter, &mut process);
     spec.set_process(Some(process));
+    let hierarchies = Hierarchies::find().map_err(system("find the cgroups"))?;
+    let held = group(&hierarchies, folder, &mut spec, &facts)?;
+    let needed = [folder.path(), &facts.rootfs, &job.bundle];
+    let shown = sources::show(&mut spec, &job.bundle, &needed)?;
     write_bundle(folder, &spec)?;
     if !job.no_new_keyring {
         join_new_session_keyring().map_err(system("join a new session keyring"))?;
@@ -192,6 +198,7 @@ fn build(
         inheritable: true,
         start_hooks: facts.start_hooks,
         record: Some(container.record.clone()),
+        announcement: Some(folder.make_verdict()?),
         users: None,
     };
     let inherited = i32::try_from(job.ends.inherited()).unwrap_or(i32::MAX);
@@ -209,13 +216,19 @@ fn build(
         .with_detach(true)
         .with_no_pivot(job.no_pivot)
         .build();
+    // What follows is the caller's again: sockets, files.
+    shown.map(sources::Shown::leave).transpose()?;
     let pid = match built {
         Ok(container) => container.pid().map_or(0, nix_pid),
         Err(error) => return Err(why(error, verdict, &limits)),
     };
+    if let Some(held) = held {
+        held.release(&hierarchies, &facts.cgroup)
+            .map_err(|error| OciError::Start(error.to_string()))?;
+    }
     propagation::set(pid, &facts.propagation)?;
     if facts.disables_oom_killer {
-        disable_oom_killer(&facts.cgroup)?;
+        disable_oom_killer(&hierarchies, &facts.cgroup)?;
     }
     if facts.owns_network {
         let own = File::open("/proc/self/ns/net").map_err(system("open a namespace"))?;
@@ -227,8 +240,35 @@ fn build(
     Ok((pid, terminal))
 }
 
-fn disable_oom_killer(cgroup: &Path) -> Result<()> {
-    let hierarchies = Hierarchies::find().map_err(system("find the cgroups"))?;
+/// Makes the container's cgroup, or has systemd make it, and sets what libcontainer gets wrong on cgroup v2.
+fn group(
+    hierarchies: &Hierarchies,
+    folder: &Folder,
+    spec: &mut Spec,
+    facts: &Facts,
+) -> Result<Option<Held>> {
+    let failed = |failure: Failure| OciError::Start(failure.to_string());
+    let Some(mut linux) = spec.linux().clone() else { return Ok(None) };
+    let cgroup = &facts.cgroup;
+    let held = match &facts.scope {
+        Some(scope) => {
+            let properties = annotated(spec).map_err(|error| OciError::Spec(error.to_string()))?;
+            let asked = Asked { scope, cgroup, id: folder.id(), properties: &properties };
+            Some(Held::make(asked, hierarchies, &mut linux).map_err(failed)?)
+        }
+        None => {
+            if hierarchies.is_unified() {
+                hierarchies.create(cgroup).map_err(system("make the cgroup"))?;
+            }
+            None
+        }
+    };
+    unified::limit(&mut linux, hierarchies, cgroup).map_err(failed)?;
+    spec.set_linux(Some(linux));
+    Ok(held)
+}
+
+fn disable_oom_killer(hierarchies: &Hierarchies, cgroup: &Path) -> Result<()> {
     if hierarchies.is_unified() {
         let why = "linux.resources.memory.disableOOMKiller is not supported: cgroup v2 has no such setting";
         return Err(OciError::Spec(why.to_owned()));

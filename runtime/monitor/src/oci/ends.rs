@@ -21,6 +21,7 @@ use rustix::termios::tcgetwinsize;
 use super::foreground::Terminal;
 use super::{OciError, Result, system};
 use crate::launcher::console::ConsoleSocket;
+use crate::spec::on_host;
 
 /// A terminal's way from the container to the caller, or to this process.
 pub struct Console {
@@ -133,14 +134,6 @@ fn give(stream: BorrowedFd<'_>, uid: u32) -> std::result::Result<(), Errno> {
         return Ok(());
     }
     fchown(stream, Some(Uid::from_raw(uid)), None)
-}
-
-/// A user id of the container's, as the host calls it.
-fn on_host(uid: u32, users: &[LinuxIdMapping]) -> u32 {
-    let fits = |map: &&LinuxIdMapping| {
-        uid.checked_sub(map.container_id()).is_some_and(|offset| offset < map.size())
-    };
-    users.iter().find(fits).map_or(uid, |map| map.host_id() + (uid - map.container_id()))
 }
 
 /// Writes the pid file, whole or not at all.

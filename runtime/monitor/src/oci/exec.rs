@@ -1,20 +1,19 @@
 //! `exec`: another process in a container.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 
 use isopod_monitor_protocol::filter::Filter;
 use isopod_oci::Error;
 use isopod_oci::request::Exec;
 use isopod_oci::store::{Container, Store};
+use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::process::join_new_session_keyring;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Process, Spec};
-use rustix::fs::{MemfdFlags, memfd_create};
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Spec};
 
 use super::create::{start, variables, why};
 use super::ends::{self, Console};
@@ -23,6 +22,7 @@ use super::{Caller, OciError, Result, foreground, system};
 use crate::launcher::confinement::Confinement;
 use crate::launcher::executor::{Runner, Wishes};
 use crate::launcher::fd_path;
+use crate::launcher::tenant::{Workspace, document};
 
 /// Starts the process, and waits for its end unless it is to be detached. Returns this process's status.
 pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
@@ -51,9 +51,9 @@ pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
         (Confinement::around(filter, &mut process), None)
     };
 
-    let workspace = Workspace::make(&container, init.pid, &namespaces, &spec)
+    let workspace = workspace(&container, init.pid, &namespaces, &spec)
         .map_err(system("prepare for a process"))?;
-    let console = Console::prepare(&workspace.folder, &streams, &job.ends, &mapped)?;
+    let console = Console::prepare(workspace.folder(), &streams, &job.ends, &mapped)?;
     ends::own_streams(&streams, &mapped)?;
     join_new_session_keyring().map_err(system("join a new session keyring"))?;
     let document = document(&process).map_err(system("pass the process on"))?;
@@ -63,10 +63,16 @@ pub fn run(caller: &Caller, job: Exec) -> Result<i32> {
     let mut builder = ContainerBuilder::new(caller.id.clone(), SyscallType::default())
         .with_executor(Runner::new(verdict_writer, confinement).wishing(wishes))
         .with_preserved_fds(inherited)
-        .with_root_path(&workspace.folder)
+        .with_root_path(workspace.folder())
         .map_err(start)?;
     if let Some(console) = &console {
         builder = builder.with_console_socket(Some(console.path()));
+    }
+    if job.ends.detach && job.cgroup.is_none() {
+        // One that waits for the process's end is not to be the container's meanwhile.
+        Hierarchies::find()
+            .and_then(|hierarchies| workspace.join(&hierarchies, &container.record.cgroup))
+            .map_err(system("join the container's control groups"))?;
     }
     let built = builder
         .as_tenant()
@@ -106,63 +112,39 @@ fn filter(container: &Container, wanted: bool) -> Result<Option<Filter>> {
     filter.map(Some).map_err(|error| OciError::Spec(format!("{}: {error}", path.display())))
 }
 
-/// The process as a file, for that is how libcontainer takes it.
-fn document(process: &Process) -> io::Result<File> {
-    let mut file = File::from(memfd_create("process.json", MemfdFlags::CLOEXEC)?);
-    file.write_all(&serde_json::to_vec(process)?)?;
-    Ok(file)
-}
-
-/// A folder of this exec's own in the place of libcontainer's: with a specification of what a new process needs
-/// to know alone, and for the socket that it leaves. Removed when dropped.
-struct Workspace {
-    folder: PathBuf,
-}
-
-impl Workspace {
-    fn make(
-        container: &Container,
-        pid: i32,
-        namespaces: &[LinuxNamespace],
-        spec: &Spec,
-    ) -> io::Result<Self> {
-        let id = &container.record.id;
-        let folder = container.folder.path().join(format!("exec-{}", std::process::id()));
-        let workspace = Self { folder };
-        let bundle = workspace.folder.join("bundle");
-        let inner = workspace.folder.join(id);
-        for folder in [&bundle, &inner] {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        let state = serde_json::json!({
-            "ociVersion": container.record.oci_version, "id": id, "status": "running", "pid": pid,
-            "bundle": bundle, "useSystemd": false,
-        });
-        fs::write(inner.join("state.json"), state.to_string())?;
-        // The user namespace is joined by the executor: libcontainer would make a new one.
-        let joined = namespaces
-            .iter()
-            .filter(|namespace| namespace.typ() != LinuxNamespaceType::User)
-            .map(|namespace| LinuxNamespaceBuilder::default().typ(namespace.typ()).build())
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(io::Error::other)?;
-        let personality = spec.linux().as_ref().and_then(|linux| linux.personality().clone());
-        let mut config = serde_json::json!({
-            "ociVersion": container.record.oci_version,
-            "root": {"path": "/"},
-            "linux": {"namespaces": joined, "cgroupsPath": container.record.cgroup},
-        });
-        if let Some(personality) = personality {
-            config["linux"]["personality"] = serde_json::to_value(personality)?;
-        }
-        fs::write(bundle.join("config.json"), config.to_string())?;
-        Ok(workspace)
+/// What libcontainer reads: of the specification no more than a new process needs to know.
+fn workspace(
+    container: &Container,
+    pid: i32,
+    namespaces: &[LinuxNamespace],
+    spec: &Spec,
+) -> io::Result<Workspace> {
+    let id = &container.record.id;
+    let folder = container.folder.path().join(format!("exec-{}", std::process::id()));
+    let workspace = Workspace::make(folder, id)?;
+    let bundle = workspace.folder().join("bundle");
+    DirBuilder::new().mode(0o700).create(&bundle)?;
+    let state = serde_json::json!({
+        "ociVersion": container.record.oci_version, "id": id, "status": "running", "pid": pid,
+        "bundle": bundle, "useSystemd": false,
+    });
+    fs::write(workspace.container().join("state.json"), state.to_string())?;
+    // The user namespace is joined by the executor: libcontainer would make a new one.
+    let joined = namespaces
+        .iter()
+        .filter(|namespace| namespace.typ() != LinuxNamespaceType::User)
+        .map(|namespace| LinuxNamespaceBuilder::default().typ(namespace.typ()).build())
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(io::Error::other)?;
+    let personality = spec.linux().as_ref().and_then(|linux| linux.personality().clone());
+    let mut config = serde_json::json!({
+        "ociVersion": container.record.oci_version,
+        "root": {"path": "/"},
+        "linux": {"namespaces": joined, "cgroupsPath": container.record.cgroup},
+    });
+    if let Some(personality) = personality {
+        config["linux"]["personality"] = serde_json::to_value(personality)?;
     }
-}
-
-impl Drop for Workspace {
-    fn drop(&mut self) {
-        // What stays here goes with the container.
-        fs::remove_dir_all(&self.folder).ok();
-    }
+    fs::write(bundle.join("config.json"), config.to_string())?;
+    Ok(workspace)
 }

@@ -6,19 +6,23 @@ use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
 use isopod_oci::process::none;
+use isopod_oci::request::Create;
 use isopod_oci::store::Folder;
+use isopod_systemd::Scope;
 use oci_spec::runtime::{
     Capability, Hook, HookBuilder, Hooks, LinuxCapabilities, LinuxNamespaceType, LinuxResources,
     MountBuilder, Process, Spec,
 };
 
-use super::{OciError, Result, propagation};
+use super::{OciError, Result, copy_up, propagation};
 
 /// What is kept beside what libcontainer is told.
 #[derive(Debug)]
 pub struct Facts {
     /// Absolute below every hierarchy's root.
     pub cgroup: PathBuf,
+    /// The unit that it is of, where systemd is to make it.
+    pub scope: Option<Scope>,
     /// Absolute, without symlinks.
     pub rootfs: PathBuf,
     /// Whether it has a pid namespace of its own.
@@ -40,7 +44,8 @@ fn refuse<T>(why: impl Into<String>) -> Result<T> {
 }
 
 /// Checks `spec` and changes it. Hooks are done by [`super::shim`], which reports to descriptor `reports`.
-pub fn adapt(spec: &mut Spec, folder: &Folder, bundle: &Path, reports: RawFd) -> Result<Facts> {
+pub fn adapt(spec: &mut Spec, folder: &Folder, job: &Create, reports: RawFd) -> Result<Facts> {
+    let bundle = &job.bundle;
     let Some(mut process) = spec.process().clone() else {
         return refuse("process property must not be empty");
     };
@@ -58,6 +63,7 @@ pub fn adapt(spec: &mut Spec, folder: &Folder, bundle: &Path, reports: RawFd) ->
         spec.set_root(Some(root));
     }
 
+    copy_up::take(spec, &rootfs)?;
     let Some(mut linux) = spec.linux().clone() else {
         return refuse("linux property must not be empty");
     };
@@ -69,7 +75,12 @@ pub fn adapt(spec: &mut Spec, folder: &Folder, bundle: &Path, reports: RawFd) ->
             "selinux label is specified in config, but selinux is disabled or not supported",
         );
     }
-    let cgroup = cgroup(linux.cgroups_path().as_deref(), folder.id())?;
+    let path = linux.cgroups_path().as_deref();
+    let scope = job.systemd_cgroup.then(|| scope(path, folder.id())).transpose()?;
+    let cgroup = match &scope {
+        Some(scope) => scope.path(),
+        None => cgroup(path, folder.id())?,
+    };
     linux.set_cgroups_path(Some(cgroup.clone()));
     let mut namespaces = linux.namespaces().clone().unwrap_or_default();
     let mut seen = HashSet::new();
@@ -84,6 +95,7 @@ pub fn adapt(spec: &mut Spec, folder: &Folder, bundle: &Path, reports: RawFd) ->
     let owns = |kind| namespaces.iter().any(|n| n.typ() == kind && n.path().is_none());
     let facts = Facts {
         cgroup,
+        scope,
         rootfs,
         owns_pids: owns(LinuxNamespaceType::Pid),
         owns_network: owns(LinuxNamespaceType::Network),
@@ -193,12 +205,23 @@ fn raisable(mut capabilities: LinuxCapabilities) -> LinuxCapabilities {
     capabilities
 }
 
+/// The scope that `linux.cgroupsPath` names; without one `runc-<id>.scope` in `system.slice`, as runc has it.
+fn scope(path: Option<&Path>, id: &str) -> Result<Scope> {
+    let text = path.map_or(Ok(""), |path| path.to_str().ok_or(path.display()));
+    let named = match text {
+        Ok("") => Scope::new("", "runc", id),
+        Ok(text) => Scope::parse(text),
+        Err(path) => return refuse(format!("cgroupsPath {path} is no text")),
+    };
+    named.map_err(|error| OciError::Spec(error.to_string()))
+}
+
 /// `linux.cgroupsPath` below every hierarchy's root: a relative one too, and without one the container's id.
 fn cgroup(path: Option<&Path>, id: &str) -> Result<PathBuf> {
     let path = path.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(id));
     if path.to_str().is_some_and(|text| text.split(':').count() == 3) {
         return refuse(format!(
-            "cgroupsPath {} is one of systemd's, and --systemd-cgroup is not supported",
+            "cgroupsPath {} is one of systemd's: it needs --systemd-cgroup",
             path.display()
         ));
     }
@@ -231,6 +254,16 @@ mod tests {
         assert_eq!(cgroup(None, "id").unwrap(), Path::new("/id"));
         assert!(of("/").is_err() && of("/a/..").is_err());
         assert!(of("system.slice:crio:id").unwrap_err().contains("--systemd-cgroup"));
+    }
+
+    #[test]
+    fn a_scope_is_named_by_three_parts() {
+        let of = |path: &str| scope(Some(Path::new(path)), "id").map_err(|e| e.to_string());
+        let unit = |path: &str| of(path).map(|scope| scope.path());
+        assert_eq!(unit("m.slice:libpod:x").unwrap(), Path::new("/m.slice/libpod-x.scope"));
+        assert_eq!(unit("").unwrap(), Path::new("/system.slice/runc-id.scope"));
+        // In runc's words.
+        assert!(of("/a/b").unwrap_err().contains("to be of format \"slice:prefix:name\""));
     }
 
     #[test]

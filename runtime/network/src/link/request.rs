@@ -36,6 +36,8 @@ const INFO_SLAVE_DATA: u16 = 5;
 const VETH_INFO_PEER: u16 = 1;
 const MACVLAN_MODE: u16 = 1;
 const VLAN_ID: u16 = 1;
+const VXLAN_ID: u16 = 1;
+const VXLAN_PORT: u16 = 15;
 const BRPORT_MODE: u16 = 4;
 const BRPORT_ISOLATED: u16 = 33;
 const INET6_ADDR_GEN_MODE: u16 = 8;
@@ -151,6 +153,20 @@ pub fn add_vlan(name: &str, parent: u32, id: u16) -> Message {
         info.text(INFO_KIND, "vlan");
         info.nest(INFO_DATA, |data| {
             data.bytes(VLAN_ID, &id.to_ne_bytes());
+        });
+    });
+    message
+}
+
+/// The device of a VXLAN (RFC 7348) without peers, up.
+#[must_use]
+pub fn add_vxlan(name: &str, id: u32, port: u16) -> Message {
+    let mut message = new_link(CREATE | EXCL, name, true);
+    message.nest(LINKINFO, |info| {
+        info.text(INFO_KIND, "vxlan");
+        info.nest(INFO_DATA, |data| {
+            data.native32(VXLAN_ID, id);
+            data.bytes(VXLAN_PORT, &port.to_be_bytes());
         });
     });
     message

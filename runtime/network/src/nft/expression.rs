@@ -24,8 +24,11 @@ const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
 /// `IPS_DST_NAT`.
 const STATUS_DNAT: u32 = 0x20;
+const FIB_OIF: u32 = 1;
 const FIB_ADDRTYPE: u32 = 3;
+const FIB_SADDR: u32 = 1;
 const FIB_DADDR: u32 = 2;
+const FIB_IIF: u32 = 8;
 const TYPE_LOCAL: u32 = 2;
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
@@ -146,6 +149,8 @@ pub enum Expression {
     Connection(u32, Register),
     /// Loads what kind of address the destination is.
     DestinationType(Register),
+    /// Loads the device that leads back to the source, if that is the one it came by; 0 otherwise.
+    WayBack(Register),
     /// Goes on if the register holds these bytes.
     Equal(Register, Vec<u8>),
     /// Goes on if the register does not.
@@ -174,7 +179,7 @@ impl Expression {
             Self::Meta(..) => "meta",
             Self::Payload(..) | Self::Rewrite(..) => "payload",
             Self::Connection(..) => "ct",
-            Self::DestinationType(..) => "fib",
+            Self::DestinationType(..) | Self::WayBack(..) => "fib",
             Self::Equal(..) | Self::Differs(..) => "cmp",
             Self::And(..) => "bitwise",
             Self::Member(..) | Self::Stranger(..) | Self::Map(..) => "lookup",
@@ -213,6 +218,9 @@ impl Expression {
             }
             Self::DestinationType(register) => {
                 data.be32(1, REG32 + register).be32(2, FIB_ADDRTYPE).be32(3, FIB_DADDR);
+            }
+            Self::WayBack(register) => {
+                data.be32(1, REG32 + register).be32(2, FIB_OIF).be32(3, FIB_SADDR | FIB_IIF);
             }
             Self::Equal(register, value) => write_comparison(data, *register, 0, value),
             Self::Differs(register, value) => write_comparison(data, *register, 1, value),
@@ -366,8 +374,17 @@ impl Steps {
 
     /// `ip6 daddr` of a prefix of whole bits
     pub fn to_prefix6(self, address: [u8; 16], mask: [u8; 16]) -> Self {
+        self.prefix6(Ip::V6.destination(), address, mask)
+    }
+
+    /// `ip6 saddr` of a prefix of whole bits
+    pub fn from_prefix6(self, address: [u8; 16], mask: [u8; 16]) -> Self {
+        self.prefix6(Ip::V6.source(), address, mask)
+    }
+
+    fn prefix6(self, offset: u32, address: [u8; 16], mask: [u8; 16]) -> Self {
         self.is(Ip::V6).and([
-            Expression::Payload(NETWORK_HEADER, Ip::V6.destination(), 16, 0),
+            Expression::Payload(NETWORK_HEADER, offset, 16, 0),
             Expression::And(0, mask.to_vec()),
             Expression::Equal(0, address.to_vec()),
         ])
@@ -379,6 +396,11 @@ impl Steps {
             Expression::DestinationType(0),
             Expression::Equal(0, TYPE_LOCAL.to_ne_bytes().to_vec()),
         ])
+    }
+
+    /// `fib saddr . iif oif missing`: its source is not where it came from
+    pub fn from_elsewhere(self) -> Self {
+        self.and([Expression::WayBack(0), Expression::Equal(0, vec![0; 4])])
     }
 
     /// `ct state …`

@@ -26,7 +26,7 @@ pub const INET: u8 = 1;
 
 /// What the table says of itself. To be counted up when rules or sets change: a table of another version
 /// is not taken for ours.
-const VERSION: &str = "made by isopod, version 2; see isopod network reload";
+const VERSION: &str = "made by isopod, version 3; see isopod network reload";
 
 /// The name of an instance's table.
 #[must_use]
@@ -74,12 +74,23 @@ pub(super) fn chains() -> [ChainOfOurs; 5] {
     [guard(), prerouting(), output(), postrouting(), forward()]
 }
 
+/// fe80::/10
+const LINK_LOCAL: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const TEN_BITS: [u8; 16] = [0xff, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
 /// Before connections are tracked: `route_localnet` on our bridges is for the host's own connections. What
 /// comes from behind a bridge has no business with 127.0.0.0/8. (As a source the kernel takes it from no wire.)
+/// Nor has it a source that is somewhere else: connections are told by addresses, and a container that writes another's
+/// would be taken for a part of what that one has with a published port. `rp_filter` looks too, but is off on many hosts.
 fn guard() -> ChainOfOurs {
     ChainOfOurs {
         chain: BaseChain { name: "guard", kind: "filter", hook: PREROUTING, priority: -300 },
-        rules: vec![Steps::default().to_loopback().from_any_of(BRIDGES).verdict(Verdict::Drop)],
+        rules: vec![
+            Steps::default().to_loopback().from_any_of(BRIDGES).verdict(Verdict::Drop),
+            // Never leaves its link, and a bridge without IPv6 has no route to it: neighbours are found by it.
+            Steps::default().from_prefix6(LINK_LOCAL, TEN_BITS).verdict(Verdict::Return),
+            Steps::default().from_any_of(BRIDGES).from_elsewhere().verdict(Verdict::Drop),
+        ],
     }
 }
 
@@ -106,14 +117,10 @@ fn output() -> ChainOfOurs {
 fn lead() -> Vec<Vec<Expression>> {
     let mut loopback = [0; 16];
     loopback[15] = 1;
-    let mut link_local = [0; 16];
-    (link_local[0], link_local[1]) = (0xfe, 0x80);
-    let mut ten_bits = [0; 16];
-    (ten_bits[0], ten_bits[1]) = (0xff, 0xc0);
     vec![
         // These can't be sources or destinations beyond their link; the port's socket serves them.
         Steps::default().to_prefix6(loopback, [0xff; 16]).verdict(Verdict::Return),
-        Steps::default().to_prefix6(link_local, ten_bits).verdict(Verdict::Return),
+        Steps::default().to_prefix6(LINK_LOCAL, TEN_BITS).verdict(Verdict::Return),
         Steps::default().lead_by_address(Ip::V4, PORTS4),
         Steps::default().lead_by_address(Ip::V6, PORTS6),
         Steps::default().to_this_host().lead_by_port(Ip::V4, WILD4),

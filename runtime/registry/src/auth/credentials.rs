@@ -177,6 +177,8 @@ impl Credentials {
             else {
                 continue;
             };
+            // Go, in which docker reads it, takes null for an entry that says nothing.
+            let Some(entry) = entry else { continue };
             let credential = entry
                 .credential()
                 .map_err(|()| CredentialError::Auth { path: path.to_owned(), key: key.clone() })?;
@@ -249,7 +251,7 @@ pub(super) fn check(path: &std::path::Path, bytes: &[u8]) -> Result<(), Credenti
 #[serde(rename_all = "camelCase")]
 struct File {
     #[serde(default, deserialize_with = "null_is_empty")]
-    auths: BTreeMap<String, Entry>,
+    auths: BTreeMap<String, Option<Entry>>,
     creds_store: Option<String>,
     #[serde(default, deserialize_with = "null_is_empty")]
     cred_helpers: BTreeMap<String, String>,
@@ -338,7 +340,7 @@ mod tests {
     fn a_credential_is_found_for_its_own_registry_only() {
         let json = format!(
             r#"{{"auths": {{"https://index.docker.io/v1/": {{"auth": "{}"}}, "https://quay.io": {{"auth": "{}"}},
-                "r.io:5000": {{"identitytoken": "id"}}, "t.io": {{"registrytoken": "rt"}}, "empty.io": {{}}}},
+                "r.io:5000": {{"identitytoken": "id"}}, "t.io": {{"registrytoken": "rt"}}, "empty.io": {{}}, "null.io": null}},
                 "HttpHeaders": {{"x": "y"}}, "credHelpers": null}}"#,
             auth("hub:a:b"),
             auth("quay:q")
@@ -348,7 +350,9 @@ mod tests {
         assert_eq!(get("quay.io").as_deref(), Some("quay:q"));
         assert_eq!(get("r.io:5000").as_deref(), Some("identity id"));
         assert_eq!(get("t.io").as_deref(), Some("registry rt"));
-        for other in ["r.io", "quay.io:443", "evil-quay.io", "quay.io.evil.io", "empty.io", "io"] {
+        for other in
+            ["r.io", "quay.io:443", "evil-quay.io", "quay.io.evil.io", "empty.io", "null.io", "io"]
+        {
             assert_eq!(get(other), None, "{other}");
         }
     }

@@ -32,12 +32,12 @@ pub fn image_config(data: &[u8]) {
         let mut bare = SpecRequest::new(&plain, root, "rootfs", &host, profile);
         bare.cgroups_path = Some("/isopod/x".into());
         bare.process.args = vec!["true".to_owned()];
-        says_no_more_than_its_process(&spec, &build(&bare).unwrap());
+        says_no_more_than_its_process(&spec, &build(&bare).unwrap(), &config.config.env);
     }
 }
 
 /// Beside the process everything is as for an image that says nothing.
-fn says_no_more_than_its_process(spec: &Spec, plain: &Spec) {
+fn says_no_more_than_its_process(spec: &Spec, plain: &Spec, said: &[String]) {
     assert_eq!(spec.linux(), plain.linux(), "the image reached the kernel's part");
     assert_eq!(spec.mounts(), plain.mounts());
     assert_eq!(spec.root(), plain.root());
@@ -58,7 +58,9 @@ fn says_no_more_than_its_process(spec: &Spec, plain: &Spec) {
     assert!(!args.is_empty());
     assert!(args.iter().chain(env).all(|word| !word.contains('\0')), "{args:?} {env:?}");
     assert!(env.iter().all(|entry| entry.find('=').is_some_and(|at| at > 0)), "{env:?}");
-    assert!(env.iter().any(|entry| entry.starts_with("HOME=/")), "{env:?}");
+    // As with docker: one that the image has, whatever it is, else its user's.
+    let is_home = |entry: &String| entry.starts_with("HOME=/") || said.contains(entry);
+    assert!(env.iter().any(|entry| entry.starts_with("HOME=") && is_home(entry)), "{env:?}");
     let written = serde_json::to_vec(spec).unwrap();
     assert_eq!(&serde_json::from_slice::<Spec>(&written).unwrap(), spec);
 }

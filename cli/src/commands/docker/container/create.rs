@@ -1,7 +1,7 @@
 //! `create`, and what `run` shares with it.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use isopod_runtime::container::{Container, CreateOptions, Network, Settings};
@@ -25,7 +25,8 @@ pub struct Args {
 impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS] IMAGE [COMMAND] [ARG...]";
 
-    fn run(self, context: &Context) -> Result<Status, Error> {
+    fn run(mut self, context: &Context) -> Result<Status, Error> {
+        self.options.forget_empty();
         let (image, command) = split(&self.command_line);
         let mut settings = settings::settings(&self.options, command)?;
         // As docker's: whoever feeds it first (`start -ai`) also ends it.
@@ -60,9 +61,7 @@ pub fn create<'a>(
     warn_of_memory(context, &settings);
     let log = logging::parse(options.log_driver.as_deref(), &options.log_opt)?;
     let labels = environment::labels(&options.label_file, &options.label)?;
-    if let Some(path) = &options.cidfile {
-        refuse_existing(path)?;
-    }
+    let id_file = options.cidfile.as_deref().map(IdFile::new).transpose()?;
     let source = image_source::obtain(
         context,
         image,
@@ -82,8 +81,8 @@ pub fn create<'a>(
         asked: Some(image.to_owned()),
         auto_remove: options.rm,
     })?;
-    if let Some(path) = &options.cidfile {
-        write_id(path, container.id())?;
+    if let Some(file) = id_file {
+        file.write(container.id())?;
     }
     Ok(container)
 }
@@ -105,22 +104,38 @@ fn warn_of_memory(context: &Context, settings: &Settings) {
     }
 }
 
-fn refuse_existing(path: &Path) -> Result<(), Error> {
-    if !path.exists() {
-        return Ok(());
-    }
-    Err(Error::Value {
-        what: "--cidfile",
-        value: path.display().to_string(),
-        reason: "the file exists: remove it, or the container whose id it holds".to_owned(),
-    })
+/// A file that is to hold a container's id. Made before the container is, so that one that can't be made leaves no
+/// container, as docker does; gone again if there is no id.
+struct IdFile<'p> {
+    path: &'p Path,
+    file: File,
+    is_written: bool,
 }
 
-fn write_id(path: &Path, id: &str) -> Result<(), Error> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(Error::file("create", path))?;
-    file.write_all(id.as_bytes()).map_err(Error::file("write", path))
+impl<'p> IdFile<'p> {
+    fn new(path: &'p Path) -> Result<Self, Error> {
+        match File::create_new(path) {
+            Ok(file) => Ok(Self { path, file, is_written: false }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Value {
+                what: "--cidfile",
+                value: path.display().to_string(),
+                reason: "the file exists: remove it, or the container whose id it holds".to_owned(),
+            }),
+            Err(error) => Err(Error::file("create", path)(error)),
+        }
+    }
+
+    fn write(mut self, id: &str) -> Result<(), Error> {
+        self.file.write_all(id.as_bytes()).map_err(Error::file("write", self.path))?;
+        self.is_written = true;
+        Ok(())
+    }
+}
+
+impl Drop for IdFile<'_> {
+    fn drop(&mut self) {
+        if !self.is_written {
+            fs::remove_file(self.path).ok();
+        }
+    }
 }

@@ -213,4 +213,49 @@ mod tests {
             assert!(Filter::parse(wrong).unwrap_err().to_string().contains(wrong), "{wrong}");
         }
     }
+
+    mod properties {
+        use super::*;
+        use proptest::prelude::*;
+
+        proptest! {
+            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+            /// docker's page on `ps --filter`: a key, the first `=`, and a value in which anything may be.
+            #[test]
+            fn a_value_is_all_behind_the_first_equals_sign(key in "[a-z]{2,8}|id|label|volume|since", value in "[a-z=:/ .-]{0,12}") {
+                let parsed = Filter::parse(&format!("{key}={value}"));
+                let expected = match key.as_str() {
+                    "id" => Some(Filter::Id(value.clone())),
+                    "volume" => Some(Filter::Volume(value.clone())),
+                    "network" => Some(Filter::Network(value.clone())),
+                    "since" => Some(Filter::Since(value.clone())),
+                    "before" => Some(Filter::Before(value.clone())),
+                    "ancestor" => Some(Filter::Ancestor(value.clone())),
+                    "label" => Some(match value.find('=') {
+                        Some(at) => Filter::Label(value[..at].to_owned(), Some(value[at + 1..].to_owned())),
+                        None => Filter::Label(value.clone(), None),
+                    }),
+                    "name" | "status" | "exited" | "publish" | "expose" | "health" => return Ok(()),
+                    _ => None,
+                };
+                prop_assert_eq!(parsed.ok(), expected, "{}={}", key, value);
+            }
+
+            /// What a wait status or docker's own words can't be is refused, with what was said.
+            #[test]
+            fn numbers_and_words_are_exactly_those_that_there_are(number: i64, word in "[a-z]{4,10}") {
+                let parsed = Filter::parse(&format!("exited={number}"));
+                prop_assert_eq!(parsed.ok(), i32::try_from(number).ok().map(Filter::Exited));
+                for (key, words) in [("status", &STATUSES[..]), ("health", &HEALTHS[..])] {
+                    let text = format!("{key}={word}");
+                    match Filter::parse(&text) {
+                        Ok(_) => prop_assert!(words.contains(&word.as_str())),
+                        Err(error) => prop_assert!(error.to_string().contains(&text) && !words.contains(&word.as_str())),
+                    }
+                }
+                prop_assert!(Filter::parse(&word).is_err());
+            }
+        }
+    }
 }

@@ -51,6 +51,8 @@ pub fn obtain(
         When::Missing => match stored(context, name, wanted.map(|_| &platform))? {
             Some(image) => image,
             None => {
+                // What is no name is not looked for.
+                registry::expand(context, name)?;
                 if !quiet {
                     context.printer.note(format_args!("unable to find image {name} locally"));
                 }

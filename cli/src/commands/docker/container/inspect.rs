@@ -66,6 +66,13 @@ fn places(context: &Context, container: &Container<'_>) -> Result<Vec<Place>, Er
     let place = |attachment: &Attachment| {
         // One that was removed since is known by its name alone.
         let network = networks.find(&attachment.network).ok();
+        if network.is_none() {
+            context.printer.warn(format!(
+                "network {}, which container {} is to be on, is gone",
+                attachment.network,
+                container.name()
+            ));
+        }
         let is_its = |endpoint: &Endpoint| {
             network.as_ref().is_some_and(|network| network.id == endpoint.network)
         };
@@ -73,7 +80,7 @@ fn places(context: &Context, container: &Container<'_>) -> Result<Vec<Place>, Er
         let name = attachment.network.clone();
         Place { name, network, attachment: Some(attachment.clone()), endpoint }
     };
-    Ok(attachments.iter().map(place).collect())
+    Ok(attachments.iter().filter(|one| !one.leaving).map(place).collect())
 }
 
 fn volume_folders(

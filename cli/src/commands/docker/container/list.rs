@@ -1,6 +1,7 @@
 //! `ps`, `container ls`: containers and what they do.
 
 use chrono::Utc;
+use isopod_image::Platform;
 use isopod_runtime::container::{Container, Mount};
 use isopod_runtime::image::Images;
 use isopod_runtime::network::Endpoint;
@@ -24,7 +25,7 @@ pub struct Args {
     /// Show only those that fit (name=, id=, label=, status=, ancestor=, exited=, before=, since=, volume=, network=, publish=, expose=, health=)
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
-    /// Print by a Go template, "table TEMPLATE" or "json"
+    /// Print by a Go template, "table TEMPLATE", "json" or, but for the name docker, "wide"
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Show the last created ones, running or not
@@ -64,7 +65,7 @@ impl Verb for Args {
         let listing = containers.list()?;
         let mut damaged: Vec<Error> = listing.damaged.into_iter().map(Error::from).collect();
         for container in listing.containers {
-            let row = match self.row(&container, images, &endpoints) {
+            let row = match self.row(context, &container, images, &endpoints) {
                 Ok(row) => row,
                 Err(error) => {
                     damaged.push(error);
@@ -79,7 +80,7 @@ impl Verb for Args {
         rows.truncate(self.limit().unwrap_or(usize::MAX));
         let now = Utc::now();
         let rows: Vec<_> = rows.iter().map(|row| view::fields(row, !self.no_trunc, now)).collect();
-        context.printer.data(self.rendered(&rows)?.as_bytes())?;
+        context.printer.data(self.rendered(context, &rows)?.as_bytes())?;
         Ok(context.report_all(&damaged))
     }
 }
@@ -93,12 +94,19 @@ impl Args {
         self.last.and_then(|last| usize::try_from(last).ok()).filter(|last| *last > 0)
     }
 
-    fn wants_size(&self) -> bool {
-        self.size || self.format.as_deref().is_some_and(|format| format.contains(".Size"))
+    fn is_wide(&self, context: &Context) -> bool {
+        !self.quiet && template::is_wide(self.format.as_deref(), &context.program)
+    }
+
+    fn wants_size(&self, context: &Context) -> bool {
+        self.size
+            || self.is_wide(context)
+            || self.format.as_deref().is_some_and(|format| format.contains(".Size"))
     }
 
     fn row(
         &self,
+        context: &Context,
         container: &Container<'_>,
         images: Images<'_>,
         endpoints: &[Endpoint],
@@ -140,29 +148,45 @@ impl Args {
                 true => container.exposed_ports().into_iter().collect(),
                 false => Vec::new(),
             },
-            size: if self.wants_size() { Some(size(container, images)?) } else { None },
+            platform: match self.is_wide(context) {
+                true => Some(platform(container, images)),
+                false => None,
+            },
+            size: if self.wants_size(context) { Some(size(container, images)?) } else { None },
         })
     }
 
-    fn rendered(&self, rows: &[serde_json::Value]) -> Result<String, Error> {
+    fn rendered(&self, context: &Context, rows: &[serde_json::Value]) -> Result<String, Error> {
         let mut default = view::TABLE.to_owned();
-        if self.size {
+        if self.is_wide(context) {
+            default.push_str(view::WIDE_COLUMNS);
+        }
+        if self.size || self.is_wide(context) {
             default.push_str(view::SIZE_COLUMN);
         }
         let (format, default) = match self.quiet {
             true => (None, "{{.ID}}"),
-            false => (self.format.as_deref(), default.as_str()),
+            false => {
+                (template::narrowed(self.format.as_deref(), &context.program), default.as_str())
+            }
         };
         Ok(template::list(format, default, view::HEADERS, rows)?)
     }
+}
+
+/// What its image was made for; without an image, this machine.
+fn platform(container: &Container<'_>, images: Images<'_>) -> String {
+    let host = Platform::host();
+    let image = container.image_name().and_then(|name| images.get(name).ok());
+    let details = image.and_then(|image| images.details(&image, &host).ok());
+    details.map_or(host, |details| details.config.platform()).to_string()
 }
 
 /// Bytes of the writable layer, and of it with the image.
 pub(super) fn size(container: &Container<'_>, images: Images<'_>) -> Result<(u64, u64), Error> {
     let writable = container.written_bytes()?;
     let image = container.image_name().and_then(|name| images.get(name).ok());
-    let details =
-        image.and_then(|image| images.details(&image, &isopod_image::Platform::host()).ok());
+    let details = image.and_then(|image| images.details(&image, &Platform::host()).ok());
     let below = match details {
         Some(details) => images.unpacked_size(&details)?.unwrap_or_default(),
         None => 0,

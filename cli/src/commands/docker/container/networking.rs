@@ -333,6 +333,7 @@ mod tests {
             ip6: Some("fd00::9".parse().unwrap()),
             mac: Some("02:42:0a:00:00:09".into()),
             gateway_priority: -1,
+            leaving: false,
         };
         assert_eq!(all, [expected, named("web")]);
         assert_eq!(

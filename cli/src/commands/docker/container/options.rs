@@ -191,7 +191,7 @@ pub struct Options {
     /// User, and group, by name or number (USER[:GROUP])
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// User namespace: host, which is what every container has
+    /// User namespace: host (default), or auto[:size=N] for one with ids of its own
     #[arg(long, value_name = "MODE")]
     pub userns: Option<String>,
     /// UTS namespace: private or host
@@ -206,4 +206,22 @@ pub struct Options {
     /// Working directory
     #[arg(short, long, value_name = "PATH")]
     pub workdir: Option<String>,
+}
+
+impl Options {
+    /// Takes what is given and empty for not given, as docker does: scripts write `--name "$NAME"`.
+    pub fn forget_empty(&mut self) {
+        for value in [
+            &mut self.domainname,
+            &mut self.hostname,
+            &mut self.log_driver,
+            &mut self.name,
+            &mut self.networking.mac_address,
+            &mut self.platform,
+            &mut self.stop_signal,
+            &mut self.workdir,
+        ] {
+            value.take_if(|value| value.is_empty());
+        }
+    }
 }

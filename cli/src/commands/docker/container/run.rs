@@ -35,7 +35,8 @@ pub struct Args {
 impl Verb for Args {
     const USAGE: &'static str = "[OPTIONS] IMAGE [COMMAND] [ARG...]";
 
-    fn run(self, context: &Context) -> Result<Status, Error> {
+    fn run(mut self, context: &Context) -> Result<Status, Error> {
+        self.options.forget_empty();
         let (image, command) = create::split(&self.command_line);
         let keys = session::keys(&self.detach_keys)?;
         let mut settings = settings::settings(&self.options, command)?;

@@ -5,16 +5,17 @@ use isopod_runtime::container::{Container, Session};
 
 use crate::commands::Status;
 use crate::error::Error;
-use crate::terminal::detach::Keys;
+use crate::terminal::detach::{self, Keys};
 use crate::terminal::foreground::{Foreground, Left};
 use crate::terminal::signals::Signals;
 
-/// The keys that `--detach-keys` names.
+/// The keys that `--detach-keys` names; none are the usual ones, as with docker.
 ///
 /// # Errors
 /// One is no key.
 pub fn keys(text: &str) -> Result<Keys, Error> {
-    Keys::parse(text).map_err(|reason| Error::Value {
+    let meant = if text.is_empty() { detach::DEFAULT } else { text };
+    Keys::parse(meant).map_err(|reason| Error::Value {
         what: "--detach-keys",
         value: text.to_owned(),
         reason,

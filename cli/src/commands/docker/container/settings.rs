@@ -1,7 +1,7 @@
 //! From docker's options to what the library creates.
 
 use isopod_runtime::container::{
-    Namespace, Namespaces, Profile, Resources, Restart, Settings, SharedMemory, Streams,
+    Namespace, Namespaces, Profile, Resources, Restart, Settings, SharedMemory, Streams, Users,
 };
 use isopod_spec::quantity;
 
@@ -45,6 +45,7 @@ pub fn settings(options: &Options, command: &[String]) -> Result<Settings, Error
         ulimits: options.ulimit.clone(),
         sysctls: options.sysctl.clone(),
         namespaces: namespaces(options)?,
+        users: users(options.userns.as_deref())?,
         restart: lifecycle::restart(options.restart.as_deref())?,
         health: lifecycle::health(options)?,
         oom_score_adj: options.oom_score_adj,
@@ -138,15 +139,30 @@ fn stop_timeout(seconds: Option<i64>) -> Result<Option<i64>, Error> {
     }
 }
 
-fn namespaces(options: &Options) -> Result<Namespaces, Error> {
-    if let Some(other) = options.userns.as_deref().filter(|mode| !matches!(*mode, "" | "host")) {
-        return Err(Error::Value {
-            what: "--userns",
-            value: other.to_owned(),
-            reason: "every container has the host's user namespace in this release: say host"
-                .to_owned(),
-        });
+/// `host`, or podman's `auto[:size=N]`.
+fn users(mode: Option<&str>) -> Result<Users, Error> {
+    let wrong = |reason: &str| Error::Value {
+        what: "--userns",
+        value: mode.unwrap_or_default().to_owned(),
+        reason: reason.to_owned(),
+    };
+    match mode.unwrap_or_default() {
+        "" | "host" => Ok(Users::Host),
+        "auto" => Ok(Users::Auto { size: None }),
+        other => match other.strip_prefix("auto:") {
+            Some(option) => {
+                let size = option.strip_prefix("size=").map(str::parse);
+                match size {
+                    Some(Ok(size)) if size > 0 => Ok(Users::Auto { size: Some(size) }),
+                    _ => Err(wrong("auto takes size=NUMBER alone, at least 1")),
+                }
+            }
+            None => Err(wrong("say host or auto; the other modes are not part of this release")),
+        },
     }
+}
+
+fn namespaces(options: &Options) -> Result<Namespaces, Error> {
     Ok(Namespaces {
         pid: joinable("--pid", options.pid.as_deref())?,
         ipc: match options.ipc.as_deref() {

@@ -36,7 +36,7 @@ impl Verb for Args {
                 let container = containers.find(name)?;
                 // There is nothing to do for one that runs, and for docker one that is about to be
                 // started again does.
-                if !matches!(container.status()?.phase, Phase::Running | Phase::Restarting) {
+                if !matches!(container.settled()?.phase, Phase::Running | Phase::Restarting) {
                     container.start(None, None)?;
                 }
                 Ok(context.printer.line(name)?)

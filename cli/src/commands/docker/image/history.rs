@@ -62,7 +62,8 @@ impl Verb for Args {
         let now = Utc::now();
         let fields = |step: &Step| view::fields(step, !self.no_trunc, self.human, now);
         let rows: Vec<_> = steps.iter().map(fields).collect();
-        let format = self.format.as_deref().filter(|_| !self.quiet);
+        let format = template::narrowed(self.format.as_deref(), &context.program);
+        let format = format.filter(|_| !self.quiet);
         let default = if self.quiet { "{{.ID}}" } else { view::TABLE };
         let text = template::list(format, default, view::HEADERS, &rows)?;
         context.printer.data(text.as_bytes())?;

@@ -56,7 +56,7 @@ impl Verb for Args {
         let now = Utc::now();
         let rows: Vec<_> =
             shown.iter().map(|item| view::fields(&item.row, !self.no_trunc, now)).collect();
-        context.printer.data(self.rendered(&rows)?.as_bytes())?;
+        context.printer.data(self.rendered(context, &rows)?.as_bytes())?;
         Ok(0)
     }
 }
@@ -72,13 +72,14 @@ impl Args {
         Ok(filters)
     }
 
-    fn rendered(&self, rows: &[serde_json::Value]) -> Result<String, Error> {
+    fn rendered(&self, context: &Context, rows: &[serde_json::Value]) -> Result<String, Error> {
         let default = match () {
             () if self.quiet => "{{.ID}}",
             () if self.digests => view::TABLE_WITH_DIGESTS,
             () => view::TABLE,
         };
-        let format = self.format.as_deref().filter(|_| !self.quiet);
+        let format = template::narrowed(self.format.as_deref(), &context.program);
+        let format = format.filter(|_| !self.quiet);
         Ok(template::list(format, default, view::HEADERS, rows)?)
     }
 }

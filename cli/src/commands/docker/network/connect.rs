@@ -50,6 +50,7 @@ impl Verb for Args {
             ip6: self.ip6,
             mac: mac.map(|mac| networking::checked_mac("--mac-address", mac)).transpose()?,
             gateway_priority: self.gw_priority,
+            leaving: false,
         };
         let container = context.containers()?.find(&self.container)?;
         context.runtime()?.networks().connect(&container, &attachment)?;

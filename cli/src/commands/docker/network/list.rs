@@ -44,7 +44,7 @@ impl Verb for Args {
             listed.iter().map(|network| view::fields(network, !self.no_trunc)).collect();
         let (format, default) = match self.quiet {
             true => (None, "{{.ID}}"),
-            false => (self.format.as_deref(), view::TABLE),
+            false => (template::narrowed(self.format.as_deref(), &context.program), view::TABLE),
         };
         let text = template::list(format, default, view::HEADERS, &rows)?;
         context.printer.data(text.as_bytes())?;

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use isopod_registry::auth::{Credential, Kept};
+use isopod_runtime::ErrorKind;
 
 use super::{server, store};
 use crate::commands::{Status, Verb};
@@ -104,7 +105,14 @@ fn check(context: &Context, host: &str, user: &str, password: &str) -> Result<()
     let mut config = registry::config(context)?;
     let credential = Credential::Password { user: user.to_owned(), password: password.to_owned() };
     config.credentials.explicit.push((host.to_owned(), credential));
-    Ok(isopod_runtime::image::log_in(host, config)?)
+    isopod_runtime::image::log_in(host, config).map_err(|error| match error.kind() {
+        ErrorKind::Unauthorized => Error::LoginRefused {
+            host: host.to_owned(),
+            user: user.to_owned(),
+            source: Box::new(error),
+        },
+        _ => error.into(),
+    })
 }
 
 fn line() -> Result<String, Error> {

@@ -31,6 +31,7 @@ impl Verb for Args {
             Machine { root: context.root().to_owned(), state: context.state().to_owned() };
         let mut checkups = doctor::examine(&machine);
         checkups.push(registries(context)?);
+        checkups.extend(authorities(context));
         let is_fatal = checkups.iter().any(Checkup::is_fatal);
         if self.quiet {
             checkups.retain(|checkup| checkup.verdict != Verdict::Ok);
@@ -58,5 +59,20 @@ fn registries(context: &Context) -> Result<Checkup, Error> {
             let advice = "correct the file: hosts.toml or registries.conf";
             checkup(error.line()).but(Verdict::Missing, advice)
         }
+    })
+}
+
+/// Whether there is anybody to trust: a machine without a bundle of authorities can't pull from any registry that
+/// has a certificate of theirs. `None` where the configuration can't be read, which [`registries`] tells.
+fn authorities(context: &Context) -> Option<Checkup> {
+    let roots = registry::config(context).ok()?.roots;
+    let checkup = |detail: String| {
+        Checkup::ok("network", "certificate authorities", detail).of("pull and push over TLS")
+    };
+    let advice = "install ca-certificates, or name a file of authorities with SSL_CERT_FILE";
+    Some(match roots.count() {
+        Ok(0) => checkup("none are found on this machine".to_owned()).but(Verdict::Missing, advice),
+        Ok(count) => checkup(format!("{count} are trusted")),
+        Err(error) => checkup(error.to_string()).but(Verdict::Missing, advice),
     })
 }

@@ -1,5 +1,6 @@
 //! `system gc`: removing what nothing needs, and saying why the rest stays.
 
+use chrono::Utc;
 use serde_json::json;
 
 use crate::commands::{Status, Verb};
@@ -14,6 +15,9 @@ pub struct Args {
     /// Remove nothing: say what would go, and why the rest stays
     #[arg(long)]
     explain: bool,
+    /// Also remove what repairs have moved to damaged/ in the root; else it is kept for 30 days
+    #[arg(long, conflicts_with = "explain")]
+    damaged: bool,
     /// Print as "json"
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     format: Option<String>,
@@ -38,10 +42,15 @@ impl Verb for Args {
             context.printer.data(text.as_bytes())?;
             return Ok(0);
         }
-        let collected = runtime.collect_garbage()?;
+        let mut collected = runtime.collect_garbage()?;
+        if self.damaged {
+            collected.damaged.extend(runtime.remove_damaged(Utc::now())?);
+        }
         let blobs = collected.blobs.iter().map(|(digest, size)| (digest.to_string(), *size));
         let layers = collected.layers.iter().map(|(name, size)| (name.as_str().to_owned(), *size));
-        let gone: Vec<(String, u64)> = blobs.chain(layers).collect();
+        let damaged =
+            collected.damaged.iter().map(|aside| (aside.path.display().to_string(), aside.size));
+        let gone: Vec<(String, u64)> = blobs.chain(layers).chain(damaged).collect();
         let total: u64 = gone.iter().map(|(_, size)| size).sum();
         let text = match is_json {
             true => {

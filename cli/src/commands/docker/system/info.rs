@@ -48,6 +48,7 @@ fn gather(context: &Context) -> Result<Info, Error> {
         namespace: context.namespace.clone(),
         cgroup_version: cgroup_version(),
         cgroup_parent: context.cgroup_parent().to_owned(),
+        cgroup_manager: context.cgroup_manager().name(),
         security: security(),
         kernel: text(system.release()),
         system: os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),

@@ -34,7 +34,7 @@ impl Verb for Args {
         }
         let (format, default) = match self.quiet {
             true => (None, "{{.Name}}"),
-            false => (self.format.as_deref(), view::TABLE),
+            false => (template::narrowed(self.format.as_deref(), &context.program), view::TABLE),
         };
         let text = template::list(format, default, view::HEADERS, &rows)?;
         context.printer.data(text.as_bytes())?;

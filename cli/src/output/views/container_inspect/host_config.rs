@@ -28,7 +28,7 @@ pub fn json(record: &Record) -> Json {
         "IpcMode": mode(&settings.namespaces.ipc, ipc_mode(settings.shared_memory)),
         "PidMode": mode(&settings.namespaces.pid, ""),
         "UTSMode": mode(&settings.namespaces.uts, ""),
-        "UsernsMode": "",
+        "UsernsMode": if settings.user_namespace().is_some() { "private" } else { "" },
         "OomScoreAdj": settings.oom_score_adj.unwrap_or_default(),
         "Privileged": settings.privileged,
         "Init": settings.init,

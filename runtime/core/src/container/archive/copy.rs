@@ -1,7 +1,7 @@
 //! `cp`: between the host and a container, and as archives.
 
 use std::ffi::OsString;
-use std::io::{self, BufReader, BufWriter, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, readlinkat};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
+use super::owners::Owners;
 use super::pack::Packer;
 use super::place::{Place, There, Typed, place};
 use super::unpack::{Target, UnpackError, unpack};
@@ -144,9 +145,10 @@ impl Container<'_> {
             folder: PathBuf::new(),
             follows_links: false,
             owner: (!options.archive).then(|| (geteuid().as_raw(), getegid().as_raw())),
+            owners: Owners::default(),
             keeps_rights: options.archive,
         };
-        let copied = self.transfer(&handle, place.name, &target)?;
+        let copied = self.transfer(&handle, place.name, &filesystem.owners, &target)?;
         self.happened("archive-path", &[]);
         Ok(copied)
     }
@@ -172,9 +174,11 @@ impl Container<'_> {
             folder: place.folder,
             follows_links: true,
             owner: (!options.archive).then_some((0, 0)),
+            owners: filesystem.owners.clone(),
             keeps_rights: true,
         };
-        let copied = self.transfer(&handle, place.name, &target)?;
+        let own = Owners::default();
+        let copied = self.transfer(&handle, place.name, &own, &target)?;
         self.happened("extract-to-dir", &[]);
         Ok(copied)
     }
@@ -188,7 +192,7 @@ impl Container<'_> {
         let typed = Typed::parse(source);
         let (handle, _) = self.side(&filesystem.root).source(&typed, follow)?;
         let name = if typed.is_content { None } else { typed.name() };
-        let mut packer = Packer::new(writer);
+        let mut packer = Packer::new(writer).called_by(filesystem.owners.clone());
         packer
             .object(&handle, name.unwrap_or_else(|| b".".to_vec()))
             .and_then(|()| packer.finish().map(drop))
@@ -220,11 +224,12 @@ impl Container<'_> {
             folder: typed.path,
             follows_links: true,
             owner: None,
+            owners: filesystem.owners.clone(),
             keeps_rights: true,
         };
         let mut counted = Counted { inner: reader, bytes: 0 };
-        let left_out = unpack(BufReader::with_capacity(128 << 10, &mut counted), &target)
-            .map_err(|error| self.not_unpacked(error))?;
+        let reader = BufReader::with_capacity(128 << 10, &mut counted);
+        let left_out = self.unpacked(reader, &target).map_err(|error| self.not_unpacked(error))?;
         self.happened("extract-to-dir", &[]);
         Ok(Copied { bytes: counted.bytes, left_out })
     }
@@ -238,15 +243,17 @@ impl Container<'_> {
         &self,
         handle: &OwnedFd,
         name: Option<Vec<u8>>,
+        from: &Owners,
         target: &Target<'_>,
     ) -> Result<Copied> {
         let (reader, writer) =
             io::pipe().map_err(|source| Error::System { action: "cannot make a pipe", source })?;
         let name = name.unwrap_or_else(|| b".".to_vec());
         let (packed, unpacked, bytes) = std::thread::scope(|scope| {
-            let packing = scope.spawn(move || pack_into(handle, name, writer));
+            let packing = scope.spawn(move || pack_into(handle, name, from, writer));
             let mut counted = Counted::<PipeReader> { inner: reader, bytes: 0 };
-            let unpacked = unpack(BufReader::with_capacity(128 << 10, &mut counted), target);
+            let reader = BufReader::with_capacity(128 << 10, &mut counted);
+            let unpacked = self.unpacked(reader, target);
             let bytes = counted.bytes;
             // Else the other end would wait for ever for room in the pipe.
             drop(counted);
@@ -261,6 +268,18 @@ impl Container<'_> {
             (Err(error), _) => Err(self.failed("cannot read what is to be copied, of", error)),
             (Ok(()), Err(error)) => Err(self.not_unpacked(error)),
         }
+    }
+
+    /// As whoever root is at the target.
+    fn unpacked(
+        &self,
+        reader: impl BufRead,
+        target: &Target<'_>,
+    ) -> std::result::Result<Vec<String>, UnpackError> {
+        target.owners.as_root(|| unpack(reader, target)).unwrap_or_else(|source| {
+            let path = target.folder.display().to_string();
+            Err(UnpackError::Entry { action: "write as the root of", path, source })
+        })
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> Error {
@@ -282,8 +301,9 @@ impl Container<'_> {
     }
 }
 
-fn pack_into(handle: &OwnedFd, name: Vec<u8>, writer: PipeWriter) -> io::Result<()> {
-    let mut packer = Packer::new(BufWriter::with_capacity(128 << 10, writer));
+fn pack_into(handle: &OwnedFd, name: Vec<u8>, from: &Owners, writer: PipeWriter) -> io::Result<()> {
+    let mut packer =
+        Packer::new(BufWriter::with_capacity(128 << 10, writer)).called_by(from.clone());
     packer.object(handle, name)?;
     packer.finish().map(drop)
 }

@@ -12,6 +12,7 @@ use isopod_sys::root::Root;
 use isopod_sys::tree;
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
+use super::owners::Owners;
 use crate::container::{Container, Mount, Phase};
 use crate::layout::private_folder;
 use crate::{Error, Result};
@@ -21,6 +22,8 @@ use crate::{Error, Result};
 pub(super) struct Filesystem {
     /// Where paths are looked up.
     pub root: Root,
+    /// Who its files belong to.
+    pub owners: Owners,
     /// Of a container that does not run: nobody starts or removes it meanwhile.
     _operation: Option<Lock>,
 }
@@ -36,7 +39,13 @@ impl Container<'_> {
         let status = self.status()?;
         match status.phase {
             Phase::Running | Phase::Paused => {
-                Ok(Filesystem { root: self.running_root(status.pid)?, _operation: None })
+                let users = self.settings().user_namespace();
+                let owners = match users.map(|users| users.maps()).transpose()? {
+                    Some((uids, gids)) => Owners::mapped(uids, gids),
+                    None => Owners::default(),
+                };
+                let root = self.running_root(status.pid)?;
+                Ok(Filesystem { root, owners, _operation: None })
             }
             Phase::Starting | Phase::Restarting => Err(Error::State {
                 id: self.name().to_owned(),
@@ -44,7 +53,9 @@ impl Container<'_> {
                 hint: "try again when it runs, or stop it first",
             }),
             Phase::Created | Phase::Exited | Phase::Failed => {
-                Ok(Filesystem { root: self.mounted_root()?, _operation: Some(operation) })
+                // Mounted for us, its files belong to whom they do on the disk.
+                let (root, owners) = (self.mounted_root()?, Owners::default());
+                Ok(Filesystem { root, owners, _operation: Some(operation) })
             }
         }
     }

@@ -5,12 +5,14 @@
 //!
 //! - `filesystem` opens it, of a running or a stopped container
 //! - `pack` writes what lies in a folder as a tar archive, `unpack` makes an archive's entries in one
+//! - `owners` translates who a file belongs to
 //! - `place` is docker's table of what lands where
 //! - `copy` and `export` are the verbs
 
 mod copy;
 mod export;
 mod filesystem;
+mod owners;
 mod pack;
 mod place;
 mod unpack;

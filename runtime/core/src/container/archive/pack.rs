@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use super::owners::Owners;
 use isopod_layer::tar::{Entry, Kind, Time, Writer, Xattr};
 use rustix::fs::{
     CWD, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, major, minor, openat,
@@ -23,11 +24,22 @@ pub(super) struct Packer<W: Write> {
     /// Under which name an inode with several went.
     links: HashMap<(u64, u64), Vec<u8>>,
     depth: usize,
+    owners: Owners,
 }
 
 impl<W: Write> Packer<W> {
     pub fn new(writer: W) -> Self {
-        Self { writer: Writer::new(writer), links: HashMap::new(), depth: 0 }
+        Self {
+            writer: Writer::new(writer),
+            links: HashMap::new(),
+            depth: 0,
+            owners: Owners::default(),
+        }
+    }
+
+    /// Calls who files belong to as `owners` do.
+    pub fn called_by(self, owners: Owners) -> Self {
+        Self { owners, ..self }
     }
 
     /// Writes the end.
@@ -40,6 +52,7 @@ impl<W: Write> Packer<W> {
         let stat = fstat(handle)?;
         let Some(kind) = kind(&stat) else { return Ok(()) };
         let mut entry = entry(&stat, kind, path);
+        (entry.uid, entry.gid) = self.owners.inside(entry.uid, entry.gid);
         if kind != Kind::Folder && stat.st_nlink > 1 {
             if let Some(first) = self.links.get(&(stat.st_dev, stat.st_ino)) {
                 entry.link.clone_from(first);

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::owners::Owners;
 use isopod_layer::tar::{Archive, Entry, Kind, Time};
 use isopod_sys::step::step;
 use rustix::fs::{
@@ -27,6 +28,8 @@ pub(super) struct Target<'a> {
     pub follows_links: bool,
     /// User and group of everything; `None`: those that the archive names.
     pub owner: Option<(u32, u32)>,
+    /// What these are called where it goes.
+    pub owners: Owners,
     /// Whether set-user-id bits, capabilities and devices are made too.
     pub keeps_rights: bool,
 }
@@ -229,7 +232,7 @@ impl Unpacking<'_> {
     /// Owner first, since changing that clears set-user-id bits and capabilities.
     fn finish(&self, made: &OwnedFd, entry: &Entry) -> Result<(), UnpackError> {
         let failure = failed("finish", entry);
-        let (user, group) = self.owner(entry);
+        let (user, group) = self.owner(entry).map_err(&failure)?;
         fchown(made, Some(user), Some(group)).map_err(&failure)?;
         let rights = if self.target.keeps_rights { 0o7777 } else { 0o1777 };
         fchmod(made, Mode::from_raw_mode(entry.mode & rights)).map_err(&failure)?;
@@ -248,14 +251,14 @@ impl Unpacking<'_> {
     }
 
     fn finish_named(&self, folder: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Errno> {
-        let (user, group) = self.owner(entry);
+        let (user, group) = self.owner(entry)?;
         chownat(folder, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
         utimensat(folder, name, &timestamps(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    fn owner(&self, entry: &Entry) -> (Uid, Gid) {
+    fn owner(&self, entry: &Entry) -> Result<(Uid, Gid), Errno> {
         let (user, group) = self.target.owner.unwrap_or((entry.uid, entry.gid));
-        (Uid::from_raw(user), Gid::from_raw(group))
+        self.target.owners.outside(user, group)
     }
 
     /// A folder that somebody replaced meanwhile keeps its own time.
