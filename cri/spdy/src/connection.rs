@@ -16,7 +16,7 @@ use crate::table::{Condition, Entry, Outgoing, Shared};
 use crate::writer::Writer;
 
 /// Data frames of all streams that wait to be written.
-const WAITING: usize = 16;
+const WAITING: usize = 4;
 /// How long a peer may take the news that it is cut off.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(200);
 

@@ -37,7 +37,7 @@ impl Default for Limits {
             headers: 64,
             streams: 2048,
             backlog: 256,
-            stream_pieces: 16,
+            stream_pieces: 8,
             connection_bytes: 2 * 1024 * 1024,
             answers: 1024,
             reply: Duration::from_secs(30),

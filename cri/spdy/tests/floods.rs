@@ -33,7 +33,7 @@ async fn push(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> usize {
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_reads_holds_up_the_sender() {
+async fn row_09_a_stream_that_nobody_reads_holds_up_the_sender() {
     let limits = Limits { stream_pieces: 4, ..Limits::default() };
     let (mut near, far) = duplex(64 * 1024);
     let (_server, mut incoming) = Connection::server(far, limits);
@@ -51,7 +51,7 @@ async fn a_stream_that_nobody_reads_holds_up_the_sender() {
 }
 
 #[tokio::test]
-async fn all_streams_together_hold_no_more_than_the_connection_may() {
+async fn row_09_all_streams_together_hold_no_more_than_the_connection_may() {
     let limits = Limits { connection_bytes: 256 * 1024, ..Limits::default() };
     let (mut near, far) = duplex(64 * 1024);
     let (_server, mut incoming) = Connection::server(far, limits);
@@ -73,7 +73,7 @@ async fn all_streams_together_hold_no_more_than_the_connection_may() {
 }
 
 #[tokio::test]
-async fn streams_beyond_the_limit_are_refused() {
+async fn row_09_streams_beyond_the_limit_are_refused() {
     let limits = Limits { streams: 10, ..Limits::default() };
     let (near, far) = duplex(64 * 1024);
     let (server, mut incoming) = Connection::server(far, limits);
@@ -107,7 +107,7 @@ async fn cut_off(mut frames: impl FnMut(u32) -> Vec<Control>) {
     });
     let mut encoder = Encoder::default();
     let flood = async {
-        for number in 0.. {
+        for number in 0..100_000 {
             let mut out = BytesMut::new();
             for frame in frames(number) {
                 encoder.control(&frame, &mut out);
@@ -116,7 +116,7 @@ async fn cut_off(mut frames: impl FnMut(u32) -> Vec<Control>) {
                 return number;
             }
         }
-        unreachable!("numbers go on")
+        panic!("it takes everything")
     };
     let (rounds, reason) =
         timeout(Duration::from_secs(20), async { tokio::join!(flood, server.closed()) })
@@ -127,12 +127,12 @@ async fn cut_off(mut frames: impl FnMut(u32) -> Vec<Control>) {
 }
 
 #[tokio::test]
-async fn who_pings_without_reading_is_cut_off() {
+async fn row_09_who_pings_without_reading_is_cut_off() {
     cut_off(|_| vec![Control::Ping(1)]).await;
 }
 
 #[tokio::test]
-async fn who_opens_and_resets_without_reading_is_cut_off() {
+async fn row_09_who_opens_and_resets_without_reading_is_cut_off() {
     cut_off(|number| {
         let stream = 2 * number + 1;
         vec![syn(stream), Control::RstStream { stream, status: ResetStatus::CANCEL }]
@@ -141,7 +141,7 @@ async fn who_opens_and_resets_without_reading_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_header_bomb_ends_the_connection() {
+async fn row_09_a_header_bomb_ends_the_connection() {
     let (mut near, far) = duplex(64 * 1024);
     let (server, _incoming) = Connection::server(far, Limits::default());
     let (mut encoder, mut out) = (Encoder::default(), BytesMut::new());
@@ -154,7 +154,7 @@ async fn a_header_bomb_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_huge_control_frame_is_refused_by_its_head() {
+async fn row_09_a_huge_control_frame_is_refused_by_its_head() {
     let (mut near, far) = duplex(1024);
     let (server, _incoming) = Connection::server(far, Limits::default());
     near.write_all(&[0x80, 3, 0, 8, 0, 0xff, 0xff, 0xff]).await.unwrap();

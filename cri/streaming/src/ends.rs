@@ -1,11 +1,13 @@
 //! The ends of a session's streams, whatever carries them.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::size::TerminalSize;
 
@@ -17,6 +19,43 @@ pub(crate) type BoxWriter = Box<dyn AsyncWrite + Send + Unpin>;
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// How long a forwarded connection goes on after its target has ended it. socat and containerd wait as long.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Carries a forwarded connection to its target and back. A client that ends its direction still gets all that the target
+/// says; a target that ends its own ends the connection soon after, as some clients have no word for their end.
+///
+/// # Errors
+///
+/// Either side broke.
+pub async fn carry(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    target: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_target, mut to_target) = tokio::io::split(target);
+    let mut asking = pin!(async {
+        tokio::io::copy(&mut from_client, &mut to_target).await?;
+        to_target.shutdown().await
+    });
+    let mut answering = pin!(async {
+        tokio::io::copy(&mut from_target, &mut to_client).await?;
+        to_client.shutdown().await
+    });
+    tokio::select! {
+        asked = &mut asking => {
+            asked?;
+            answering.await
+        }
+        answered = &mut answering => {
+            answered?;
+            // Late words to a target that listens no more are lost, and no failure.
+            let _ = timeout(LAST_WORDS, asking).await;
+            Ok(())
+        }
+    }
+}
 
 /// What can be written. `shutdown`, or dropping it, ends the stream after what was written.
 pub struct Writer {

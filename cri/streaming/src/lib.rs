@@ -21,7 +21,7 @@ pub mod client;
 pub mod server;
 pub mod websocket;
 
-pub use ends::{Duplex, Reader, Resizes, Streams, Writer};
+pub use ends::{Duplex, Reader, Resizes, Streams, Writer, carry};
 pub use server::{Config, Runtime, Server, Streaming};
 pub use size::TerminalSize;
 pub use status::Outcome;

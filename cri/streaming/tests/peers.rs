@@ -32,19 +32,31 @@ const CLIENTS: [Client; 3] = [
 struct Cluster {
     _server: Running,
     port: u16,
+    upgrades: api::Upgrades,
     home: tempfile::TempDir,
 }
 
 impl Cluster {
     async fn start() -> Self {
         let server = Running::start(Config::default()).await;
-        let port = api::serve(server.streaming.clone()).await;
-        Self { _server: server, port, home: tempfile::tempdir().unwrap() }
+        let (port, upgrades) = api::serve(server.streaming.clone()).await;
+        Self { _server: server, port, upgrades, home: tempfile::tempdir().unwrap() }
+    }
+
+    /// What the client asked for since the last time: it must not have fallen back to something else.
+    fn spoke(&self, client: Client, websocket: &str) {
+        let asked = std::mem::take(&mut *self.upgrades.lock().unwrap());
+        let expected = if client.websockets {
+            format!("websocket {websocket}")
+        } else {
+            "SPDY/3.1 ".to_owned()
+        };
+        assert_eq!(asked, [expected], "{client:?}");
     }
 
     fn kubectl(&self, client: Client, arguments: &[&str]) -> Command {
         let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let program = top.join("target/peers/kubectl").join(client.release).join("kubectl");
+        let program = top.join("target/peers/clients/kubectl").join(client.release).join("kubectl");
         assert!(program.exists(), "{} is missing: scripts/setup --tests", program.display());
         let websockets = client.websockets.to_string();
         let mut command = Command::new(program);
@@ -90,6 +102,7 @@ async fn exec_carries_input_output_errors_and_status() {
             "{client:?}"
         );
         assert_eq!(output.status.code(), Some(3), "{client:?}");
+        cluster.spoke(client, "v5.channel.k8s.io");
     }
 }
 
@@ -119,6 +132,7 @@ async fn megabytes_go_through_in_both_directions() {
             text(&output.stderr)
         );
         assert_eq!(output.status.code(), Some(0), "{client:?}");
+        cluster.spoke(client, "v5.channel.k8s.io");
     }
 }
 
@@ -131,6 +145,7 @@ async fn what_cannot_be_run_is_an_error_of_the_server() {
         let words = "Internal error occurred: error executing command in container: No such file";
         assert!(text(&output.stderr).contains(words), "{client:?}: {output:?}");
         assert_eq!(output.status.code(), Some(1), "{client:?}");
+        cluster.spoke(client, "v5.channel.k8s.io");
     }
 }
 
@@ -143,6 +158,7 @@ async fn attach_carries_the_containers_own_streams() {
         assert_eq!(text(&output.stdout), "attached\ntyped\n", "{client:?}: {output:?}");
         assert!(text(&output.stderr).ends_with("gone\n"), "{client:?}: {output:?}");
         assert_eq!(output.status.code(), Some(0), "{client:?}");
+        cluster.spoke(client, "v5.channel.k8s.io");
     }
 }
 
@@ -184,5 +200,6 @@ async fn port_forward_carries_many_connections_and_outlives_a_reset() {
         }
         assert!(child.try_wait().unwrap().is_none(), "{client:?}: it still runs");
         child.kill().await.unwrap();
+        cluster.spoke(client, "SPDY/3.1+portforward.k8s.io");
     }
 }

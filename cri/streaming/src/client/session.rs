@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::Method;
 use hyper::header::{
@@ -13,6 +14,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use isopod_spdy::{Connection, Headers, Limits, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
 
 use super::connect::Asked;
 use super::{ClientError, Connector, Transport};
@@ -22,6 +24,8 @@ use crate::size::TerminalSize;
 use crate::status::Outcome;
 use crate::websocket::{Channel, Multiplexed, Role, accept_for, new_key};
 
+/// How long a server may take to read what was written last.
+const FLUSH: Duration = Duration::from_secs(10);
 /// The longest outcome that is read.
 const OUTCOME: u64 = 1 << 20;
 
@@ -90,11 +94,13 @@ impl Session {
         Ok(Outcome::decode(&words, self.version))
     }
 
-    /// Ends the session from this side.
+    /// Ends the session from this side, once what was written is out or some seconds have gone. Dropped, it ends at once.
     pub async fn close(self) {
-        match &self.held {
-            Held::Spdy(connection) => connection.close().await,
-            Held::WebSocket(socket) => socket.close().await,
+        match self.held {
+            Held::Spdy(connection) => {
+                let _ = timeout(FLUSH, connection.close()).await;
+            }
+            Held::WebSocket(socket) => socket.finish(FLUSH).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The streaming server: gives out addresses that work once, for a minute, and does what was asked behind them.
 
+mod closing;
 mod config;
 mod handshake;
 mod http;
@@ -52,7 +53,8 @@ pub trait Runtime: Send + Sync + 'static {
         streams: Streams,
     ) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Carries one connection to a port in a pod sandbox, until both directions have ended.
+    /// Carries one connection to a port in a pod sandbox, until it is over: [`crate::carry`] does that between the stream
+    /// and a socket.
     ///
     /// # Errors
     ///

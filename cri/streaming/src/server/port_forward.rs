@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::closing::{Closing, FLUSH};
 use super::handshake::{self, Transport};
 use super::http::Body;
 use super::request::port_number;
@@ -92,6 +93,7 @@ where
 {
     let limits = Limits { idle: Some(server.config.idle_timeout), ..server.config.limits.clone() };
     let (connection, mut incoming) = Connection::server(io, limits);
+    let connection = Closing(connection);
     let mut halves: HashMap<String, Half> = HashMap::new();
     let mut forwards = JoinSet::new();
     loop {
@@ -114,7 +116,7 @@ where
     }
     // The client has gone, or we are: what it had forwarded goes too.
     forwards.shutdown().await;
-    drop(connection);
+    connection.finish().await;
 }
 
 /// Adds a stream to its pair; the pair, when it is complete. What can't be is refused.
@@ -235,13 +237,10 @@ async fn over_channels<R: Runtime, T>(
         forwards.spawn(async move { forward(&server, sandbox, port, data, error).await });
     }
     let all = async { while forwards.join_next().await.is_some() {} };
-    let done = tokio::select! {
-        () = all => true,
-        () = server.stop.cancelled() => true,
-        () = socket.closed() => false,
-    };
-    if done {
-        socket.close().await;
-        socket.closed().await;
+    tokio::select! {
+        () = all => {}
+        () = server.stop.cancelled() => {}
+        () = socket.closed() => return,
     }
+    socket.finish(FLUSH).await;
 }

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -17,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use super::closing::{Closing, FLUSH};
 use super::handshake::{self, Transport};
 use super::http::Body;
 use super::{Inner, Runtime};
@@ -25,9 +25,6 @@ use crate::protocol::{Channels, STREAM_TYPE, Version};
 use crate::size::{self, TerminalSize};
 use crate::status::Outcome;
 use crate::websocket::{Channel, Multiplexed, Role};
-
-/// How long what the runtime wrote last may take to get out before the connection is closed over it.
-const FLUSH: Duration = Duration::from_secs(60);
 
 /// Which streams a session has.
 #[derive(Clone, Copy)]
@@ -122,24 +119,18 @@ async fn over_spdy<R: Runtime>(
     let Ok(upgraded) = upgrade.await else { return };
     let limits = Limits { idle: Some(server.config.idle_timeout), ..server.config.limits.clone() };
     let (connection, mut incoming) = Connection::server(TokioIo::new(upgraded), limits);
+    let connection = Closing(connection);
     let collecting = collect(&mut incoming, version, wanted);
     let ends = match timeout(server.config.stream_creation_timeout, collecting).await {
         Ok(Some(ends)) => ends,
         Ok(None) => return,
-        Err(_) => {
-            tracing::warn!("a client didn't open its streams in time");
-            return connection.abort();
-        }
+        Err(_) => return tracing::warn!("a client didn't open its streams in time"),
     };
     // Nothing else is to be opened.
     drop(incoming);
-    let done = tokio::select! {
-        () = session(server, ends, version, wanted.tty, run) => true,
-        _ = connection.closed() => false,
-    };
-    if done {
-        connection.close().await;
-        connection.closed().await;
+    tokio::select! {
+        () = session(server, ends, version, wanted.tty, run) => connection.finish().await,
+        _ = connection.0.closed() => {}
     }
 }
 
@@ -219,13 +210,9 @@ async fn over_websocket<R: Runtime>(
         error: socket.writer(3).and_then(writer),
         resize: socket.reader(4).and_then(reader),
     };
-    let done = tokio::select! {
-        () = session(server, ends, channels.version, wanted.tty, run) => true,
-        () = socket.closed() => false,
-    };
-    if done {
-        socket.close().await;
-        socket.closed().await;
+    tokio::select! {
+        () = session(server, ends, channels.version, wanted.tty, run) => socket.finish(FLUSH).await,
+        () = socket.closed() => {}
     }
 }
 

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_so_many_wait_and_memory_is_bounded_too() {
+    async fn row_09_only_so_many_wait_and_memory_is_bounded_too() {
         let tokens = Tokens::new(Duration::from_secs(60), 10);
         let held = tokens.insert(0).unwrap();
         for round in 0..1000 {

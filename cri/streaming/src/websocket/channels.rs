@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::PollSender;
+use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 
 use super::socket::{NORMAL, PROTOCOL_ERROR, Sink, Source};
 use super::{Event, Opcode, Role};
@@ -23,7 +23,7 @@ use crate::protocol::{Channels, Version};
 /// Closes the channel whose number follows.
 const CLOSE: u8 = 255;
 /// Pieces of 16 KiB that wait in one channel, and messages that wait to be written.
-const WAITING: usize = 8;
+const WAITING: usize = 4;
 /// The largest message that is written.
 const MESSAGE: usize = 32 * 1024;
 const LINGER: Duration = Duration::from_secs(5);
@@ -52,8 +52,9 @@ enum Gone {
     Lost,
 }
 
-/// A WebSocket with channels. Its task ends with the connection, with `close`, or when idle for too long.
+/// A WebSocket with channels. Its task ends with the connection, with this, or when idle for too long.
 pub(crate) struct Multiplexed {
+    _stop: DropGuard,
     out: mpsc::Sender<Outgoing>,
     gone: watch::Receiver<Option<Gone>>,
     readers: Vec<Option<ChannelReader>>,
@@ -96,9 +97,11 @@ impl Multiplexed {
             let gone = gone.clone();
             readers.push(reads.then_some(ChannelReader { pieces, current: Bytes::new(), gone }));
         }
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
         let task = Task { role, protocol, idle, active: Arc::default(), start: Instant::now() };
-        tokio::spawn(task.drive(io, senders, outgoing, ended));
-        Self { out, gone, readers, kinds: kinds.to_vec() }
+        tokio::spawn(async move { task.drive(io, senders, outgoing, ended, stopped).await });
+        Self { _stop: stop.drop_guard(), out, gone, readers, kinds: kinds.to_vec() }
     }
 
     /// The reading end of a channel, once; none if it isn't read from here.
@@ -121,9 +124,13 @@ impl Multiplexed {
         let _ = self.out.send(Outgoing::Data(number, data)).await;
     }
 
-    /// Closes the connection once everything before is out.
-    pub async fn close(&self) {
-        let _ = self.out.send(Outgoing::Close).await;
+    /// Lets out what was written, and closes the connection; what takes longer than `most` is lost.
+    pub async fn finish(self, most: Duration) {
+        let _ = timeout(most, async {
+            let _ = self.out.send(Outgoing::Close).await;
+            self.closed().await;
+        })
+        .await;
     }
 
     /// Waits until the connection is gone.
@@ -213,6 +220,7 @@ impl Task {
         mut senders: Vec<Option<mpsc::Sender<Bytes>>>,
         outgoing: mpsc::Receiver<Outgoing>,
         ended: watch::Sender<Option<Gone>>,
+        stopped: CancellationToken,
     ) {
         let (input, out) = tokio::io::split(io);
         let (mut source, mut sink) = (Source::new(input, self.role), Sink::new(out, self.role));
@@ -228,6 +236,7 @@ impl Task {
                 Err(_) => (Gone::Lost, NORMAL),
             },
             () = self.idled() => (Gone::Lost, NORMAL),
+            () = stopped.cancelled() => (Gone::Lost, NORMAL),
         };
         ended.send_replace(Some(gone));
         drop(senders);

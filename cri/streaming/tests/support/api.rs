@@ -1,6 +1,7 @@
 //! As much of an API server as `kubectl exec`, `attach` and `port-forward` ask for: one pod, and its streams.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -19,22 +20,32 @@ use super::Host;
 
 const POD: &str = "/api/v1/namespaces/default/pods/x";
 
+/// What was asked for: the protocol of each upgrade, with a WebSocket's subprotocols.
+pub type Upgrades = Arc<Mutex<Vec<String>>>;
+
 /// Serves on a free port until the test ends.
-pub async fn serve(streaming: Streaming<Host>) -> u16 {
+pub async fn serve(streaming: Streaming<Host>) -> (u16, Upgrades) {
+    let upgrades = Upgrades::default();
+    let seen = upgrades.clone();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let streaming = streaming.clone();
-            let service = service_fn(move |request| {
+            let (streaming, seen) = (streaming.clone(), seen.clone());
+            let service = service_fn(move |request: Request<Incoming>| {
                 let streaming = streaming.clone();
+                let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+                if let Some(upgrade) = text("upgrade") {
+                    let more = text("sec-websocket-protocol").unwrap_or_default();
+                    seen.lock().unwrap().push(format!("{upgrade} {more}"));
+                }
                 async move { Ok::<_, Infallible>(answer(&streaming, request)) }
             });
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             tokio::spawn(connection.with_upgrades());
         }
     });
-    port
+    (port, upgrades)
 }
 
 fn answer(streaming: &Streaming<Host>, request: Request<Incoming>) -> Response<Full<Bytes>> {

@@ -73,11 +73,11 @@ impl Runtime for Host {
         &self,
         _pod: String,
         port: u16,
-        mut stream: Box<dyn Duplex>,
+        stream: Box<dyn Duplex>,
     ) -> io::Result<()> {
         let _counted = self.count();
-        let mut target = TcpStream::connect(("127.0.0.1", port)).await?;
-        tokio::io::copy_bidirectional(&mut stream, &mut target).await.map(|_| ())
+        let target = TcpStream::connect(("127.0.0.1", port)).await?;
+        isopod_streaming::carry(stream, target).await
     }
 }
 
