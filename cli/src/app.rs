@@ -67,8 +67,9 @@ struct App {
 
 /// The end of the help: what else the file can be called for.
 const OTHERS: &str = "Other command lines of the same program, also by links of their names:
-  isopod ctr   The low-level view of the same images and containers, as containerd's ctr
-  isopod runc  An OCI runtime that other engines call";
+  isopod crictl  A client of any CRI runtime, as Kubernetes' crictl
+  isopod ctr     The low-level view of the same images and containers, as containerd's ctr
+  isopod runc    An OCI runtime that other engines call";
 
 /// Why parsing ended without a command to run.
 enum Stop {

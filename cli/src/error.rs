@@ -190,7 +190,7 @@ impl Error {
             Self::Usage { command, .. } => Some(format!("see `{command} --help`")),
             Self::Refused(_) => Some("docs/differences.md lists what is not supported".to_owned()),
             Self::Unbuilt(_) => Some(
-                "this release has: docker-like commands (`isopod run …`), `isopod ctr …`, `isopod runc …`"
+                "this release has: docker-like commands (`isopod run …`), `isopod crictl …`, `isopod ctr …`, `isopod runc …`"
                     .into(),
             ),
             Self::NotRoot(_) => Some("try it with sudo".to_owned()),
