@@ -20,7 +20,7 @@ pub fn document(value: &Value) -> String {
 /// The entries, each on lines of its own; the first line's indentation is written already.
 fn mapping(text: &mut String, object: &serde_json::Map<String, Value>, indent: usize) {
     let mut entries: Vec<_> = object.iter().collect();
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    entries.sort_by_key(|(key, _)| *key);
     for (index, (key, value)) in entries.into_iter().enumerate() {
         if index > 0 {
             text.push_str(&" ".repeat(indent));
