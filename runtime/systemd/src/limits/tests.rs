@@ -1,3 +1,5 @@
+//! Limits as the properties of units that systemd would make the same cgroup files of.
+
 use super::*;
 use serde_json::{Value as Json, json};
 
