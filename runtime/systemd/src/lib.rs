@@ -3,7 +3,7 @@
 //! - [`scope`]: `slice:prefix:name`, the unit that it stands for, and where that unit's group lies;
 //! - [`limits`]: limits as properties of a unit, for systemd writes its own values again;
 //! - [`annotation`]: further properties, as engines pass them through;
-//! - [`manager`]: the calls: making a scope, changing and ending it;
+//! - [`units`]: the calls: making a scope, changing and ending it;
 //! - `connection`, `wire`: as much of D-Bus as these calls need.
 //!
 //! Blocking, without threads and without the environment: whoever calls it ends soon, as launchers do.
@@ -13,15 +13,15 @@ pub mod annotation;
 mod connection;
 mod error;
 pub mod limits;
-pub mod manager;
 pub mod scope;
+pub mod units;
 mod wire;
 
 use std::path::Path;
 
 pub use error::{Error, Result};
-pub use manager::Manager;
 pub use scope::Scope;
+pub use units::Manager;
 pub use wire::Value;
 
 /// A property of a unit (org.freedesktop.systemd1(5)).

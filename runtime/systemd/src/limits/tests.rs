@@ -1,3 +1,5 @@
+//! Properties of limits against those that systemd.resource-control(5) and runc have for them.
+
 use super::*;
 use serde_json::{Value as Json, json};
 

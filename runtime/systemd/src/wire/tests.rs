@@ -1,3 +1,5 @@
+//! Messages against the bytes of the D-Bus specification.
+
 use super::*;
 
 /// Laid out by hand after the specification: "Message Format", "Marshaling".
