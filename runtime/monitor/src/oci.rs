@@ -47,6 +47,9 @@ pub enum OciError {
     /// The process was not started.
     #[error("unable to start container process: {0}")]
     Start(String),
+    /// Its end would be that of processes which aren't the container's: runc 1.2 refuses that too.
+    #[error("container's cgroup is not empty: {0} process(es) found")]
+    Occupied(usize),
     /// Something that only a broken system refuses.
     #[error("cannot {0}: {1}")]
     System(&'static str, io::Error),

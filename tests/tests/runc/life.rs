@@ -228,6 +228,7 @@ fn what_is_done_is_logged_if_asked_for() {
     let log = log.to_str().unwrap();
     assert_eq!(ours.leave(&["--log", log, "--log-format", "json", "run", "-d", "quiet"]), 0);
     assert!(!std::path::Path::new(log).exists());
+    bundle.set("/linux/cgroupsPath", serde_json::json!(format!("{}/other", ours.cgroup())));
     let debug = ["--debug", "--log", log, "--log-format", "json"];
     let steps: [&[&str]; 5] = [
         &["create", "c1"],
@@ -249,6 +250,24 @@ fn what_is_done_is_logged_if_asked_for() {
     let told = ours.run(&["--debug", "state", "quiet"]);
     assert!(told.err.contains(" level=debug msg=\"state: "), "{told:?}");
     serde_json::from_str::<Value>(&told.out).unwrap();
+}
+
+/// runc 1.1 warns of it, and 1.2 refuses it: "container's cgroup is not empty".
+#[test]
+fn a_cgroup_with_processes_of_others_is_left_alone() {
+    let bundle = Bundle::new();
+    let ours = bundle.ours();
+    assert_eq!(ours.leave(&["run", "-d", "c1"]), 0, "{}", ours.left());
+    assert_ne!(ours.leave(&["run", "-d", "c2"]), 0);
+    let left = ours.left();
+    assert!(left.contains("container's cgroup is not empty: 1 process(es) found"), "{left}");
+    assert_eq!(ours.status("c1"), "running");
+    assert_eq!(ours.run(&["list", "-q"]).out, "c1\n");
+    assert_eq!(ours.run(&["exec", "c1", "echo", "there"]).out, "there\n");
+    assert_eq!(ours.run(&["delete", "-f", "c1"]).status, 0);
+    // With its last process the group is anybody's.
+    assert_eq!(ours.leave(&["run", "-d", "c2"]), 0, "{}", ours.left());
+    assert_eq!(ours.run(&["delete", "-f", "c2"]).status, 0);
 }
 
 /// On cgroup v1; runc writes the container's own wish with every update too.

@@ -196,11 +196,26 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_group_is_refused() {
+    fn row_22_a_file_of_another_group_is_refused() {
         let files = |name: &str| resources(json!({"unified": {name: "1"}}));
         assert!(check_files(&files("memory.high")).is_ok());
         for name in ["../memory.high", "a/b", "/proc/sysrq-trigger"] {
             assert!(check_files(&files(name)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn row_23_a_bundle_without_rules_may_open_no_disk() {
+        let given = json!([{"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}]);
+        for given in [json!([]), given] {
+            let given: Vec<LinuxDeviceCgroup> = serde_json::from_value(given).unwrap();
+            let rules = rules(&given).ok().unwrap();
+            let everything = Access::parse("rwm").unwrap();
+            let first = rules.first().unwrap();
+            assert!(!first.allow && first.kind.is_none() && first.access == everything);
+            assert_eq!(rules.len(), 1 + given.len() + ALWAYS.len());
+            let of_disks = rules.iter().filter(|rule| rule.kind == Some(Kind::Block));
+            assert!(of_disks.into_iter().all(|rule| rule.access == Access::parse("m").unwrap()));
         }
     }
 

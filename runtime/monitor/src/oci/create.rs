@@ -102,6 +102,8 @@ fn make(folder: &Folder, job: &Create, mut spec: Spec) -> Result<(Container, Opt
         job.notify_socket.as_deref().map(|socket| spec::show_notify_socket(&mut spec, socket));
     notified.transpose()?;
     let facts = spec::adapt(&mut spec, folder, job, reports_writer.as_raw_fd())?;
+    // Before anything says that the group is the container's, which a clean-up would believe.
+    refuse_occupied(&facts)?;
     let creator = i32::try_from(std::process::id()).ok().and_then(Pid::of);
     let record = Record {
         version: VERSION,
@@ -148,6 +150,14 @@ fn make(folder: &Folder, job: &Create, mut spec: Spec) -> Result<(Container, Opt
     ends::write_pid(&job.ends, pid)?;
     step("oci.created");
     Ok((container, terminal))
+}
+
+fn refuse_occupied(facts: &Facts) -> Result<()> {
+    let members = Hierarchies::find().and_then(|all| all.processes(&facts.cgroup));
+    match members.map_err(system("look for processes in the cgroup"))?.len() {
+        0 => Ok(()),
+        number => Err(OciError::Occupied(number)),
+    }
 }
 
 /// The folder that the process starts in, as every runtime makes it but libcontainer; one in another mount is

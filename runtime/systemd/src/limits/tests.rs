@@ -1,4 +1,4 @@
-//! Limits as the properties of units that systemd would make the same cgroup files of.
+//! Properties of limits against those that systemd.resource-control(5) and runc have for them.
 
 use super::*;
 use serde_json::{Value as Json, json};

@@ -1,4 +1,4 @@
-//! Messages by hand, after the D-Bus specification.
+//! Messages against the bytes of the D-Bus specification.
 
 use super::*;
 
