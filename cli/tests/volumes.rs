@@ -54,7 +54,7 @@ fn volumes_are_made_listed_shown_and_removed() {
     // As docker's older scripts say it; one name is enough.
     assert_eq!(instance.ok(&["volume", "create", "--name", "older"]), "older");
     instance.ok(&["volume", "rm", "older"]);
-    assert_eq!(instance.run(&["volume", "create", "--name", "a", "b"]).status, 125);
+    assert_eq!(instance.run(&["volume", "create", "--name", "aa", "bb"]).status, 125);
     let done = instance.run(&["volume", "rm", "one", "none-such", &unnamed]);
     assert_eq!((done.status, done.out), (1, format!("one\n{unnamed}\n")));
     assert!(done.err.contains("no such volume: none-such"), "{}", done.err);
