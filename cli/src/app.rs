@@ -272,14 +272,11 @@ impl App {
             return Error::from(refusal).into();
         }
         let word = words.get(index).copied().unwrap_or_default();
-        Error::Usage {
-            message: match word.starts_with('-') {
-                true => format!("unknown flag: {word}"),
-                false => format!("{word:?} is not a command"),
-            },
-            command: self.full_path(path),
+        let command = self.full_path(path);
+        match word.starts_with('-') {
+            true => Error::Usage { message: format!("unknown flag: {word}"), command }.into(),
+            false => Error::Words { message: format!("{word:?} is not a command"), command }.into(),
         }
-        .into()
     }
 
     /// clap's answer in our words: help as text, refusals by name, the rest as one line.
@@ -297,17 +294,23 @@ impl App {
         {
             return Error::from(refusal).into();
         }
-        let message = match error.kind() {
-            ErrorKind::UnknownArgument if flag.starts_with('-') => format!("unknown flag: {flag}"),
-            ErrorKind::UnknownArgument => format!("unexpected argument: {argument}"),
+        let (is_flag, message) = match error.kind() {
+            ErrorKind::UnknownArgument if flag.starts_with('-') => {
+                (true, format!("unknown flag: {flag}"))
+            }
+            ErrorKind::UnknownArgument => (false, format!("unexpected argument: {argument}")),
             ErrorKind::MissingRequiredArgument
             | ErrorKind::TooFewValues
             | ErrorKind::WrongNumberOfValues => {
-                format!("arguments are missing: {}", usage(command))
+                (false, format!("arguments are missing: {}", usage(command)))
             }
-            _ => first_line(&error.render().to_string()),
+            _ => (flag.starts_with('-'), first_line(&error.render().to_string())),
         };
-        Error::Usage { message, command: self.full_path(path) }.into()
+        let command = self.full_path(path);
+        match is_flag {
+            true => Error::Usage { message, command }.into(),
+            false => Error::Words { message, command }.into(),
+        }
     }
 }
 

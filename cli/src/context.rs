@@ -119,6 +119,12 @@ impl Context {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
+    /// Arguments of the docker-like `command` that don't go together.
+    #[must_use]
+    pub fn wrong_words(&self, command: &str, message: &str) -> Error {
+        Error::Words { message: message.to_owned(), command: format!("{} {command}", self.program) }
+    }
+
     /// Says on standard error what went wrong with one of several objects.
     pub fn report(&self, error: &Error) {
         report(self.printer, &self.program, error);

@@ -32,6 +32,14 @@ pub enum Error {
         /// The command whose `--help` explains it, as typed.
         command: String,
     },
+    /// No such command, or its arguments (not its flags) are too few, too many or none that go together.
+    #[error("{message}")]
+    Words {
+        /// What is wrong with them.
+        message: String,
+        /// As above.
+        command: String,
+    },
     /// A value that a command line gave can't be used.
     #[error("invalid {what} {value:?}: {reason}")]
     Value {
@@ -187,7 +195,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self, program: &str) -> Option<String> {
         match self {
-            Self::Usage { command, .. } => Some(format!("see `{command} --help`")),
+            Self::Usage { command, .. } | Self::Words { command, .. } => Some(format!("see `{command} --help`")),
             Self::Refused(_) => Some("docs/differences.md lists what is not supported".to_owned()),
             Self::Unbuilt(_) => Some(
                 "this release has: docker-like commands (`isopod run …`), `isopod crictl …`, `isopod ctr …`, `isopod runc …`"
@@ -207,6 +215,8 @@ impl Error {
         match self {
             // docker's client looks for the = and no further: what a filter means its daemon is asked.
             Self::Value { what: "--filter", value, .. } if value.contains('=') => failure,
+            // docker keeps its 125 for flags, of all commands alike.
+            Self::Words { .. } => 1,
             Self::Usage { .. }
             | Self::Value { .. }
             | Self::Argument(_)
@@ -318,6 +328,16 @@ mod tests {
         let error = Error::Output(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(error.is_quiet());
         assert_eq!(error.status(1, 125), 141);
+    }
+
+    /// cobra's checks of arguments fail as anything does, docker's check of flags with 125.
+    #[test]
+    fn words_that_are_wrong_are_an_ordinary_failure_and_flags_are_not() {
+        let (message, command) = (String::new(), String::new());
+        let words = Error::Words { message: message.clone(), command: command.clone() };
+        // The failure of `run` is 125, and not when it lacks an image.
+        assert_eq!(words.status(125, 125), 1);
+        assert_eq!(Error::Usage { message, command }.status(1, 125), 125);
     }
 
     /// docker's own: `ps -f nosuch=1` is an error of the daemon's (1), `ps -f name` one of the flag's (125).

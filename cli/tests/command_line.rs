@@ -92,6 +92,17 @@ fn wrong_command_lines_have_their_statuses_and_say_one_thing() {
         (&["network", "ls", "-f", "nosuch=1"], 1, "isopod: invalid --filter \"nosuch=1\""),
         (&["volume", "prune", "-f", "--filter", "no=1"], 1, "isopod: invalid --filter \"no=1\""),
         (&["events", "--until", "0", "-f", "no=1"], 1, "isopod: invalid --filter \"no=1\""),
+        // docker's 125 is for flags; a word too few, too many or none that is known fails like anything.
+        (&["nosuch"], 1, "isopod: \"nosuch\" is not a command\n"),
+        (&["volume", "nosuch"], 1, "isopod: \"nosuch\" is not a command\n"),
+        (&["run"], 1, "isopod: arguments are missing: "),
+        (&["rm"], 1, "isopod: arguments are missing: "),
+        (&["exec", "one"], 1, "isopod: arguments are missing: "),
+        (&["port", "a1", "80", "more"], 1, "isopod: unexpected argument: more\n"),
+        (&["cp", "a", "b"], 1, "isopod: one of the two paths must be in a container"),
+        (&["cp", "a1:/x", "b1:/x"], 1, "isopod: copying between containers"),
+        (&["run", "--name"], 125, "isopod: "),
+        (&["completion", "nosuch"], 1, "isopod: "),
         (&["ps", "--frobnicate"], 125, "isopod: unknown flag: --frobnicate\n"),
         (&["ctr", "images", "mount", "x"], 1, "ctr: `isopod ctr images mount` is not supported: "),
         (

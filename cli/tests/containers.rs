@@ -372,3 +372,24 @@ fn a_device_that_is_no_path_is_named() {
     assert!(done.err.contains("path \"foo\" is not absolute"), "{done:?}");
     assert_eq!(instance.ok(&["ps", "-aq"]), "");
 }
+
+/// Found when the container is made, not when it starts: nothing is left.
+#[test]
+fn a_cgroup_parent_that_is_no_path_is_named_and_leaves_nothing() {
+    let instance = Instance::with_image();
+    for (verb, status) in [("create", 1), ("run", 125)] {
+        let done = instance.run(&[verb, "--network", "none", "--cgroup-parent", "foo", "box"]);
+        assert_eq!(done.status, status, "{done:?}");
+        assert!(done.err.contains("cgroup parent \"foo\" is not absolute"), "{done:?}");
+        assert_eq!(instance.ok(&["ps", "-aq"]), "");
+    }
+}
+
+#[test]
+fn removing_by_force_what_is_not_there_is_said_and_no_failure() {
+    let instance = Instance::with_image();
+    let done = instance.run(&["rm", "-f", "nobody"]);
+    assert_eq!((done.status, done.out.as_str()), (0, ""), "{done:?}");
+    assert!(done.err.starts_with("isopod: no such container: nobody\n"), "{done:?}");
+    assert_eq!(instance.run(&["rm", "nobody"]).status, 1);
+}

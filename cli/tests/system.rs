@@ -164,7 +164,7 @@ fn what_repairs_moved_aside_is_named_and_goes_when_it_is_asked_for() {
 #[test]
 fn temporary_files_of_the_dead_go_at_once_and_those_of_the_living_stay() {
     let instance = Instance::with_image();
-    instance.ok(&["create", "--name", "c", "--network", "none", "box"]);
+    instance.ok(&["create", "--name", "c1", "--network", "none", "box"]);
     let only = |folder: &str| {
         let entry = fs::read_dir(instance.path(folder)).unwrap().next();
         entry.expect("there is one").unwrap().path()

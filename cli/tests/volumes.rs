@@ -54,7 +54,7 @@ fn volumes_are_made_listed_shown_and_removed() {
     // As docker's older scripts say it; one name is enough.
     assert_eq!(instance.ok(&["volume", "create", "--name", "older"]), "older");
     instance.ok(&["volume", "rm", "older"]);
-    assert_eq!(instance.run(&["volume", "create", "--name", "a", "b"]).status, 125);
+    assert_eq!(instance.run(&["volume", "create", "--name", "aa", "bb"]).status, 125);
     let done = instance.run(&["volume", "rm", "one", "none-such", &unnamed]);
     assert_eq!((done.status, done.out), (1, format!("one\n{unnamed}\n")));
     assert!(done.err.contains("no such volume: none-such"), "{}", done.err);
@@ -306,7 +306,8 @@ fn containers_that_use_a_volume_first_at_the_same_time_all_find_its_content() {
     });
 }
 
-/// What a killed removal leaves has no row: a collection takes it, and a new volume never shows it.
+/// What a killed removal leaves has no row: a collection takes it if it was announced, and a new volume never
+/// shows it.
 #[test]
 fn what_a_killed_removal_left_is_swept() {
     let instance = with_data();
@@ -316,6 +317,7 @@ fn what_a_killed_removal_left_is_swept() {
         fs::create_dir_all(volumes.join(name).join("_data")).unwrap();
         fs::write(volumes.join(name).join("_data/old"), "").unwrap();
     }
+    fs::write(volumes.join(".leaving-other"), "").unwrap();
     let done = run(&instance, &["-v", "ghost:/x", "box", "ls", "/x"]);
     assert_eq!(done.out, "");
     // Commands that list containers sweep.

@@ -15,11 +15,11 @@ fn all_that_are_attached_see_the_same_and_the_same_end() {
     let context = TestContext::with(["busybox"]);
     let script = "until [ -e /go ]; do sleep 0.05; done; seq 100000; exit 6";
     context
-        .isopod(["run", "-d", "--network", "none", "--name", "c", "busybox", "sh", "-c", script])
+        .isopod(["run", "-d", "--network", "none", "--name", "c1", "busybox", "sh", "-c", script])
         .succeeds();
-    let clients: Vec<_> = (0..5).map(|_| context.command(["attach", "c"]).start()).collect();
+    let clients: Vec<_> = (0..5).map(|_| context.command(["attach", "c1"]).start()).collect();
     std::thread::sleep(Duration::from_millis(700));
-    context.isopod(["exec", "c", "touch", "/go"]).succeeds();
+    context.isopod(["exec", "c1", "touch", "/go"]).succeeds();
     let all: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
     for client in clients {
         let outcome = client.outcome();
@@ -27,7 +27,7 @@ fn all_that_are_attached_see_the_same_and_the_same_end() {
         assert_eq!(outcome.stdout.len(), all.len());
         assert!(outcome.stdout == all);
     }
-    let logged = context.isopod(["logs", "c"]);
+    let logged = context.isopod(["logs", "c1"]);
     assert!(logged.succeeds().stdout == all);
 }
 
@@ -36,18 +36,23 @@ fn a_reader_that_stands_still_holds_nothing_up() {
     let context = TestContext::with(["busybox"]);
     let script = "until [ -e /go ]; do sleep 0.05; done; seq 3000000; echo end >&2";
     context
-        .isopod(["run", "-d", "--network", "none", "--name", "c", "busybox", "sh", "-c", script])
+        .isopod(["run", "-d", "--network", "none", "--name", "c1", "busybox", "sh", "-c", script])
         .succeeds();
     // Its output goes into a pipe that nobody reads.
     let (reader, writer) = std::io::pipe().unwrap();
     let mut stuck = std::process::Command::new(isopod_tests::binary::isopod());
-    stuck.args(["attach", "c"]).env_clear().envs(context.environment());
+    stuck.args(["attach", "c1"]).env_clear().envs(context.environment());
     let mut stuck =
         stuck.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(500));
-    context.isopod(["exec", "c", "touch", "/go"]).succeeds();
-    context.command(["wait", "c"]).deadline(Duration::from_secs(60)).run().succeeds().prints("0\n");
-    let logged = context.isopod(["logs", "--tail", "1", "c"]);
+    context.isopod(["exec", "c1", "touch", "/go"]).succeeds();
+    context
+        .command(["wait", "c1"])
+        .deadline(Duration::from_secs(60))
+        .run()
+        .succeeds()
+        .prints("0\n");
+    let logged = context.isopod(["logs", "--tail", "1", "c1"]);
     assert_eq!((logged.succeeds().stdout.as_str(), logged.stderr.as_str()), ("", "end\n"));
     stuck.kill().unwrap();
     stuck.wait().unwrap();
@@ -65,7 +70,7 @@ fn standard_input_reaches_the_process_once_and_ends_it() {
             "--network",
             "none",
             "--name",
-            "c",
+            "c1",
             "busybox",
             "head",
             "-n",
@@ -73,9 +78,9 @@ fn standard_input_reaches_the_process_once_and_ends_it() {
         ])
         .succeeds();
     // Without -t the client that fed it leaves; the input of a detached -i container stays open.
-    context.command(["attach", "c"]).stdin("a\n").start().outcome_or_kill(Duration::from_secs(2));
-    context.command(["attach", "c"]).stdin("b\n").run().fails_with(0);
-    context.isopod(["logs", "c"]).prints("a\nb\n");
+    context.command(["attach", "c1"]).stdin("a\n").start().outcome_or_kill(Duration::from_secs(2));
+    context.command(["attach", "c1"]).stdin("b\n").run().fails_with(0);
+    context.isopod(["logs", "c1"]).prints("a\nb\n");
 }
 
 /// docker's `create -i` sets `StdinOnce`: `cat` ends with what fed it.
@@ -83,9 +88,9 @@ fn standard_input_reaches_the_process_once_and_ends_it() {
 fn the_input_of_a_created_container_ends_with_its_client() {
     let context = TestContext::with(["busybox"]);
     context
-        .isopod(["create", "-i", "--network", "none", "--name", "c", "busybox", "cat"])
+        .isopod(["create", "-i", "--network", "none", "--name", "c1", "busybox", "cat"])
         .succeeds();
-    context.command(["start", "-ai", "c"]).stdin("abc\n").run().succeeds().prints("abc\n");
+    context.command(["start", "-ai", "c1"]).stdin("abc\n").run().succeeds().prints("abc\n");
 }
 
 #[test]
@@ -93,17 +98,17 @@ fn signals_are_handed_on_unless_told_otherwise() {
     let context = TestContext::with(["busybox"]);
     let script = "trap 'echo usr' USR1; trap 'exit 4' TERM; echo up; while :; do sleep 0.05; done";
     context
-        .isopod(["run", "-d", "--network", "none", "--name", "c", "busybox", "sh", "-c", script])
+        .isopod(["run", "-d", "--network", "none", "--name", "c1", "busybox", "sh", "-c", script])
         .succeeds();
-    until("the traps", || context.isopod(["logs", "c"]).stdout == "up\n");
-    let deaf = context.command(["attach", "--sig-proxy=false", "c"]).start();
+    until("the traps", || context.isopod(["logs", "c1"]).stdout == "up\n");
+    let deaf = context.command(["attach", "--sig-proxy=false", "c1"]).start();
     std::thread::sleep(Duration::from_millis(300));
     deaf.signal(Signal::SIGTERM);
     deaf.outcome().fails_with(143);
-    let client = context.command(["attach", "c"]).start();
+    let client = context.command(["attach", "c1"]).start();
     std::thread::sleep(Duration::from_millis(300));
     client.signal(Signal::SIGUSR1);
-    until("the first", || context.isopod(["logs", "c"]).stdout == "up\nusr\n");
+    until("the first", || context.isopod(["logs", "c1"]).stdout == "up\nusr\n");
     client.signal(Signal::SIGTERM);
     client.outcome().fails_with(4);
 }
@@ -111,10 +116,10 @@ fn signals_are_handed_on_unless_told_otherwise() {
 #[test]
 fn only_what_runs_can_be_attached_to() {
     let context = TestContext::with(["busybox"]);
-    context.isopod(["create", "--network", "none", "--name", "c", "busybox", "true"]).succeeds();
-    context.isopod(["attach", "c"]).fails_with(1).complains_of("c is not running");
-    context.isopod(["start", "-a", "c"]).succeeds();
-    context.isopod(["attach", "c"]).fails_with(1).complains_of("c is not running");
+    context.isopod(["create", "--network", "none", "--name", "c1", "busybox", "true"]).succeeds();
+    context.isopod(["attach", "c1"]).fails_with(1).complains_of("c1 is not running");
+    context.isopod(["start", "-a", "c1"]).succeeds();
+    context.isopod(["attach", "c1"]).fails_with(1).complains_of("c1 is not running");
     context.isopod(["attach", "nobody"]).fails_with(1).complains_of("no such container: nobody");
 }
 
@@ -131,9 +136,9 @@ fn echoing(context: &TestContext, name: &str, keys: &[&str]) {
 #[test]
 fn several_terminals_share_one_and_one_that_leaves_ends_no_other() {
     let context = TestContext::with(["busybox"]);
-    echoing(&context, "c", &[]);
-    let mut one = context.terminal(["attach", "c"]);
-    let mut two = context.terminal(["attach", "c"]);
+    echoing(&context, "c1", &[]);
+    let mut one = context.terminal(["attach", "c1"]);
+    let mut two = context.terminal(["attach", "c1"]);
     // Now both are there.
     one.types("\n").expects("got");
     two.types("\n").expects("got");
@@ -142,11 +147,11 @@ fn several_terminals_share_one_and_one_that_leaves_ends_no_other() {
     two.types("from two\n").expects("got from two");
     one.expects("got from two");
     // docker's keys.
-    one.types("\x10\x11");
-    one.exits_with(0);
+    one.types("\x10\x11").expects("read escape sequence\r\n");
+    one.exits_with(1);
     two.types("still there\n").expects("got still there");
-    assert_eq!(context.isopod(["inspect", "-f", "{{.State.Running}}", "c"]).stdout, "true\n");
-    let mut three = context.terminal(["attach", "c"]);
+    assert_eq!(context.isopod(["inspect", "-f", "{{.State.Running}}", "c1"]).stdout, "true\n");
+    let mut three = context.terminal(["attach", "c1"]);
     three.types("from three\n").expects("got from three");
     two.expects("got from three").types("\x04");
     for terminal in [two, three] {
@@ -161,34 +166,44 @@ fn keys_of_ones_choice_leave_attach_run_start_and_exec() {
     let is_running = |name: &str| {
         context.isopod(["inspect", "-f", "{{.State.Running}}", name]).stdout == "true\n"
     };
-    let run = ["run", "-it", "--network", "none", "--name", "c", "--detach-keys", "ctrl-a,x"];
+    let run = ["run", "-it", "--network", "none", "--name", "c1", "--detach-keys", "ctrl-a,x"];
     let mut terminal = context.terminal(run.iter().chain(&["busybox", "sh", "-c", script]));
     // What only begins like the keys is the container's.
-    terminal.expects("ready").types("\x01y\n").expects("got \x01y").types("\x01x");
+    terminal
+        .expects("ready")
+        .types("\x01y\n")
+        .expects("got \x01y")
+        .types("\x01x")
+        .expects("read escape sequence\r\n");
     terminal.exits_with(0);
-    assert!(is_running("c"));
-    let mut terminal = context.terminal(["attach", "--detach-keys", "q,q", "c"]);
+    assert!(is_running("c1"));
+    let mut terminal = context.terminal(["attach", "--detach-keys", "q,q", "c1"]);
     terminal.types("q1\n").expects("got q1").types("\x10y\n").expects("got \x10y").types("qq");
-    terminal.exits_with(0);
-    assert!(is_running("c"));
-    let words = ["exec", "-it", "--detach-keys", "ctrl-@", "c", "sh", "-c", script];
+    terminal.exits_with(1);
+    assert!(is_running("c1"));
+    let words = ["exec", "-it", "--detach-keys", "ctrl-@", "c1", "sh", "-c", script];
     let mut terminal = context.terminal(words);
-    terminal.expects("ready").types("one\n").expects("got one").types("\0");
-    terminal.exits_with(0);
-    assert!(is_running("c"));
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
-    let mut terminal = context.terminal(["start", "-ai", "--detach-keys", "ctrl-_", "c"]);
+    terminal
+        .expects("ready")
+        .types("one\n")
+        .expects("got one")
+        .types("\0")
+        .expects("read escape sequence\r\n");
+    terminal.exits_with(1);
+    assert!(is_running("c1"));
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
+    let mut terminal = context.terminal(["start", "-ai", "--detach-keys", "ctrl-_", "c1"]);
     terminal.expects("ready").types("two\n").expects("got two").types("\x1f");
     terminal.exits_with(0);
-    assert!(is_running("c"));
+    assert!(is_running("c1"));
 }
 
 /// docker's event of this name, with what it says of the window.
 #[test]
 fn a_terminals_new_size_is_in_the_journal() {
     let context = TestContext::with(["busybox"]);
-    echoing(&context, "c", &[]);
-    let mut terminal = context.terminal(["attach", "c"]);
+    echoing(&context, "c1", &[]);
+    let mut terminal = context.terminal(["attach", "c1"]);
     terminal.types("x\n").expects("got x").resizes(41, 133);
     let format = "{{.Action}} {{.Actor.Attributes.height}}x{{.Actor.Attributes.width}}";
     let sizes = || {
@@ -199,9 +214,9 @@ fn a_terminals_new_size_is_in_the_journal() {
     terminal.types("\x04");
     terminal.exits_with(5);
     // An exec's terminal is not the container's.
-    context.isopod(["start", "c"]).succeeds();
+    context.isopod(["start", "c1"]).succeeds();
     let before = sizes();
-    let mut exec = context.terminal(["exec", "-it", "c", "sh"]);
+    let mut exec = context.terminal(["exec", "-it", "c1", "sh"]);
     exec.resizes(39, 99).types("stty size\n").expects("39 99").types("exit\n");
     exec.exits_with(0);
     assert_eq!(sizes(), before);

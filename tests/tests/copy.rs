@@ -16,7 +16,7 @@ const SLEEP: [&str; 3] = ["busybox", "sleep", "1000"];
 fn container(runs: bool, options: &[&str]) -> TestContext {
     let context = TestContext::with(["busybox"]);
     let verb: &[&str] = if runs { &["run", "-d"] } else { &["create"] };
-    let words = [verb, &["--network", "none", "--name", "c"], options, &SLEEP].concat();
+    let words = [verb, &["--network", "none", "--name", "c1"], options, &SLEEP].concat();
     context.isopod(words).succeeds();
     context
 }
@@ -34,7 +34,7 @@ fn source(context: &TestContext) {
 /// What is below a folder of the container, by the archive of it; for those that do not run, too.
 fn listed(context: &TestContext, path: &str) -> Vec<String> {
     let archive = context.path("listed.tar");
-    let script = format!("\"$0\" cp c:{path} - > {}", archive.display());
+    let script = format!("\"$0\" cp c1:{path} - > {}", archive.display());
     let isopod = isopod_tests::binary::isopod();
     context.command_of("sh", ["-c", &script, isopod.to_str().unwrap()]).run().succeeds();
     let output = Command::new("tar").arg("-tf").arg(&archive).output().unwrap();
@@ -48,16 +48,16 @@ fn table(runs: bool) {
     source(&context);
     let cp = |from: &str, to: &str| context.isopod(["cp", "-q", from, to]);
     // A file to what does not exist, is a file, is a folder.
-    cp("s/f", "c:/tmp/new").succeeds().prints_nothing().complains_of_nothing();
-    cp("s/sub/g", "c:/tmp/new").succeeds();
-    cp("s/f", "c:/tmp").succeeds();
-    cp("s/f", "c:/tmp/none/").fails_with(1).complains_of("no such folder");
-    cp("s/f", "c:/tmp/none/x").fails_with(1).complains_of("c:/tmp/none");
+    cp("s/f", "c1:/tmp/new").succeeds().prints_nothing().complains_of_nothing();
+    cp("s/sub/g", "c1:/tmp/new").succeeds();
+    cp("s/f", "c1:/tmp").succeeds();
+    cp("s/f", "c1:/tmp/none/").fails_with(1).complains_of("no such folder");
+    cp("s/f", "c1:/tmp/none/x").fails_with(1).complains_of("c1:/tmp/none");
     // A folder to what does not exist, is a file, is a folder; its content alone.
-    cp("s", "c:/tmp/d").succeeds();
-    cp("s", "c:/tmp/f").fails_with(1).complains_of("folder");
-    cp("s", "c:/tmp/d").succeeds();
-    cp("s/.", "c:/tmp/d/sub").succeeds();
+    cp("s", "c1:/tmp/d").succeeds();
+    cp("s", "c1:/tmp/f").fails_with(1).complains_of("folder");
+    cp("s", "c1:/tmp/d").succeeds();
+    cp("s/.", "c1:/tmp/d/sub").succeeds();
     assert_eq!(
         listed(&context, "/tmp/d"),
         [
@@ -79,32 +79,32 @@ fn table(runs: bool) {
     );
     assert_eq!(listed(&context, "/tmp/d/s/."), ["./", "./f", "./l", "./sub/", "./sub/g"]);
     // A symbolic link is copied itself, with -L what it leads to.
-    cp("link", "c:/tmp/l1").succeeds();
-    context.isopod(["cp", "-qL", "link", "c:/tmp/l2"]).succeeds();
+    cp("link", "c1:/tmp/l1").succeeds();
+    context.isopod(["cp", "-qL", "link", "c1:/tmp/l2"]).succeeds();
     assert_eq!(listed(&context, "/tmp/l1"), ["l1"]);
     assert_eq!(listed(&context, "/tmp/l2"), ["l2/", "l2/f", "l2/l", "l2/sub/", "l2/sub/g"]);
     // And out again.
     let home = context.path("home");
     let text = |name: &str| fs::read_to_string(home.join(name)).unwrap();
-    cp("c:/tmp/new", "out").succeeds();
+    cp("c1:/tmp/new", "out").succeeds();
     assert_eq!(text("out"), "deep\n");
-    cp("c:tmp/d/sub/.", "o").succeeds();
-    cp("c:/tmp/d/sub", "o").succeeds();
+    cp("c1:tmp/d/sub/.", "o").succeeds();
+    cp("c1:/tmp/d/sub", "o").succeeds();
     assert_eq!((text("o/g").as_str(), text("o/sub/sub/g").as_str()), ("deep\n", "deep\n"));
     assert_eq!(fs::read_link(home.join("o/l")).unwrap().to_str(), Some("f"));
-    cp("c:/tmp/d", "out").fails_with(1).complains_of("folder");
-    cp("c:/tmp/f", "nowhere/").fails_with(1).complains_of("nowhere");
-    cp("c:/no/such", "o").fails_with(1).complains_of("c:/no/such");
-    cp("c:/tmp/f/", "o").fails_with(1).complains_of("/tmp/f");
-    cp("nothing", "c:/tmp").fails_with(1).complains_of("nothing");
-    cp("c:/tmp", "c:/etc").fails_with(125).complains_of("between containers");
-    cp("s", "o").fails_with(125).complains_of("CONTAINER:PATH");
+    cp("c1:/tmp/d", "out").fails_with(1).complains_of("folder");
+    cp("c1:/tmp/f", "nowhere/").fails_with(1).complains_of("nowhere");
+    cp("c1:/no/such", "o").fails_with(1).complains_of("c1:/no/such");
+    cp("c1:/tmp/f/", "o").fails_with(1).complains_of("/tmp/f");
+    cp("nothing", "c1:/tmp").fails_with(1).complains_of("nothing");
+    cp("c1:/tmp", "c1:/etc").fails_with(1).complains_of("between containers");
+    cp("s", "o").fails_with(1).complains_of("CONTAINER:PATH");
     // Nothing is copied over what is of the other kind inside.
     fs::create_dir_all(home.join("s/f2")).unwrap();
-    cp("s/.", "c:/tmp/d").succeeds();
+    cp("s/.", "c1:/tmp/d").succeeds();
     fs::remove_dir(home.join("s/f2")).unwrap();
     fs::write(home.join("s/f2"), "").unwrap();
-    cp("s/.", "c:/tmp/d").fails_with(1).complains_of("f2");
+    cp("s/.", "c1:/tmp/d").fails_with(1).complains_of("f2");
 }
 
 #[test]
@@ -124,25 +124,25 @@ fn owners_are_the_destinations_unless_they_are_to_be_kept() {
     fs::write(home.join("f"), "x").unwrap();
     std::os::unix::fs::chown(home.join("f"), Some(12), Some(34)).unwrap();
     fs::set_permissions(home.join("f"), fs::Permissions::from_mode(0o640)).unwrap();
-    context.isopod(["cp", "f", "c:/tmp/roots"]).succeeds().complains_of("Successfully copied");
-    context.isopod(["cp", "-a", "f", "c:/tmp/kept"]).succeeds();
-    let stat = ["exec", "c", "stat", "-c", "%u %g %a %Y", "/tmp/roots", "/tmp/kept"];
+    context.isopod(["cp", "f", "c1:/tmp/roots"]).succeeds().complains_of("Successfully copied");
+    context.isopod(["cp", "-a", "f", "c1:/tmp/kept"]).succeeds();
+    let stat = ["exec", "c1", "stat", "-c", "%u %g %a %Y", "/tmp/roots", "/tmp/kept"];
     let time = fs::metadata(home.join("f")).unwrap().mtime();
     context.isopod(stat).prints(&format!("0 0 640 {time}\n12 34 640 {time}\n"));
     // A set-user-id program of another user's does not become root's on the host.
     let script = "cp /bin/busybox /tmp/su; chown 12:34 /tmp/su; chmod 4755 /tmp/su; mkdir /tmp/d; \
         mknod /tmp/d/null c 1 3; touch /tmp/d/f";
-    context.isopod(["exec", "c", "sh", "-c", script]).succeeds();
-    context.isopod(["cp", "-q", "c:/tmp/su", "."]).succeeds();
+    context.isopod(["exec", "c1", "sh", "-c", script]).succeeds();
+    context.isopod(["cp", "-q", "c1:/tmp/su", "."]).succeeds();
     let about = fs::metadata(home.join("su")).unwrap();
     assert_eq!((about.uid(), about.mode() & 0o7777), (0, 0o755));
-    context.isopod(["cp", "-aq", "c:/tmp/su", "su2"]).succeeds();
+    context.isopod(["cp", "-aq", "c1:/tmp/su", "su2"]).succeeds();
     let about = fs::metadata(home.join("su2")).unwrap();
     assert_eq!((about.uid(), about.gid(), about.mode() & 0o7777), (12, 34, 0o4755));
     // Nor is a device made there unasked.
-    context.isopod(["cp", "-q", "c:/tmp/d", "d"]).succeeds().complains_of("d/null");
+    context.isopod(["cp", "-q", "c1:/tmp/d", "d"]).succeeds().complains_of("d/null");
     assert!(home.join("d/f").exists() && !home.join("d/null").exists());
-    context.isopod(["cp", "-aq", "c:/tmp/d", "d2"]).succeeds().complains_of_nothing();
+    context.isopod(["cp", "-aq", "c1:/tmp/d", "d2"]).succeeds().complains_of_nothing();
     assert_eq!(fs::metadata(home.join("d2/null")).unwrap().rdev(), nix::libc::makedev(1, 3));
 }
 
@@ -159,20 +159,20 @@ fn an_archive_on_standard_input_is_unpacked_as_tar_would() {
         assert!(output.status.success());
         output.stdout
     };
-    context.command(["cp", "-", "c:/tmp"]).stdin(tar("s")).run().succeeds();
+    context.command(["cp", "-", "c1:/tmp"]).stdin(tar("s")).run().succeeds();
     let script = "cd /tmp; find s | sort; stat -c '%u %g' s/f; cat s/sub/g; readlink s/l";
     context
-        .isopod(["exec", "c", "sh", "-c", script])
+        .isopod(["exec", "c1", "sh", "-c", script])
         .prints("s\ns/f\ns/l\ns/sub\ns/sub/g\n7 8\ndeep\nf\n");
-    context.command(["cp", "-", "c:/tmp/s/f"]).stdin(tar("s")).run().complains_of("c:/tmp/s/f");
-    context.command(["cp", "-", "c:/none"]).stdin(tar("s")).run().complains_of("c:/none");
-    context.command(["cp", "-", "c:/tmp"]).stdin("no archive").run().fails_with(1);
+    context.command(["cp", "-", "c1:/tmp/s/f"]).stdin(tar("s")).run().complains_of("c1:/tmp/s/f");
+    context.command(["cp", "-", "c1:/none"]).stdin(tar("s")).run().complains_of("c1:/none");
+    context.command(["cp", "-", "c1:/tmp"]).stdin("no archive").run().fails_with(1);
     let out = context.command_of(
         "sh",
         [
             "-c",
             &format!(
-                "{} cp c:/tmp/s - | tar -C {} -xf - && cat {}/s/sub/g",
+                "{} cp c1:/tmp/s - | tar -C {} -xf - && cat {}/s/sub/g",
                 isopod_tests::binary::isopod().display(),
                 home.join("s").display(),
                 home.join("s").display()
@@ -190,15 +190,15 @@ fn volumes_and_binds_are_there_whether_it_runs_or_not() {
         let shut = format!("{}:/shut:ro", host.path().display());
         let context = container(runs, &["-v", "vol:/data", "-v", &bind, "-v", &shut]);
         fs::write(context.path("home/f"), "x").unwrap();
-        context.isopod(["cp", "-q", "f", "c:/data/in"]).succeeds();
-        context.isopod(["cp", "-q", "f", "c:/bound/in"]).succeeds();
+        context.isopod(["cp", "-q", "f", "c1:/data/in"]).succeeds();
+        context.isopod(["cp", "-q", "f", "c1:/bound/in"]).succeeds();
         assert!(context.path("root/volumes/vol/_data/in").exists(), "runs: {runs}");
         assert!(host.path().join("in").exists(), "runs: {runs}");
-        context.isopod(["cp", "-q", "f", "c:/shut/x"]).fails_with(1).complains_of("ead-only");
-        context.isopod(["cp", "-q", "c:/data/in", "back"]).succeeds();
+        context.isopod(["cp", "-q", "f", "c1:/shut/x"]).fails_with(1).complains_of("ead-only");
+        context.isopod(["cp", "-q", "c1:/data/in", "back"]).succeeds();
         assert_eq!(fs::read_to_string(context.path("home/back")).unwrap(), "x");
         // What is exported is the container's alone.
-        context.isopod(["export", "-o", "all.tar", "c"]).succeeds();
+        context.isopod(["export", "-o", "all.tar", "c1"]).succeeds();
         let names = Command::new("tar").arg("-tf").arg(context.path("home/all.tar")).output();
         let names = String::from_utf8(names.unwrap().stdout).unwrap();
         assert!(
@@ -213,7 +213,7 @@ fn a_read_only_root_is_not_written_by_cp_either() {
     for runs in [true, false] {
         let context = container(runs, &["--read-only"]);
         fs::write(context.path("home/f"), "x").unwrap();
-        context.isopod(["cp", "f", "c:/etc/f"]).fails_with(1).complains_of("ead-only");
+        context.isopod(["cp", "f", "c1:/etc/f"]).fails_with(1).complains_of("ead-only");
     }
 }
 
@@ -225,8 +225,8 @@ fn an_export_is_what_the_container_saw() {
         ln -s nowhere /srv/soft; chown 5:6 /srv/deep; chmod 2750 /srv/deep; mkfifo /srv/pipe; \
         rm /bin/ls; head -c 300000 /dev/zero > /srv/zeros; \
         n=$(printf '%0100d' 1); mkdir -p /srv/$n/$n; touch /srv/$n/$n/$n";
-    context.isopod(["exec", "c", "sh", "-c", script]).succeeds();
-    context.isopod(["export", "--output", "all.tar", "c"]).succeeds();
+    context.isopod(["exec", "c1", "sh", "-c", script]).succeeds();
+    context.isopod(["export", "--output", "all.tar", "c1"]).succeeds();
     let folder = context.path("unpacked");
     fs::create_dir(&folder).unwrap();
     let tar = Command::new("tar")
@@ -240,7 +240,7 @@ fn an_export_is_what_the_container_saw() {
     let look = "find bin etc root | sort | while read n; do stat -c '%n %F %a %u %g %Y' \"$n\"; done; \
         find srv | sort | while read n; do stat -c '%n %F %a %u %g %h %Y' \"$n\"; done; \
         find srv bin/busybox -type f | sort | xargs sha256sum";
-    let inside = context.isopod(["exec", "c", "sh", "-c", &format!("cd /; {look}")]);
+    let inside = context.isopod(["exec", "c1", "sh", "-c", &format!("cd /; {look}")]);
     let outside = context
         .command_of("/bin/busybox", ["sh", "-c", &format!("cd {}; {look}", folder.display())])
         .run();
@@ -263,22 +263,22 @@ fn diff_lists_what_was_added_changed_and_deleted() {
     let script = "rm /bin/ls; touch /bin/vi; mkdir -p /srv/a; echo x > /srv/a/f; chmod 750 /root; \
         mv /etc/group /srv/group; rm -r /tmp; mkdir /tmp; chmod 1777 /tmp; echo x > /data/f; \
         echo y > /etc/new; rm /etc/new";
-    context.isopod(["exec", "c", "sh", "-c", "ls -d /tmp /root /bin/vi /etc/group"]).succeeds();
-    context.isopod(["exec", "c", "sh", "-c", script]).succeeds();
-    let outcome = context.isopod(["diff", "c"]);
+    context.isopod(["exec", "c1", "sh", "-c", "ls -d /tmp /root /bin/vi /etc/group"]).succeeds();
+    context.isopod(["exec", "c1", "sh", "-c", script]).succeeds();
+    let outcome = context.isopod(["diff", "c1"]);
     outcome.succeeds().prints(
         "C /bin\nD /bin/ls\nC /bin/vi\nA /data\nC /etc\nD /etc/group\nC /root\nA /srv\nA /srv/a\n\
          A /srv/a/f\nA /srv/group\n",
     );
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
-    assert_eq!(context.isopod(["container", "diff", "c"]).stdout, outcome.stdout);
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
+    assert_eq!(context.isopod(["container", "diff", "c1"]).stdout, outcome.stdout);
     context.isopod(["diff", "none"]).fails_with(1).complains_of("none");
 }
 
 #[test]
 fn a_new_container_differs_in_nothing() {
     let context = container(true, &[]);
-    context.isopod(["diff", "c"]).succeeds().prints_nothing();
+    context.isopod(["diff", "c1"]).succeeds().prints_nothing();
 }
 
 /// docker's `cp` writes to what a symbolic link at the destination leads to, in the container's root.
@@ -295,17 +295,17 @@ fn what_a_link_at_the_destination_leads_to_is_written() {
          ln -s ../../../../a/b/inside /a/b/up",
         kept.display()
     );
-    let words = ["run", "--name", "c", "--network", "none", "busybox", "sh", "-c", &script];
+    let words = ["run", "--name", "c1", "--network", "none", "busybox", "sh", "-c", &script];
     context.isopod(words).succeeds();
     let cp = |to: &str| context.isopod(["cp", "f", to]);
-    cp("c:/a/b/twice").succeeds();
-    cp("c:/a/b/there").succeeds();
-    cp("c:/a/b/up").succeeds();
-    cp("c:/a/b/loop").fails_with(1).complains_of("/a/b/loop");
+    cp("c1:/a/b/twice").succeeds();
+    cp("c1:/a/b/there").succeeds();
+    cp("c1:/a/b/up").succeeds();
+    cp("c1:/a/b/loop").fails_with(1).complains_of("/a/b/loop");
     // Inside, where there is no such folder.
-    cp("c:/a/b/out").fails_with(1).complains_of("no such file or folder");
+    cp("c1:/a/b/out").fails_with(1).complains_of("no such file or folder");
     assert_eq!(fs::read_to_string(&kept).unwrap(), "host");
-    context.isopod(["cp", "c:/a", "out"]).succeeds();
+    context.isopod(["cp", "c1:/a", "out"]).succeeds();
     for path in ["made", "old", "b/inside"] {
         assert_eq!(fs::read_to_string(home.join("out").join(path)).unwrap(), "new", "{path}");
     }
@@ -315,6 +315,6 @@ fn what_a_link_at_the_destination_leads_to_is_written() {
     }
     // The same on the host.
     symlink("nothing-yet", home.join("host-link")).unwrap();
-    context.isopod(["cp", "c:/a/made", "host-link"]).succeeds();
+    context.isopod(["cp", "c1:/a/made", "host-link"]).succeeds();
     assert_eq!(fs::read_to_string(home.join("nothing-yet")).unwrap(), "new");
 }

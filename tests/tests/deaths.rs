@@ -115,14 +115,14 @@ fn nothing_is_left(context: &TestContext) {
 fn a_container_outlives_the_client_it_was_shown_by() {
     let context = busybox();
     let words =
-        ["run", "--network", "none", "--name", "c", "busybox", "sh", "-c", "sleep 2; exit 3"];
+        ["run", "--network", "none", "--name", "c1", "busybox", "sh", "-c", "sleep 2; exit 3"];
     let client = context.command(words).start();
-    until_it_runs(&context, "c");
+    until_it_runs(&context, "c1");
     client.signal(Signal::SIGKILL);
     client.outcome().fails_with(137);
     context.isopod(["ps", "--format", "{{.State}}"]).prints("running\n");
-    context.isopod(["wait", "c"]).succeeds().prints("3\n");
-    context.isopod(["rm", "c"]).succeeds();
+    context.isopod(["wait", "c1"]).succeeds().prints("3\n");
+    context.isopod(["rm", "c1"]).succeeds();
     nothing_is_left(&context);
 }
 
@@ -130,9 +130,9 @@ fn a_container_outlives_the_client_it_was_shown_by() {
 fn one_that_was_to_go_at_its_end_goes_though_its_client_was_killed() {
     let context = busybox();
     let words =
-        ["run", "--rm", "--network", "none", "--name", "c", "-v", "/v", "busybox", "sleep", "2"];
+        ["run", "--rm", "--network", "none", "--name", "c1", "-v", "/v", "busybox", "sleep", "2"];
     let client = context.command(words).start();
-    until_it_runs(&context, "c");
+    until_it_runs(&context, "c1");
     client.signal(Signal::SIGKILL);
     client.outcome().fails_with(137);
     until("the removal", || context.containers().is_empty());
@@ -146,52 +146,52 @@ fn a_container_dies_with_its_monitor_and_the_next_command_says_so() {
     let script =
         "trap '' TERM HUP; setsid sleep 1000 & su -s /bin/sh nobody -c 'sleep 1000' & wait";
     context
-        .isopod(["run", "-d", "--network", "none", "--name", "m", "busybox", "sh", "-c", script])
+        .isopod(["run", "-d", "--network", "none", "--name", "m1", "busybox", "sh", "-c", script])
         .succeeds();
-    let status = status(&context, "m");
+    let status = status(&context, "m1");
     let (monitor, first) = (pid(&status["monitor"]), pid(&status["pid"]));
     kill(monitor, Signal::SIGKILL).unwrap();
     until("the container's end", || is_gone(first));
     let listed = context.isopod(["ps", "-a", "--format", "{{.Names}} {{.Status}}"]);
-    listed.succeeds().mentions("m Exited (255)");
-    let error = context.isopod(["inspect", "-f", "{{.State.Error}}", "m"]);
+    listed.succeeds().mentions("m1 Exited (255)");
+    let error = context.isopod(["inspect", "-f", "{{.State.Error}}", "m1"]);
     assert!(error.line().contains("monitor"), "{error}");
-    context.isopod(["logs", "m"]).succeeds();
+    context.isopod(["logs", "m1"]).succeeds();
     // Nobody was there to record the end but who cleaned up.
     let deaths = ["events", "--since", "1h", "--until", "0s", "--filter", "event=die"];
     let format = ["--format", "{{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}}"];
-    context.isopod(deaths.iter().chain(&format)).prints("m 255\n");
+    context.isopod(deaths.iter().chain(&format)).prints("m1 255\n");
     // It can be started again, and removed.
-    context.isopod(["start", "m"]).succeeds();
-    context.isopod(["exec", "m", "true"]).succeeds();
-    context.isopod(["rm", "-f", "m"]).succeeds();
+    context.isopod(["start", "m1"]).succeeds();
+    context.isopod(["exec", "m1", "true"]).succeeds();
+    context.isopod(["rm", "-f", "m1"]).succeeds();
     nothing_is_left(&context);
 }
 
 #[test]
 fn a_client_is_told_that_its_containers_monitor_died() {
     let context = busybox();
-    let words = ["run", "--network", "none", "--name", "m", "busybox", "sleep", "1000"];
+    let words = ["run", "--network", "none", "--name", "m1", "busybox", "sleep", "1000"];
     let client = context.command(words).start();
-    until_it_runs(&context, "m");
-    kill(pid(&status(&context, "m")["monitor"]), Signal::SIGKILL).unwrap();
+    until_it_runs(&context, "m1");
+    kill(pid(&status(&context, "m1")["monitor"]), Signal::SIGKILL).unwrap();
     client.outcome().fails_with(125).complains_of("monitor");
-    context.isopod(["rm", "m"]).succeeds();
+    context.isopod(["rm", "m1"]).succeeds();
     nothing_is_left(&context);
 }
 
 #[test]
 fn a_first_process_that_is_killed_is_an_end_by_signal() {
     let context = busybox();
-    let words = ["run", "--network", "none", "--name", "i", "busybox", "sleep", "1000"];
+    let words = ["run", "--network", "none", "--name", "i1", "busybox", "sleep", "1000"];
     let client = context.command(words).start();
-    until_it_runs(&context, "i");
-    kill(pid(&status(&context, "i")["pid"]), Signal::SIGKILL).unwrap();
+    until_it_runs(&context, "i1");
+    kill(pid(&status(&context, "i1")["pid"]), Signal::SIGKILL).unwrap();
     client.outcome().fails_with(137);
     context
-        .isopod(["inspect", "-f", "{{.State.ExitCode}} {{.State.OOMKilled}}", "i"])
+        .isopod(["inspect", "-f", "{{.State.ExitCode}} {{.State.OOMKilled}}", "i1"])
         .prints("137 false\n");
-    context.isopod(["rm", "i"]).succeeds();
+    context.isopod(["rm", "i1"]).succeeds();
     nothing_is_left(&context);
 }
 
@@ -261,18 +261,18 @@ fn a_client_killed_at_any_moment_leaves_an_instance_that_works() {
 #[test]
 fn what_ran_before_a_reboot_has_ended_with_255() {
     let context = busybox();
-    let words = ["run", "-d", "--network", "none", "--name", "b", "busybox", "sleep", "1000"];
+    let words = ["run", "-d", "--network", "none", "--name", "b1", "busybox", "sleep", "1000"];
     context.isopod(words).succeeds();
-    let now = status(&context, "b");
+    let now = status(&context, "b1");
     kill(pid(&now["monitor"]), Signal::SIGKILL).unwrap();
     until("the container's end", || is_gone(pid(&now["pid"])));
     let mut before = now;
     before["boot_id"] = Value::from("00000000-0000-4000-8000-000000000000");
-    fs::write(data(&context, "b").join("status.json"), before.to_string()).unwrap();
+    fs::write(data(&context, "b1").join("status.json"), before.to_string()).unwrap();
     context.isopod(["ps", "-a", "--format", "{{.Status}}"]).succeeds().mentions("Exited (255)");
-    context.isopod(["start", "b"]).succeeds();
-    context.isopod(["exec", "b", "true"]).succeeds();
-    context.isopod(["rm", "-f", "b"]).succeeds();
+    context.isopod(["start", "b1"]).succeeds();
+    context.isopod(["exec", "b1", "true"]).succeeds();
+    context.isopod(["rm", "-f", "b1"]).succeeds();
     nothing_is_left(&context);
 }
 
@@ -281,19 +281,19 @@ fn a_container_outlives_the_session_and_the_shell_that_started_it() {
     let context = busybox();
     let isopod = isopod_tests::binary::isopod();
     let script = format!(
-        "{} run -d --network none --name s busybox sleep 1000; kill -9 0",
+        "{} run -d --network none --name s1 busybox sleep 1000; kill -9 0",
         isopod.display()
     );
     let mut shell = Command::new("setsid");
     shell.args(["--wait", "sh", "-c", &script]).env_clear().envs(context.environment());
     shell.env("PATH", std::env::var_os("PATH").unwrap());
     shell.output().unwrap();
-    context.isopod(["exec", "s", "true"]).succeeds();
-    let status = status(&context, "s");
+    context.isopod(["exec", "s1", "true"]).succeeds();
+    let status = status(&context, "s1");
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid(&status["monitor"]))).unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     // Session and process group are its own, and it has no terminal (proc(5): fields 5 to 7).
     assert_eq!((fields[3], fields[4]), (pid(&status["monitor"]).to_string().as_str(), "0"));
-    context.isopod(["rm", "-f", "s"]).succeeds();
+    context.isopod(["rm", "-f", "s1"]).succeeds();
     nothing_is_left(&context);
 }

@@ -109,7 +109,7 @@ fn an_instance_that_was_used_is_sound_and_so_is_none_at_all() {
             "run",
             "-d",
             "--name",
-            "a",
+            "a1",
             "--network",
             "none",
             "-v",
@@ -121,7 +121,7 @@ fn an_instance_that_was_used_is_sound_and_so_is_none_at_all() {
         .succeeds();
     context.is_sound();
     context.isopod(["create", "--network", "none", "redis:alpine"]).succeeds();
-    context.isopod(["stop", "-t", "0", "a"]).succeeds();
+    context.isopod(["stop", "-t", "0", "a1"]).succeeds();
     context.is_sound();
     context.isopod(["system", "fsck", "--thorough"]).succeeds().prints_nothing();
     context.isopod(["system", "fsck", "--repair"]).succeeds().prints_nothing();
@@ -263,7 +263,7 @@ fn folders_and_small_things() {
 #[test]
 fn layers() {
     let context = TestContext::with(["busybox"]);
-    context.isopod(["create", "--name", "c", "--network", "none", "busybox", "true"]).succeeds();
+    context.isopod(["create", "--name", "c1", "--network", "none", "busybox", "true"]).succeeds();
     let layer = only_entry(&root(&context, "layers"));
     let needed = &["layer-damaged"];
     fs::remove_file(layer.join("layer.json")).unwrap();
@@ -298,7 +298,7 @@ fn layers() {
     shows(&context, "layer and blob", &["container-layer-missing", "image-incomplete"]);
     context.isopod(["system", "fsck", "--repair"]).fails_with(1).mentions("isopod pull");
     context.pull("busybox").isopod(["system", "fsck", "--repair"]).succeeds();
-    context.is_sound().isopod(["start", "c"]).succeeds();
+    context.is_sound().isopod(["start", "c1"]).succeeds();
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn files_of_a_layer_that_were_changed_are_found_by_a_thorough_look() {
     let file = only_entry(&root(&context, "layers")).join("fs/etc/passwd");
     let before = fs::read(&file).unwrap();
     context
-        .isopod(["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "1000"])
+        .isopod(["run", "-d", "--name", "c1", "--network", "none", "busybox", "sleep", "1000"])
         .succeeds();
     flip_a_byte(&file);
     context.is_sound();
@@ -315,22 +315,22 @@ fn files_of_a_layer_that_were_changed_are_found_by_a_thorough_look() {
     context.isopod(thorough).fails_with(1).mentions("layer-changed /etc/passwd");
     let repair = ["system", "fsck", "--thorough", "--repair"];
     // A container that runs has it mounted.
-    context.isopod(repair).fails_with(1).mentions("stop container c");
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
+    context.isopod(repair).fails_with(1).mentions("stop container c1");
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
     context.isopod(repair).succeeds().mentions("layer-changed");
     context.isopod(thorough).succeeds().prints_nothing();
     assert_eq!(fs::read(&file).unwrap(), before);
-    context.isopod(["start", "c"]).succeeds();
+    context.isopod(["start", "c1"]).succeeds();
 }
 
 #[test]
 fn containers_and_their_rows() {
     let context = TestContext::with(["busybox"]);
-    let create = ["create", "--name", "c", "--network", "none", "-v", "vol:/v", "busybox", "true"];
+    let create = ["create", "--name", "c1", "--network", "none", "-v", "vol:/v", "busybox", "true"];
     let id = context.isopod(create).line().to_owned();
     let data = root(&context, "containers/default").join(&id);
     let starts = || {
-        context.isopod(["start", "-a", "c"]).succeeds().prints_nothing();
+        context.isopod(["start", "-a", "c1"]).succeeds().prints_nothing();
     };
     starts();
 
@@ -372,8 +372,8 @@ fn containers_and_their_rows() {
     starts();
     sql(&context, "UPDATE containers SET record = '{}'");
     shows(&context, "a record that can't be read", &["container-unreadable"]);
-    context.isopod(["system", "fsck", "--repair"]).fails_with(1).mentions("isopod rm -f c");
-    context.isopod(["rm", "-f", "c"]).succeeds();
+    context.isopod(["system", "fsck", "--repair"]).fails_with(1).mentions("isopod rm -f c1");
+    context.isopod(["rm", "-f", "c1"]).succeeds();
     context.is_sound();
 }
 
@@ -382,7 +382,7 @@ fn volumes() {
     let context = TestContext::with(["busybox"]);
     context.isopod(["volume", "create", "idle"]).succeeds();
     let create =
-        ["run", "--name", "c", "--network", "none", "-v", "vol:/v", "busybox", "touch", "/v/mine"];
+        ["run", "--name", "c1", "--network", "none", "-v", "vol:/v", "busybox", "touch", "/v/mine"];
     context.isopod(create).succeeds();
     let folder = root(&context, "volumes");
     fs::remove_dir_all(folder.join("idle")).unwrap();
@@ -405,10 +405,62 @@ fn volumes() {
 }
 
 #[test]
+fn volumes_that_an_older_database_does_not_know_are_not_collected() {
+    let context = TestContext::with(["busybox"]);
+    let database = root(&context, "state.db");
+    let keep = || {
+        Connection::open(&database)
+            .unwrap()
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+            .unwrap();
+    };
+    keep();
+    fs::copy(&database, context.path("older")).unwrap();
+    for name in ["vol", "again", "leaving"] {
+        let volume = format!("{name}:/v");
+        let write = ["run", "--rm", "--network", "none", "-v", &volume, "busybox", "touch", "/v/f"];
+        context.isopod(write).succeeds();
+    }
+    keep();
+    for name in ["state.db-wal", "state.db-shm"] {
+        fs::remove_file(root(&context, name)).ok();
+    }
+    fs::copy(context.path("older"), &database).unwrap();
+    let volumes = root(&context, "volumes");
+    // What a removal leaves that is killed right after its row went.
+    fs::write(volumes.join(".leaving-leaving"), "").unwrap();
+    let folder = |name: &str| volumes.join(name).display().to_string();
+    let explained = context.isopod(["system", "gc", "--explain"]);
+    let line = |name: &str| {
+        let shown = folder(name);
+        explained.stdout.lines().find(|line| line.contains(&shown)).unwrap_or_default().to_owned()
+    };
+    assert!(line("vol").contains("fsck --repair") && line("vol").contains("stays"), "{explained}");
+    assert!(line("leaving").contains("a removal was killed"), "{explained}");
+    context.isopod(["system", "gc"]).succeeds();
+    // A name that is used again has a new volume, and the old one's content is kept.
+    context
+        .isopod(["run", "--rm", "--network", "none", "-v", "again:/v", "busybox", "ls", "/v"])
+        .succeeds()
+        .prints_nothing();
+    context.isopod(["system", "gc"]).succeeds();
+    assert!(root(&context, "damaged/volumes/again/_data/f").exists());
+    assert!(volumes.join("vol/_data/f").exists());
+    assert!(!volumes.join("leaving").exists() && !volumes.join(".leaving-leaving").exists());
+    heals(&context, "what the older one doesn't know", &["volume-foreign"]);
+    assert!(root(&context, "damaged/volumes/vol/_data/f").exists());
+    fs::write(volumes.join(".leaving-vol"), "").unwrap();
+    make(&volumes.join("vol"));
+    heals(&context, "a removal that was killed", &["volume-leftover"]);
+    context.isopod(["volume", "rm", "again"]).succeeds();
+    assert_eq!(fs::read_dir(&volumes).unwrap().count(), 0);
+}
+
+#[test]
 fn a_database_is_made_of_what_is_left() {
     let context = TestContext::with(["busybox"]);
     context.isopod(["volume", "create", "vol"]).succeeds();
-    context.isopod(["create", "--name", "c", "--network", "none", "busybox"]).succeeds();
+    context.isopod(["create", "--name", "c1", "--network", "none", "busybox"]).succeeds();
     let database = root(&context, "state.db");
     fs::write(root(&context, "layout"), "x").unwrap();
     heals(&context, "a layout of no version", &["layout-damaged"]);
@@ -429,8 +481,8 @@ fn a_database_is_made_of_what_is_left() {
     fs::write(&database, &bytes).unwrap();
     shows(&context, "a page of other bytes", &["database-damaged"]);
     heals(&context, "a page of other bytes", &["database-damaged"]);
-    context.isopod(["ps", "-a"]).succeeds().mentions("c");
-    context.isopod(["start", "c"]).succeeds();
+    context.isopod(["ps", "-a"]).succeeds().mentions("c1");
+    context.isopod(["start", "c1"]).succeeds();
 
     for (what, code, damage) in [
         ("gone", "database-missing", (|path| fs::remove_file(path).unwrap()) as fn(&Path)),
@@ -454,7 +506,7 @@ fn a_database_is_made_of_what_is_left() {
 #[test]
 fn a_database_that_is_gone_is_not_made_anew_under_a_container_that_runs() {
     let context = TestContext::with(["busybox"]);
-    let run = ["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "1000"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", "busybox", "sleep", "1000"];
     context.isopod(run).succeeds();
     let (database, aside) = (root(&context, "state.db"), context.path("aside"));
     Connection::open(&database).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
@@ -463,7 +515,7 @@ fn a_database_that_is_gone_is_not_made_anew_under_a_container_that_runs() {
     repair.fails_with(1).mentions("database-missing").mentions("end its processes first");
     assert!(!database.exists());
     fs::rename(&aside, &database).unwrap();
-    context.is_sound().isopod(["exec", "c", "true"]).succeeds();
+    context.is_sound().isopod(["exec", "c1", "true"]).succeeds();
     // Without its row nobody could end it by its name.
     let rows = "UPDATE containers SET id = 'another'";
     sql(&context, rows);
@@ -477,8 +529,8 @@ fn a_database_that_is_gone_is_not_made_anew_under_a_container_that_runs() {
 #[test]
 fn what_dead_monitors_leave() {
     let context = TestContext::with(["busybox"]);
-    context.isopod(["run", "--name", "c", "--network", "none", "busybox", "true"]).succeeds();
-    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c"]).line().to_owned();
+    context.isopod(["run", "--name", "c1", "--network", "none", "busybox", "true"]).succeeds();
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c1"]).line().to_owned();
     let path = root(&context, "containers/default").join(&id).join("status.json");
     let change = |field: &str, value: Value| {
         let mut status: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -531,8 +583,19 @@ fn networks() {
     let context = TestContext::networked(["busybox"]);
     let host = context.host();
     context.isopod(["network", "create", "n"]).succeeds();
-    let run =
-        ["run", "-d", "--name", "c", "--network", "n", "-p", "8080:80", "busybox", "sleep", "1000"];
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "c1",
+        "--network",
+        "n",
+        "-p",
+        "8080:80",
+        "busybox",
+        "sleep",
+        "1000",
+    ];
     context.isopod(run).succeeds();
     context.is_sound();
     let id = context.isopod(["network", "inspect", "-f", "{{.Id}}", "n"]).line().to_owned();
@@ -608,9 +671,9 @@ fn networks() {
     host.run("ip", ["link", "del", &bridge]).succeeds();
     assert!(found(&context).contains("device-missing"));
     context.isopod(["system", "fsck", "--repair"]).succeeds().mentions("restart these containers");
-    context.isopod(["restart", "-t", "0", "c"]).succeeds();
+    context.isopod(["restart", "-t", "0", "c1"]).succeeds();
     context.is_sound();
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
 
     until("the endpoint is given back", || {
         connection.query_row("SELECT count(*) FROM endpoints", [], |r| r.get::<_, i64>(0)) == Ok(0)
@@ -623,7 +686,7 @@ fn networks() {
     assert_eq!(found(&context), BTreeSet::from(["container-network-missing".to_owned()]));
     context.isopod(["network", "create", "n"]).succeeds();
     context.is_sound();
-    context.isopod(["start", "c"]).succeeds();
+    context.isopod(["start", "c1"]).succeeds();
     context.is_sound();
 }
 

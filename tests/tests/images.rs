@@ -118,7 +118,7 @@ fn an_image_that_loses_its_last_name_to_another_stays_without_one() {
     };
     let (busybox, alpine) = (id("busybox"), id("alpine"));
     let nameless = ["images", "-q", "--no-trunc", "-f", "dangling=true"];
-    context.isopod(["create", "--name", "c", "--network", "none", "busybox", "true"]).succeeds();
+    context.isopod(["create", "--name", "c1", "--network", "none", "busybox", "true"]).succeeds();
     let shown = || context.isopod(["ps", "-a", "--format", "{{.Image}}"]).line().to_owned();
     assert_eq!(shown(), "busybox");
     context.isopod(["tag", "alpine", "busybox"]).succeeds();
@@ -128,7 +128,7 @@ fn an_image_that_loses_its_last_name_to_another_stays_without_one() {
     // The same content under a name again is not without one.
     context.isopod(["tag", &busybox, "back"]).succeeds();
     context.isopod(nameless).prints_nothing();
-    context.isopod(["rmi", "back"]).fails_with(1).complains_of("container c");
+    context.isopod(["rmi", "back"]).fails_with(1).complains_of("container c1");
     // A pull moves a name as well.
     context.isopod(["rmi", "alpine"]).succeeds();
     context.pull("busybox");

@@ -10,7 +10,7 @@ use isopod_tests::{TestContext, until};
 
 fn logged(context: &TestContext, options: &[&str], script: &str) {
     let words = [
-        &["run", "--network", "none", "--name", "c", "-d"],
+        &["run", "--network", "none", "--name", "c1", "-d"],
         options,
         &["busybox", "sh", "-c", script],
     ]
@@ -30,11 +30,11 @@ fn streams_are_kept_apart_and_lines_are_whole() {
         &[],
         "echo out; echo err >&2; printf half; head -c 40000 /dev/zero | tr '\\0' x; echo",
     );
-    context.isopod(["wait", "c"]).succeeds();
-    let outcome = context.isopod(["logs", "c"]);
+    context.isopod(["wait", "c1"]).succeeds();
+    let outcome = context.isopod(["logs", "c1"]);
     outcome.succeeds().prints(&format!("out\nhalf{}\n", "x".repeat(40_000)));
     assert_eq!(outcome.stderr, "err\n");
-    let stamped = context.isopod(["logs", "-t", "--tail", "2", "c"]);
+    let stamped = context.isopod(["logs", "-t", "--tail", "2", "c1"]);
     assert!(stamped.stdout.starts_with("20") && stamped.stdout.contains("Z "), "{stamped}");
 }
 
@@ -42,27 +42,30 @@ fn streams_are_kept_apart_and_lines_are_whole() {
 fn the_tail_and_the_young_can_be_asked_for() {
     let context = TestContext::with(["busybox"]);
     logged(&context, &[], "seq 100; sleep 2.5; echo late");
-    context.isopod(["wait", "c"]).succeeds();
-    context.isopod(["logs", "--tail", "3", "c"]).prints("99\n100\nlate\n");
-    context.isopod(["logs", "-n", "0", "c"]).prints_nothing();
-    context.isopod(["logs", "-n", "all", "c"]).succeeds().mentions("1\n2\n");
-    context.isopod(["logs", "--since", "1s", "c"]).prints("late\n");
-    let started = context.isopod(["inspect", "-f", "{{.State.StartedAt}}", "c"]);
-    context.isopod(["logs", "--since", started.line(), "c"]).succeeds().mentions("1\n2\n");
-    context.isopod(["logs", "--until", started.line(), "c"]).prints_nothing();
-    context.isopod(["logs", "--since", "yesterday", "c"]).fails_with(125).complains_of("yesterday");
-    context.isopod(["logs", "--tail", "some", "c"]).complains_of("some");
+    context.isopod(["wait", "c1"]).succeeds();
+    context.isopod(["logs", "--tail", "3", "c1"]).prints("99\n100\nlate\n");
+    context.isopod(["logs", "-n", "0", "c1"]).prints_nothing();
+    context.isopod(["logs", "-n", "all", "c1"]).succeeds().mentions("1\n2\n");
+    context.isopod(["logs", "--since", "1s", "c1"]).prints("late\n");
+    let started = context.isopod(["inspect", "-f", "{{.State.StartedAt}}", "c1"]);
+    context.isopod(["logs", "--since", started.line(), "c1"]).succeeds().mentions("1\n2\n");
+    context.isopod(["logs", "--until", started.line(), "c1"]).prints_nothing();
+    context
+        .isopod(["logs", "--since", "yesterday", "c1"])
+        .fails_with(125)
+        .complains_of("yesterday");
+    context.isopod(["logs", "--tail", "some", "c1"]).complains_of("some");
 }
 
 #[test]
 fn a_followed_log_ends_with_its_container() {
     let context = TestContext::with(["busybox"]);
     logged(&context, &[], "seq 5; until [ -e /go ]; do sleep 0.05; done; seq 6 20000");
-    let follower = context.command(["logs", "-f", "c"]).start();
-    let tail = context.command(["logs", "-f", "--tail", "2", "c"]).start();
-    until("the container", || context.isopod(["logs", "c"]).stdout == numbers(1..=5));
+    let follower = context.command(["logs", "-f", "c1"]).start();
+    let tail = context.command(["logs", "-f", "--tail", "2", "c1"]).start();
+    until("the container", || context.isopod(["logs", "c1"]).stdout == numbers(1..=5));
     std::thread::sleep(std::time::Duration::from_millis(300));
-    context.isopod(["exec", "c", "touch", "/go"]).succeeds();
+    context.isopod(["exec", "c1", "touch", "/go"]).succeeds();
     let followed = follower.outcome();
     assert!(followed.succeeds().stdout == numbers(1..=20_000));
     let followed = tail.outcome();
@@ -77,10 +80,10 @@ fn rotation_keeps_the_newest_and_a_follower_misses_nothing() {
     let script =
         "n=0; while [ $n -lt 60 ]; do n=$((n+1)); seq $((n*100-99)) $((n*100)); sleep 0.05; done";
     logged(&context, &options, script);
-    let follower = context.command(["logs", "-f", "c"]).start();
+    let follower = context.command(["logs", "-f", "c1"]).start();
     let followed = follower.outcome();
     assert!(followed.succeeds().stdout == numbers(1..=6000), "{} bytes", followed.stdout.len());
-    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c"]);
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c1"]);
     let folder = context.path("root").join("containers/default").join(id.line());
     let mut sizes = Vec::new();
     for entry in fs::read_dir(&folder).unwrap().flatten() {
@@ -90,18 +93,18 @@ fn rotation_keeps_the_newest_and_a_follower_misses_nothing() {
     }
     assert_eq!(sizes.len(), 3, "{sizes:?}");
     assert!(sizes.iter().all(|size| *size <= 20 << 10), "{sizes:?}");
-    let kept = context.isopod(["logs", "c"]).succeeds().stdout.clone();
+    let kept = context.isopod(["logs", "c1"]).succeeds().stdout.clone();
     assert!(numbers(1..=6000).ends_with(&kept) && kept.len() > 2000);
-    context.isopod(["logs", "--tail", "250", "c"]).prints(&numbers(5751..=6000));
+    context.isopod(["logs", "--tail", "250", "c1"]).prints(&numbers(5751..=6000));
 }
 
 #[test]
 fn a_restarted_container_goes_on_in_its_log() {
     let context = TestContext::with(["busybox"]);
     logged(&context, &[], "echo once");
-    context.isopod(["wait", "c"]).succeeds();
-    context.isopod(["start", "-a", "c"]).succeeds().prints("once\n");
-    context.isopod(["logs", "c"]).prints("once\nonce\n");
+    context.isopod(["wait", "c1"]).succeeds();
+    context.isopod(["start", "-a", "c1"]).succeeds().prints("once\n");
+    context.isopod(["logs", "c1"]).prints("once\nonce\n");
 }
 
 /// Lines, escapes and the place of `attrs` are those of docker 20.10 (tests/references/docker-20.10/containers).
@@ -113,21 +116,21 @@ fn labels_variables_and_tag_stand_beside_each_line() {
     let wanted = wanted.iter().flat_map(|option| ["--log-opt", option]);
     let options: Vec<&str> = options.into_iter().chain(wanted).collect();
     logged(&context, &options, "echo one; printf two");
-    context.isopod(["wait", "c"]).succeeds();
+    context.isopod(["wait", "c1"]).succeeds();
     let details = |tag: &str| format!("GIVEN=b,odd%2Cname=1%2C+2+%3C%C3%A9%3E,tag=busybox%2F{tag}");
-    let (c, d) = (details("c"), details("d"));
-    context.isopod(["logs", "--details", "c"]).prints(&format!("{c} one\n{c} two"));
-    context.isopod(["logs", "c"]).prints("one\ntwo");
-    let path = context.isopod(["inspect", "-f", "{{.LogPath}}", "c"]).line().to_owned();
+    let (c, d) = (details("c1"), details("d1"));
+    context.isopod(["logs", "--details", "c1"]).prints(&format!("{c} one\n{c} two"));
+    context.isopod(["logs", "c1"]).prints("one\ntwo");
+    let path = context.isopod(["inspect", "-f", "{{.LogPath}}", "c1"]).line().to_owned();
     let file = fs::read_to_string(path).unwrap();
-    let attributes = r#"{"log":"one\n","stream":"stdout","attrs":{"GIVEN":"b","odd,name":"1, 2 \u003cé\u003e","tag":"busybox/c"},"time":""#;
+    let attributes = r#"{"log":"one\n","stream":"stdout","attrs":{"GIVEN":"b","odd,name":"1, 2 \u003cé\u003e","tag":"busybox/c1"},"time":""#;
     assert!(file.starts_with(attributes), "{file}");
     // A tag is made anew at each start.
-    context.isopod(["rename", "c", "d"]).succeeds();
-    context.isopod(["start", "-a", "d"]).succeeds();
-    let last = context.isopod(["logs", "--details", "--tail", "1", "d"]);
+    context.isopod(["rename", "c1", "d1"]).succeeds();
+    context.isopod(["start", "-a", "d1"]).succeeds();
+    let last = context.isopod(["logs", "--details", "--tail", "1", "d1"]);
     last.prints(&format!("{d} two"));
-    let stamped = context.isopod(["logs", "-t", "--details", "--tail", "1", "d"]);
+    let stamped = context.isopod(["logs", "-t", "--details", "--tail", "1", "d1"]);
     assert!(stamped.stdout.ends_with(&format!("Z {d} two")), "{stamped}");
 }
 
@@ -152,7 +155,7 @@ fn a_log_option_that_cant_be_meant_leaves_no_container() {
 fn a_container_without_a_log_says_so() {
     let context = TestContext::with(["busybox"]);
     logged(&context, &["--log-driver", "none"], "echo x");
-    context.isopod(["logs", "c"]).fails_with(1).complains_of("keeps no log");
+    context.isopod(["logs", "c1"]).fails_with(1).complains_of("keeps no log");
     let words = ["run", "--network", "none", "--log-driver", "syslog", "busybox", "true"];
     context.isopod(words).fails_with(125).complains_of("syslog");
     let words = ["run", "--network", "none", "--log-opt", "max-size=no", "busybox", "true"];

@@ -94,12 +94,12 @@ const CHANGES: &str = r#"
 #[test]
 fn a_commit_is_what_the_container_saw_as_umoci_unpacks_it() {
     let context = TestContext::with(["busybox"]);
-    let run = ["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "600"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", "busybox", "sleep", "600"];
     context.isopod(run).succeeds();
-    context.isopod(["exec", "c", "sh", "-c", CHANGES]).succeeds();
-    let root = root_of(&context, "c");
+    context.isopod(["exec", "c1", "sh", "-c", CHANGES]).succeeds();
+    let root = root_of(&context, "c1");
     setxattr(root.join("new"), "user.note", b"kept", XattrFlags::empty()).unwrap();
-    let id = context.isopod(["commit", "c", "committed"]);
+    let id = context.isopod(["commit", "c1", "committed"]);
     let ours = look(&root, &OF_THE_CONTAINER);
     for path in ["/new", "/etc/linked", "/pipe", "/home/other", "/old"] {
         assert!(ours.contains_key(path), "{path}");
@@ -116,7 +116,7 @@ fn a_commit_is_what_the_container_saw_as_umoci_unpacks_it() {
     let shown = context.isopod(["inspect", "--format", "{{.Id}}", "committed"]);
     assert_eq!(shown.line(), id.line());
     // It goes on: a commit pauses and thaws.
-    context.isopod(["exec", "c", "true"]).succeeds();
+    context.isopod(["exec", "c1", "true"]).succeeds();
     let again = ["run", "--rm", "--network", "none", "committed", "cat", "/etc/linked"];
     context.isopod(again).succeeds().prints("new\n");
 }
@@ -124,13 +124,13 @@ fn a_commit_is_what_the_container_saw_as_umoci_unpacks_it() {
 #[test]
 fn a_commit_says_how_it_was_started_and_what_was_changed() {
     let context = TestContext::with(["busybox"]);
-    let run = ["run", "--name", "c", "--network", "none", "-e", "A=1", "-l", "of=container"];
+    let run = ["run", "--name", "c1", "--network", "none", "-e", "A=1", "-l", "of=container"];
     let command = ["-w", "/tmp", "-u", "7", "busybox", "sh", "-c", "echo x > /tmp/x"];
     context.isopod(run.iter().chain(&command)).succeeds();
     let changes = ["-c", "ENV B=2", "-c", r#"CMD ["cat", "/tmp/x"]"#, "-c", "EXPOSE 80/udp"];
     let commit = ["commit", "-a", "Ada", "-m", "note"];
     let more = ["-c", "LABEL more=yes", "-c", "VOLUME /data", "-c", "STOPSIGNAL SIGQUIT"];
-    let name = ["c", "example.com/made:1"];
+    let name = ["c1", "example.com/made:1"];
     context.isopod(commit.iter().chain(&changes).chain(&more).chain(&name)).succeeds();
     let config = config_by_skopeo(&context, "example.com/made:1");
     let inner = &config["config"];
@@ -156,15 +156,15 @@ fn a_commit_says_how_it_was_started_and_what_was_changed() {
     let theirs = podman(&context, &history);
     let ours = context.isopod(history);
     assert_eq!(ours.lines().first(), theirs.lines().first());
-    context.isopod(["commit", "-c", "RUN x", "c"]).fails_with(1).complains_of("RUN x");
+    context.isopod(["commit", "-c", "RUN x", "c1"]).fails_with(1).complains_of("RUN x");
     context.isopod(["commit", "nobody"]).fails_with(1).complains_of("nobody");
 }
 
 #[test]
 fn a_commit_without_changes_adds_no_layer() {
     let context = TestContext::with(["busybox"]);
-    context.isopod(["create", "--name", "c", "--network", "none", "busybox", "true"]).succeeds();
-    context.isopod(["commit", "c", "same"]).succeeds();
+    context.isopod(["create", "--name", "c1", "--network", "none", "busybox", "true"]).succeeds();
+    context.isopod(["commit", "c1", "same"]).succeeds();
     let layers = ["image", "inspect", "--format", "{{json .RootFS.Layers}}"];
     let of = |image| context.isopod(layers.iter().chain(&[image])).line().to_owned();
     assert_eq!(of("same"), of("busybox"));
@@ -215,16 +215,21 @@ fn what_is_no_root_is_not_imported_and_leaves_nothing() {
     let url = context.isopod(["import", "https://example.com/root.tar"]);
     url.fails_with(125).complains_of("https://example.com/root.tar").complains_of("curl");
     context.isopod(["images", "-q"]).succeeds().prints_nothing();
-    assert_eq!(fs::read_dir(context.path("root/content/ingest")).unwrap().count(), 0);
+    for folder in ["ingest", "blobs/sha256"] {
+        let folder = context.path("root/content").join(folder);
+        let left: Vec<_> = fs::read_dir(&folder).into_iter().flatten().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[test]
 fn images_without_a_name_are_listed_named_and_pruned() {
     let context = TestContext::with(["busybox"]);
-    let create = ["create", "--name", "c", "--network", "none", "busybox", "true"];
+    let create = ["create", "--name", "c1", "--network", "none", "busybox", "true"];
     context.isopod(create).succeeds();
-    let commit =
-        |message: &str| context.isopod(["commit", "-m", message, "c"]).succeeds().line().to_owned();
+    let commit = |message: &str| {
+        context.isopod(["commit", "-m", message, "c1"]).succeeds().line().to_owned()
+    };
     let (first, second) = (commit("first"), commit("second"));
     let dangling = ["images", "-q", "--no-trunc", "-f"];
     let listed = context.isopod(dangling.iter().chain(&["dangling=true"]));
@@ -265,17 +270,17 @@ fn images_without_a_name_are_listed_named_and_pruned() {
 fn a_committed_image_has_the_containers_health_check_or_the_one_that_is_asked_for() {
     let context = TestContext::with(["busybox"]);
     let health = ["--health-cmd", "test -e /ok", "--health-retries", "2"];
-    let create = ["create", "--name", "c", "--network", "none"].iter().chain(&health);
+    let create = ["create", "--name", "c1", "--network", "none"].iter().chain(&health);
     context.isopod(create.chain(&["busybox", "sleep", "600"])).succeeds();
     let check = |change: &[&str]| {
-        context.isopod(["commit"].iter().chain(change).chain(&["c", "made"])).succeeds();
+        context.isopod(["commit"].iter().chain(change).chain(&["c1", "made"])).succeeds();
         context.isopod(["inspect", "-f", "{{json .Config.Healthcheck}}", "made"])
     };
     check(&[]).prints("{\"Test\":[\"CMD-SHELL\",\"test -e /ok\"],\"Retries\":2}\n");
     check(&["--change", "HEALTHCHECK --interval=2s CMD [\"true\"]"])
         .prints("{\"Test\":[\"CMD\",\"true\"],\"Interval\":2000000000}\n");
     check(&["--change", "HEALTHCHECK NONE"]).prints("{\"Test\":[\"NONE\"]}\n");
-    let wrong = ["commit", "--change", "HEALTHCHECK --retries=no CMD true", "c", "made"];
+    let wrong = ["commit", "--change", "HEALTHCHECK --retries=no CMD true", "c1", "made"];
     context.isopod(wrong).fails_with(1).complains_of("--retries=no");
 }
 
@@ -285,14 +290,14 @@ fn a_commit_never_follows_a_link_out_of_the_container() {
     let secret = context.path("secret");
     fs::create_dir(&secret).unwrap();
     fs::write(secret.join("canary"), "of the host").unwrap();
-    let run = ["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "600"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", "busybox", "sleep", "600"];
     context.isopod(run).succeeds();
     let script = format!(
         "rm -rf /home && ln -s {0} /home && ln -s {0}/canary /canary && ln -s ../../../../../../../.. /up",
         secret.display()
     );
-    context.isopod(["exec", "c", "sh", "-c", &script]).succeeds();
-    context.isopod(["commit", "c", "made"]).succeeds();
+    context.isopod(["exec", "c1", "sh", "-c", &script]).succeeds();
+    context.isopod(["commit", "c1", "made"]).succeeds();
     let tree = by_umoci(&context, "made");
     assert!(tree["/canary"].contains(" -> "), "{}", tree["/canary"]);
     assert!(tree["/home"].contains(" -> ") && tree["/up"].contains(" -> "));

@@ -13,7 +13,7 @@ use isopod_tests::{TestContext, until};
 fn running(options: &[&str], script: &str) -> TestContext {
     let context = TestContext::with(["busybox"]);
     let words = [
-        &["run", "-d", "--network", "none", "--name", "c"],
+        &["run", "-d", "--network", "none", "--name", "c1"],
         options,
         &["busybox", "sh", "-c", script],
     ]
@@ -28,11 +28,11 @@ fn what_a_container_wrote_is_counted_in_bytes_of_its_files() {
     let script = "mkdir -p /a/b/c; echo 12345 > /a/f; ln /a/f /a/g; rm /etc/group; \
                   dd if=/dev/zero of=/a/sparse bs=1 count=1 seek=999 2> /dev/null; >/ready; sleep 1000";
     let context = running(&[], script);
-    until("its files", || context.isopod(["exec", "c", "test", "-e", "/ready"]).code == 0);
+    until("its files", || context.isopod(["exec", "c1", "test", "-e", "/ready"]).code == 0);
     context.isopod(["create", "--network", "none", "--name", "new", "busybox"]).succeeds();
     let sizes = context.isopod(["ps", "-as", "--format", "{{.Names}} {{.Size}}"]);
-    sizes.mentions("c 1.01kB (virtual").mentions("new 0B (virtual");
-    context.isopod(["inspect", "-s", "-f", "{{.SizeRw}}", "c"]).prints("1006\n");
+    sizes.mentions("c1 1.01kB (virtual").mentions("new 0B (virtual");
+    context.isopod(["inspect", "-s", "-f", "{{.SizeRw}}", "c1"]).prints("1006\n");
     context.isopod(["system", "df"]).mentions("1.006kB");
 }
 
@@ -40,21 +40,21 @@ fn what_a_container_wrote_is_counted_in_bytes_of_its_files() {
 fn a_new_name_is_known_everywhere_and_the_old_one_nowhere() {
     let context = running(&[], "sleep 1000");
     context.isopod(["create", "--network", "none", "--name", "other", "busybox"]).succeeds();
-    context.isopod(["rename", "c", "d"]).succeeds().prints_nothing();
-    context.isopod(["exec", "d", "echo", "hi"]).prints("hi\n");
-    context.isopod(["ps", "--format", "{{.Names}}"]).prints("d\n");
-    context.isopod(["inspect", "-f", "{{.Name}}", "d"]).prints("/d\n");
-    context.isopod(["inspect", "-f", "{{.Config.Image}}", "d"]).prints("busybox\n");
-    // `inspect c` could mean an id that begins with it.
-    context.isopod(["ps", "-aq", "--filter", "name=^c$"]).prints("");
-    context.isopod(["rename", "d", "d"]).fails_with(1).complains_of("already");
-    context.isopod(["rename", "d", "other"]).fails_with(1).complains_of("other");
-    context.isopod(["rename", "d", "not/a/name"]).fails_with(1).complains_of("not/a/name");
-    context.isopod(["rename", "none", "e"]).fails_with(1).complains_of("none");
+    context.isopod(["rename", "c1", "d1"]).succeeds().prints_nothing();
+    context.isopod(["exec", "d1", "echo", "hi"]).prints("hi\n");
+    context.isopod(["ps", "--format", "{{.Names}}"]).prints("d1\n");
+    context.isopod(["inspect", "-f", "{{.Name}}", "d1"]).prints("/d1\n");
+    context.isopod(["inspect", "-f", "{{.Config.Image}}", "d1"]).prints("busybox\n");
+    // `inspect c1` could mean an id that begins with it.
+    context.isopod(["ps", "-aq", "--filter", "name=^c1$"]).prints("");
+    context.isopod(["rename", "d1", "d1"]).fails_with(1).complains_of("already");
+    context.isopod(["rename", "d1", "other"]).fails_with(1).complains_of("other");
+    context.isopod(["rename", "d1", "not/a/name"]).fails_with(1).complains_of("not/a/name");
+    context.isopod(["rename", "none", "e1"]).fails_with(1).complains_of("none");
     // As with docker, a slash before it says nothing; and the name that was left is free.
-    context.isopod(["container", "rename", "other", "/c"]).succeeds();
-    context.isopod(["inspect", "-f", "{{.Name}}", "c"]).prints("/c\n");
-    context.isopod(["stop", "-t", "0", "d"]).prints("d\n");
+    context.isopod(["container", "rename", "other", "/c1"]).succeeds();
+    context.isopod(["inspect", "-f", "{{.Name}}", "c1"]).prints("/c1\n");
+    context.isopod(["stop", "-t", "0", "d1"]).prints("d1\n");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn sizes_are_told_of_the_writable_layer_and_of_all() {
     let context = running(&[], "head -c 100000 /dev/zero > /big; sleep 1000");
     let size = |field: &str| -> u64 {
         let template = format!("{{{{.{field}}}}}");
-        context.isopod(["inspect", "-s", "-f", &template, "c"]).line().parse().unwrap()
+        context.isopod(["inspect", "-s", "-f", &template, "c1"]).line().parse().unwrap()
     };
     until("the file", || size("SizeRw") >= 100_000);
     // SizeRootFs is documented as the total of all files: the image's program alone is a megabyte.
@@ -73,29 +73,29 @@ fn sizes_are_told_of_the_writable_layer_and_of_all() {
 #[test]
 fn a_wait_for_what_was_never_started_is_over() {
     let context = TestContext::with(["busybox"]);
-    context.isopod(["create", "--network", "none", "--name", "c", "busybox"]).succeeds();
-    context.isopod(["wait", "c"]).succeeds().prints("0\n");
+    context.isopod(["create", "--network", "none", "--name", "c1", "busybox"]).succeeds();
+    context.isopod(["wait", "c1"]).succeeds().prints("0\n");
 }
 
 /// docker's answer to a start of what runs is 304, «not modified», and its client is content with that.
 #[test]
 fn a_start_of_what_runs_already_does_nothing() {
     let context = running(&[], "sleep 1000");
-    let pid = || context.isopod(["inspect", "-f", "{{.State.Pid}}", "c"]).line().to_owned();
+    let pid = || context.isopod(["inspect", "-f", "{{.State.Pid}}", "c1"]).line().to_owned();
     let before = pid();
-    context.isopod(["start", "c"]).succeeds().prints("c\n");
+    context.isopod(["start", "c1"]).succeeds().prints("c1\n");
     assert_eq!(pid(), before);
-    context.isopod(["pause", "c"]).succeeds();
-    context.isopod(["start", "c"]).fails_with(1).complains_of("paused");
+    context.isopod(["pause", "c1"]).succeeds();
+    context.isopod(["start", "c1"]).fails_with(1).complains_of("paused");
 }
 
 /// ps(1) on the host is the peer: it sees the same processes.
 #[test]
 fn top_shows_what_the_hosts_ps_shows() {
     let context = running(&["-u", "12:34"], "sleep 1000 & sleep 2000 & wait");
-    let pids = || context.isopod(["top", "c", "-o", "pid"]);
+    let pids = || context.isopod(["top", "c1", "-o", "pid"]);
     // Not only forked, but the programs that they are to be, and waiting.
-    let states = || context.isopod(["top", "c", "-o", "comm,stat"]).stdout;
+    let states = || context.isopod(["top", "c1", "-o", "comm,stat"]).stdout;
     let asleep = |line: &str| line.starts_with("sleep") && line.ends_with('S');
     until("both sleep", || states().lines().filter(|line| asleep(line)).count() == 2);
     let listed = pids();
@@ -112,7 +112,7 @@ fn top_shows_what_the_hosts_ps_shows() {
         (&[], "user:8=UID,pid,ppid,c,stime,tty,time,cmd"),
         (&["aux"], "user,pid,%cpu,%mem,vsz,rss,tty,stat,start,time,command"),
     ] {
-        let outcome = context.isopod([&["top", "c"], options].concat());
+        let outcome = context.isopod([&["top", "c1"], options].concat());
         let peer = match options {
             ["aux"] => Command::new("ps")
                 .args(["ww", "up", &listed.join(",")])
@@ -133,10 +133,10 @@ fn top_shows_what_the_hosts_ps_shows() {
         let peer = String::from_utf8(peer.unwrap().stdout).unwrap();
         assert_eq!(words(&outcome.succeeds().stdout), words(&peer), "{options:?}");
     }
-    context.isopod(["top", "c", "--forest"]).fails_with(125).complains_of("--forest");
-    context.isopod(["top", "c", "-o", "colour"]).fails_with(125).complains_of("colour");
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
-    context.isopod(["top", "c"]).fails_with(1).complains_of("not running");
+    context.isopod(["top", "c1", "--forest"]).fails_with(125).complains_of("--forest");
+    context.isopod(["top", "c1", "-o", "colour"]).fails_with(125).complains_of("colour");
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
+    context.isopod(["top", "c1"]).fails_with(1).complains_of("not running");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn stats_shows_what_the_cgroups_count() {
     context.isopod(["create", "--network", "none", "--name", "idle", "busybox"]).succeeds();
     let format = "{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.MemPerc}} {{.NetIO}} {{.PIDs}}";
     let shown = || {
-        let outcome = context.isopod(["stats", "--no-stream", "--format", format, "c"]);
+        let outcome = context.isopod(["stats", "--no-stream", "--format", format, "c1"]);
         let line = outcome.line().to_owned();
         line.split(' ').map(str::to_owned).collect::<Vec<_>>()
     };
@@ -155,16 +155,16 @@ fn stats_shows_what_the_cgroups_count() {
     until("its memory is counted", || {
         let words = shown();
         let share: f64 = words[5].trim_end_matches('%').parse().unwrap();
-        assert_eq!((words[0].as_str(), words[4].as_str()), ("c", "64MiB"), "{words:?}");
+        assert_eq!((words[0].as_str(), words[4].as_str()), ("c1", "64MiB"), "{words:?}");
         assert_eq!(words[6..], ["0B", "/", "0B", "1"], "{words:?}");
         (30.0..50.0).contains(&share)
     });
     let table = context.isopod(["stats", "--no-stream", "--all"]);
     table.succeeds().mentions("CONTAINER ID   NAME").mentions("idle").mentions("0.00%");
     context.isopod(["stats", "--no-stream"]).succeeds().never_mentions("idle");
-    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c"]);
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c1"]);
     context
-        .isopod(["stats", "--no-stream", "--no-trunc", "--format", "{{.ID}}", "c"])
+        .isopod(["stats", "--no-stream", "--no-trunc", "--format", "{{.ID}}", "c1"])
         .prints(&format!("{}\n", id.line()));
     context.isopod(["stats", "--no-stream", "none"]).fails_with(1).complains_of("none");
     context.isopod(["stats", "--format", "{{.Colour}}"]).fails_with(1);
@@ -172,7 +172,7 @@ fn stats_shows_what_the_cgroups_count() {
 
 /// The value of a file of the container's cgroup.
 fn limit(context: &TestContext, controller: &str, file: &str) -> String {
-    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c"]).line().to_owned();
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "c1"]).line().to_owned();
     let group = format!("{}/default/{id}", context.cgroup());
     let roots = [format!("/sys/fs/cgroup/{controller}"), "/sys/fs/cgroup".to_owned()];
     let path = roots.iter().map(|root| PathBuf::from(root).join(&group).join(file));
@@ -198,9 +198,9 @@ fn limits_change_at_once_and_stay() {
         "512",
         "--cpuset-cpus",
         "0",
-        "c",
+        "c1",
     ];
-    context.isopod(words).prints("c\n");
+    context.isopod(words).prints("c1\n");
     let check = || {
         assert_eq!(limit(&context, "memory", "memory.limit_in_bytes"), "134217728");
         assert_eq!(limit(&context, "cpu", "cpu.cfs_quota_us"), "50000");
@@ -210,37 +210,37 @@ fn limits_change_at_once_and_stay() {
     };
     check();
     let inspect = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}";
-    context.isopod(["inspect", "-f", inspect, "c"]).prints("134217728 500000000 77\n");
+    context.isopod(["inspect", "-f", inspect, "c1"]).prints("134217728 500000000 77\n");
     // Both limits of memory go down, which is the other order.
-    context.isopod(["update", "-m", "32m", "--memory-swap", "48m", "c"]).succeeds();
+    context.isopod(["update", "-m", "32m", "--memory-swap", "48m", "c1"]).succeeds();
     assert_eq!(limit(&context, "memory", "memory.limit_in_bytes"), "33554432");
-    context.isopod(["update", "-m", "128m", "--memory-swap", "256m", "c"]).succeeds();
+    context.isopod(["update", "-m", "128m", "--memory-swap", "256m", "c1"]).succeeds();
     // What can't be changes nothing.
     context
-        .isopod(["update", "--pids-limit", "5", "-m", "1m", "c"])
+        .isopod(["update", "--pids-limit", "5", "-m", "1m", "c1"])
         .fails_with(1)
         .complains_of("memory");
-    context.isopod(["update", "--cpu-quota", "10000", "c"]).fails_with(1).complains_of("quota");
+    context.isopod(["update", "--cpu-quota", "10000", "c1"]).fails_with(1).complains_of("quota");
     context
-        .isopod(["update", "--pids-limit", "5", "--cpuset-cpus", "4000", "c"])
+        .isopod(["update", "--pids-limit", "5", "--cpuset-cpus", "4000", "c1"])
         .fails_with(1)
         .complains_of("4000");
     check();
-    context.isopod(["restart", "-t", "0", "c"]).succeeds();
+    context.isopod(["restart", "-t", "0", "c1"]).succeeds();
     check();
-    context.isopod(["update", "c"]).fails_with(125).complains_of("what to update");
+    context.isopod(["update", "c1"]).fails_with(125).complains_of("what to update");
     context
-        .isopod(["update", "-m", "64m", "c", "none"])
+        .isopod(["update", "-m", "64m", "c1", "none"])
         .fails_with(1)
-        .prints("c\n")
+        .prints("c1\n")
         .complains_of("none");
 }
 
 fn unified_limits() {
     let context = running(&["-m", "64m"], "sleep 1000");
     context
-        .isopod(["update", "-m", "128m", "--cpus", "0.5", "--pids-limit", "77", "c"])
-        .prints("c\n");
+        .isopod(["update", "-m", "128m", "--cpus", "0.5", "--pids-limit", "77", "c1"])
+        .prints("c1\n");
     assert_eq!(limit(&context, "", "memory.max"), "134217728");
     assert_eq!(limit(&context, "", "cpu.max"), "50000 100000");
     assert_eq!(limit(&context, "", "pids.max"), "77");
@@ -266,9 +266,9 @@ fn prune_removes_what_does_not_run_and_fits() {
         .prints("Total reclaimed space: 0B\n");
     let outcome = context.isopod(["container", "prune", "-f", "--filter", "label!=keep"]);
     outcome.succeeds().mentions(&format!("Deleted Containers:\n{gone}\n\nTotal reclaimed space: "));
-    assert_eq!(names(), "kept\nc\n");
+    assert_eq!(names(), "kept\nc1\n");
     context.isopod(["container", "prune", "-f", "--filter", "colour=red"]).fails_with(1);
     let outcome = context.command(["container", "prune"]).stdin("y\n").run();
     outcome.succeeds().mentions(&kept);
-    assert_eq!(names(), "c\n");
+    assert_eq!(names(), "c1\n");
 }

@@ -69,24 +69,24 @@ fn a_subpath_is_a_folder_or_a_file_of_the_image_whatever_its_symlinks_say() {
 fn an_image_stays_for_as_long_as_it_is_mounted() {
     let context = context();
     let mount = "type=image,source=localhost/data:1,target=/data";
-    run(&context, &["-d", "--name", "c", "--mount", mount], "exec sleep 600").succeeds();
+    run(&context, &["-d", "--name", "c1", "--mount", mount], "exec sleep 600").succeeds();
     let mounts: Value =
-        context.isopod(["inspect", "-f", "{{json .Mounts}}", "c"]).succeeds().json();
+        context.isopod(["inspect", "-f", "{{json .Mounts}}", "c1"]).succeeds().json();
     let mount = &mounts[0];
     assert_eq!((&mount["Type"], &mount["Destination"]), (&"image".into(), &"/data".into()));
     assert_eq!((&mount["Source"], &mount["RW"]), (&"localhost/data:1".into(), &false.into()));
-    context.isopod(["rmi", "localhost/data:1"]).fails_with(1).complains_of("container c");
+    context.isopod(["rmi", "localhost/data:1"]).fails_with(1).complains_of("container c1");
     context.isopod(["image", "prune", "-af"]).prints("Total reclaimed space: 0B\n");
     context.isopod(["rmi", "-f", "localhost/data:1"]).succeeds();
-    context.isopod(["exec", "c", "cat", "/data/sub/inner"]).prints("inner\n");
-    context.isopod(["restart", "-t", "0", "c"]).succeeds();
-    context.isopod(["exec", "c", "cat", "/data/sub/inner"]).prints("inner\n");
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
+    context.isopod(["exec", "c1", "cat", "/data/sub/inner"]).prints("inner\n");
+    context.isopod(["restart", "-t", "0", "c1"]).succeeds();
+    context.isopod(["exec", "c1", "cat", "/data/sub/inner"]).prints("inner\n");
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
     // As the container would see it, not what lies below.
     let target = context.path("copied");
-    context.isopod(["cp", "c:/data/sub/inner", target.to_str().unwrap()]).succeeds();
+    context.isopod(["cp", "c1:/data/sub/inner", target.to_str().unwrap()]).succeeds();
     assert_eq!(fs::read_to_string(target).unwrap(), "inner\n");
-    context.isopod(["rm", "c"]).succeeds();
+    context.isopod(["rm", "c1"]).succeeds();
     let layers = fs::read_dir(context.path("root/layers")).unwrap().count();
     context.isopod(["image", "prune", "-f"]).succeeds();
     assert_eq!(fs::read_dir(context.path("root/layers")).unwrap().count(), layers - 1);

@@ -153,33 +153,36 @@ fn connecting_and_disconnecting_works_while_a_container_runs_and_when_it_does_no
         let words = ["run", "-d", "--name", name, "--network", network, "busybox", "sleep", "1000"];
         context.isopod(words).succeeds();
     };
-    run("a", "one");
-    run("b", "two");
+    run("a1", "one");
+    run("b1", "two");
     let ping = |from: &str, to: &str| context.isopod(["exec", from, "ping", "-c1", "-W2", to]).code;
-    assert_ne!(ping("a", "b"), 0);
-    context.isopod(["network", "connect", "--alias", "friend", "two", "a"]).succeeds();
-    assert_eq!(ping("a", "b"), 0);
-    assert_eq!(ping("b", "friend"), 0);
-    let hosts = context.isopod(["exec", "a", "cat", "/etc/hosts"]);
-    hosts.mentions(&address(&context, "a", "two")).mentions(&address(&context, "a", "one"));
-    context.isopod(["network", "connect", "two", "a"]).fails_with(1).complains_of("two");
-    context.isopod(["network", "rm", "two"]).fails_with(1).complains_of("in use by container a, b");
+    assert_ne!(ping("a1", "b1"), 0);
+    context.isopod(["network", "connect", "--alias", "friend", "two", "a1"]).succeeds();
+    assert_eq!(ping("a1", "b1"), 0);
+    assert_eq!(ping("b1", "friend"), 0);
+    let hosts = context.isopod(["exec", "a1", "cat", "/etc/hosts"]);
+    hosts.mentions(&address(&context, "a1", "two")).mentions(&address(&context, "a1", "one"));
+    context.isopod(["network", "connect", "two", "a1"]).fails_with(1).complains_of("two");
+    context
+        .isopod(["network", "rm", "two"])
+        .fails_with(1)
+        .complains_of("in use by container a1, b1");
     // Kept for its next start.
-    context.isopod(["restart", "-t", "0", "a"]).succeeds();
-    assert_eq!(ping("a", "b"), 0);
+    context.isopod(["restart", "-t", "0", "a1"]).succeeds();
+    assert_eq!(ping("a1", "b1"), 0);
     // The default route goes to what is left.
-    context.isopod(["network", "disconnect", "one", "a"]).succeeds();
-    assert_eq!(ping("a", "b"), 0);
-    context.isopod(["exec", "a", "ip", "route"]).mentions("default via");
-    context.isopod(["network", "disconnect", "two", "a"]).succeeds();
-    assert_ne!(ping("a", "b"), 0);
-    assert_ne!(ping("b", "friend"), 0, "its names are gone");
-    context.isopod(["network", "disconnect", "two", "a"]).fails_with(1).complains_of("two");
-    context.isopod(["network", "disconnect", "-f", "two", "a"]).succeeds();
-    context.isopod(["stop", "-t", "0", "a"]).succeeds();
-    context.isopod(["network", "connect", "one", "a"]).succeeds();
-    context.isopod(["start", "a"]).succeeds();
-    assert_ne!(address(&context, "a", "one"), "");
+    context.isopod(["network", "disconnect", "one", "a1"]).succeeds();
+    assert_eq!(ping("a1", "b1"), 0);
+    context.isopod(["exec", "a1", "ip", "route"]).mentions("default via");
+    context.isopod(["network", "disconnect", "two", "a1"]).succeeds();
+    assert_ne!(ping("a1", "b1"), 0);
+    assert_ne!(ping("b1", "friend"), 0, "its names are gone");
+    context.isopod(["network", "disconnect", "two", "a1"]).fails_with(1).complains_of("two");
+    context.isopod(["network", "disconnect", "-f", "two", "a1"]).succeeds();
+    context.isopod(["stop", "-t", "0", "a1"]).succeeds();
+    context.isopod(["network", "connect", "one", "a1"]).succeeds();
+    context.isopod(["start", "a1"]).succeeds();
+    assert_ne!(address(&context, "a1", "one"), "");
 }
 
 #[test]
@@ -342,12 +345,12 @@ fn after_a_flush_of_the_firewall_a_reload_brings_ports_back() {
 fn what_belongs_to_the_kernel_is_named_in_the_state_folder_only_while_it_is_there() {
     let context = TestContext::networked(["busybox"]);
     let id = context.isopod(["network", "create", "app"]).line().to_owned();
-    let run = ["run", "-d", "--name", "a", "--network", "app", "busybox", "sleep", "1000"];
+    let run = ["run", "-d", "--name", "a1", "--network", "app", "busybox", "sleep", "1000"];
     context.isopod(run).succeeds();
     let names = context.path("state/networks").join(&id).join("names");
     let text = fs::read_to_string(&names).unwrap();
-    assert!(text.starts_with(&format!("{} a ", address(&context, "a", "app"))), "{text}");
-    context.isopod(["rm", "-f", "a"]).succeeds();
+    assert!(text.starts_with(&format!("{} a1 ", address(&context, "a1", "app"))), "{text}");
+    context.isopod(["rm", "-f", "a1"]).succeeds();
     assert_eq!(fs::read_to_string(&names).unwrap(), "");
     context.isopod(["network", "rm", "app"]).succeeds();
     assert!(!names.parent().unwrap().exists());

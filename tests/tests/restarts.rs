@@ -93,79 +93,80 @@ fn shown(context: &TestContext, name: &str, template: &str) -> String {
 #[test]
 fn a_failing_container_is_started_as_often_as_its_policy_says() {
     let context = busybox();
-    run(&context, "c", &["--restart", "on-failure:2"], "echo run; exit 3");
-    until("the end", || shown(&context, "c", "{{.State.Status}}") == "exited");
+    run(&context, "c1", &["--restart", "on-failure:2"], "echo run; exit 3");
+    until("the end", || shown(&context, "c1", "{{.State.Status}}") == "exited");
     let template = "{{.RestartCount}} {{.State.ExitCode}} {{json .HostConfig.RestartPolicy}}";
     assert_eq!(
-        shown(&context, "c", template),
+        shown(&context, "c1", template),
         "2 3 {\"Name\":\"on-failure\",\"MaximumRetryCount\":2}"
     );
-    context.isopod(["logs", "c"]).prints("run\nrun\nrun\n");
+    context.isopod(["logs", "c1"]).prints("run\nrun\nrun\n");
     // By hand it begins to count anew.
-    context.isopod(["start", "c"]).succeeds();
-    until("three more", || context.isopod(["logs", "c"]).stdout == "run\n".repeat(6));
+    context.isopod(["start", "c1"]).succeeds();
+    until("three more", || context.isopod(["logs", "c1"]).stdout == "run\n".repeat(6));
 }
 
 #[test]
 fn a_container_in_its_pause_is_treated_as_one_that_runs() {
     let context = busybox();
-    run(&context, "c", &["--restart=always"], "exit 5");
+    run(&context, "c1", &["--restart=always"], "exit 5");
     until("a long pause", || {
-        shown(&context, "c", "{{.RestartCount}} {{.State.Status}}").as_str() >= "4 restarting"
+        shown(&context, "c1", "{{.RestartCount}} {{.State.Status}}").as_str() >= "4 restarting"
     });
     assert_eq!(
-        shown(&context, "c", "{{.State.Running}} {{.State.Restarting}} {{.State.ExitCode}}"),
+        shown(&context, "c1", "{{.State.Running}} {{.State.Restarting}} {{.State.ExitCode}}"),
         "true true 5"
     );
     context
         .isopod(["ps", "--format", "{{.State}} {{.Status}}"])
         .mentions("restarting Restarting (5)");
-    let exec = context.isopod(["exec", "c", "true"]);
+    let exec = context.isopod(["exec", "c1", "true"]);
     exec.fails_with(1).complains_of("is restarting: wait until the container is running");
-    context.isopod(["rm", "c"]).fails_with(1).complains_of("is restarting");
-    context.isopod(["start", "c"]).succeeds().prints("c\n");
-    context.isopod(["stop", "c"]).succeeds();
-    assert_eq!(shown(&context, "c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 5");
+    context.isopod(["rm", "c1"]).fails_with(1).complains_of("is restarting");
+    context.isopod(["start", "c1"]).succeeds().prints("c1\n");
+    context.isopod(["stop", "c1"]).succeeds();
+    assert_eq!(shown(&context, "c1", "{{.State.Status}} {{.State.ExitCode}}"), "exited 5");
     // It stays down, for longer than any pause was.
-    let count = shown(&context, "c", "{{.RestartCount}}");
+    let count = shown(&context, "c1", "{{.RestartCount}}");
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(
-        shown(&context, "c", "{{.State.Status}} {{.RestartCount}}"),
+        shown(&context, "c1", "{{.State.Status}} {{.RestartCount}}"),
         format!("exited {count}")
     );
     // `restart` counts anew.
-    run(&context, "r", &["--restart=always"], "[ -e /n ] && sleep 1000; echo >/n; exit 1");
+    run(&context, "r1", &["--restart=always"], "[ -e /n ] && sleep 1000; echo >/n; exit 1");
     until("a restart", || {
-        shown(&context, "r", "{{.RestartCount}} {{.State.Status}}") == "1 running"
+        shown(&context, "r1", "{{.RestartCount}} {{.State.Status}}") == "1 running"
     });
-    context.isopod(["restart", "-t", "0", "r"]).succeeds();
-    assert_eq!(shown(&context, "r", "{{.RestartCount}} {{.State.Status}}"), "0 running");
+    context.isopod(["restart", "-t", "0", "r1"]).succeeds();
+    assert_eq!(shown(&context, "r1", "{{.RestartCount}} {{.State.Status}}"), "0 running");
 }
 
 #[test]
 fn a_kill_keeps_it_down_and_other_signals_dont() {
     let context = busybox();
     let script = "trap 'exit 7' HUP; while :; do sleep 0.05; done";
-    run(&context, "c", &["--restart=unless-stopped"], script);
-    context.isopod(["kill", "-s", "HUP", "c"]).succeeds();
+    run(&context, "c1", &["--restart=unless-stopped"], script);
+    context.isopod(["kill", "-s", "HUP", "c1"]).succeeds();
     until("a restart", || {
-        shown(&context, "c", "{{.RestartCount}} {{.State.Status}}") == "1 running"
+        shown(&context, "c1", "{{.RestartCount}} {{.State.Status}}") == "1 running"
     });
-    context.isopod(["kill", "c"]).succeeds();
+    context.isopod(["kill", "c1"]).succeeds();
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(shown(&context, "c", "{{.RestartCount}} {{.State.Status}}"), "1 exited");
+    assert_eq!(shown(&context, "c1", "{{.RestartCount}} {{.State.Status}}"), "1 exited");
 }
 
 #[test]
 fn a_foreground_client_and_a_wait_end_with_the_first_run() {
     let context = busybox();
-    let words = ["run", "--network", "none", "--name", "c", "--restart", "on-failure:1", "busybox"];
+    let words =
+        ["run", "--network", "none", "--name", "c1", "--restart", "on-failure:1", "busybox"];
     let outcome = context.isopod(words.into_iter().chain(["sh", "-c", "echo run; exit 4"]));
     outcome.fails_with(4).prints("run\n");
-    until("the end", || shown(&context, "c", "{{.State.Status}} {{.RestartCount}}") == "exited 1");
-    run(&context, "w", &["--restart=always"], "sleep 1; exit 6");
-    context.isopod(["wait", "w"]).succeeds().prints("6\n");
-    context.isopod(["rm", "-f", "w"]).succeeds();
+    until("the end", || shown(&context, "c1", "{{.State.Status}} {{.RestartCount}}") == "exited 1");
+    run(&context, "w1", &["--restart=always"], "sleep 1; exit 6");
+    context.isopod(["wait", "w1"]).succeeds().prints("6\n");
+    context.isopod(["rm", "-f", "w1"]).succeeds();
 }
 
 #[test]
@@ -194,40 +195,40 @@ fn health_is_shown_where_docker_shows_it() {
     let mut options = check.to_vec();
     options.push("--health-start-period=1h");
     options.push("--health-start-interval=100ms");
-    run(&context, "c", &options, "sleep 1000");
+    run(&context, "c1", &options, "sleep 1000");
     run(&context, "plain", &[], "sleep 1000");
     context
         .isopod(["ps", "-f", "name=c", "--format", "{{.Status}}"])
         .mentions("(health: starting)");
-    context.isopod(["ps", "-f", "health=starting", "--format", "{{.Names}}"]).prints("c\n");
+    context.isopod(["ps", "-f", "health=starting", "--format", "{{.Names}}"]).prints("c1\n");
     context.isopod(["ps", "-f", "health=none", "--format", "{{.Names}}"]).prints("plain\n");
-    context.isopod(["exec", "c", "sh", "-c", "echo fine >/ok"]).succeeds();
+    context.isopod(["exec", "c1", "sh", "-c", "echo fine >/ok"]).succeeds();
     until("health", || {
-        context.isopod(["ps", "-f", "health=healthy", "--format", "{{.Names}}"]).stdout == "c\n"
+        context.isopod(["ps", "-f", "health=healthy", "--format", "{{.Names}}"]).stdout == "c1\n"
     });
     context.isopod(["ps", "-f", "name=c", "--format", "{{.Status}}"]).mentions("(healthy)");
     assert_eq!(
-        shown(&context, "c", "{{.State.Health.Status}} {{.State.Health.FailingStreak}}"),
+        shown(&context, "c1", "{{.State.Health.Status}} {{.State.Health.FailingStreak}}"),
         "healthy 0"
     );
     let log: Value =
-        serde_json::from_str(&shown(&context, "c", "{{json .State.Health.Log}}")).unwrap();
+        serde_json::from_str(&shown(&context, "c1", "{{json .State.Health.Log}}")).unwrap();
     let last = log.as_array().unwrap().last().unwrap();
     assert_eq!((last["ExitCode"].clone(), last["Output"].clone()), (0.into(), "fine\n".into()));
     assert_eq!(
-        shown(&context, "c", "{{json .Config.Healthcheck.Test}} {{.Config.Healthcheck.Interval}}"),
+        shown(&context, "c1", "{{json .Config.Healthcheck.Test}} {{.Config.Healthcheck.Interval}}"),
         "[\"CMD-SHELL\",\"cat /ok\"] 200000000"
     );
-    context.isopod(["exec", "c", "rm", "/ok"]).succeeds();
-    until("sickness", || shown(&context, "c", "{{.State.Health.Status}}") == "unhealthy");
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
+    context.isopod(["exec", "c1", "rm", "/ok"]).succeeds();
+    until("sickness", || shown(&context, "c1", "{{.State.Health.Status}}") == "unhealthy");
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
 }
 
 #[test]
 fn a_killed_monitors_container_is_started_again_without_any_command() {
     let context = busybox();
-    run(&context, "c", &["--restart", "on-failure", "--hostname", "c"], "sleep 1000");
-    let data = data(&context, "c");
+    run(&context, "c1", &["--restart", "on-failure", "--hostname", "c1"], "sleep 1000");
+    let data = data(&context, "c1");
     let before = status_in(&data);
     kill(pid(&before["monitor"]), Signal::SIGKILL).unwrap();
     until("it runs again", || {
@@ -235,16 +236,16 @@ fn a_killed_monitors_container_is_started_again_without_any_command() {
         now["phase"] == "running" && now["monitor"] != before["monitor"]
     });
     assert_eq!(status_in(&data)["restarts"], 1);
-    context.isopod(["exec", "c", "true"]).succeeds();
-    assert_eq!(shown(&context, "c", "{{.RestartCount}}"), "1");
-    context.isopod(["rm", "-f", "c"]).succeeds();
+    context.isopod(["exec", "c1", "true"]).succeeds();
+    assert_eq!(shown(&context, "c1", "{{.RestartCount}}"), "1");
+    context.isopod(["rm", "-f", "c1"]).succeeds();
 }
 
 #[test]
 fn the_next_command_does_what_a_killed_keeper_would_have_done() {
     let context = busybox();
-    run(&context, "c", &["--restart", "always", "--hostname", "c"], "sleep 1000");
-    let data = data(&context, "c");
+    run(&context, "c1", &["--restart", "always", "--hostname", "c1"], "sleep 1000");
+    let data = data(&context, "c1");
     let before = status_in(&data);
     let monitor = pid(&before["monitor"]);
     let keeper = child(monitor, "isopod-keeper").expect("it has a keeper");
@@ -260,17 +261,17 @@ fn the_next_command_does_what_a_killed_keeper_would_have_done() {
         let now = status_in(&data);
         now["phase"] == "running" && now["monitor"] != before["monitor"]
     });
-    assert_eq!(shown(&context, "c", "{{.RestartCount}}"), "1");
+    assert_eq!(shown(&context, "c1", "{{.RestartCount}}"), "1");
     // One that nobody but its monitor kept alive dies for good if it is stopped now.
-    context.isopod(["stop", "-t", "0", "c"]).succeeds();
-    assert_eq!(shown(&context, "c", "{{.State.Status}}"), "exited");
+    context.isopod(["stop", "-t", "0", "c1"]).succeeds();
+    assert_eq!(shown(&context, "c1", "{{.State.Status}}"), "exited");
 }
 
 #[test]
 fn one_that_is_to_go_at_its_end_goes_though_its_monitor_was_killed() {
     let context = busybox();
-    run(&context, "c", &["--rm", "--hostname", "c"], "sleep 1000");
-    let data = data(&context, "c");
+    run(&context, "c1", &["--rm", "--hostname", "c1"], "sleep 1000");
+    let data = data(&context, "c1");
     kill(pid(&status_in(&data)["monitor"]), Signal::SIGKILL).unwrap();
     until("the removal", || !data.exists());
     assert!(context.containers().is_empty());
@@ -293,8 +294,8 @@ fn without_a_policy_there_is_no_keeper_and_a_killed_one_is_replaced() {
 #[test]
 fn whatever_is_killed_whenever_the_container_comes_back_and_then_goes_without_a_trace() {
     let context = busybox();
-    run(&context, "c", &["--restart=always", "--hostname", "c"], "while :; do sleep 0.1; done");
-    let data = data(&context, "c");
+    run(&context, "c1", &["--restart=always", "--hostname", "c1"], "while :; do sleep 0.1; done");
+    let data = data(&context, "c1");
     let mut hits = [0; 4];
     for round in 0..32_u64 {
         // Half of them on one that runs, the others whatever it is doing just then.
@@ -320,14 +321,14 @@ fn whatever_is_killed_whenever_the_container_comes_back_and_then_goes_without_a_
         println!("round {round}: {what} {word} in phase {}", now["phase"]);
         // The pauses grow with every end: it is stopped and started as its owner would.
         if round % 4 == 3 {
-            context.isopod(["restart", "-t", "0", "c"]).succeeds();
+            context.isopod(["restart", "-t", "0", "c1"]).succeeds();
         }
     }
     println!("monitor, guard, keeper, container hit {hits:?} times");
     assert!(hits.iter().all(|hits| *hits > 0), "{hits:?}");
-    context.isopod(["restart", "-t", "0", "c"]).succeeds();
-    context.isopod(["exec", "c", "true"]).succeeds();
-    context.isopod(["rm", "-f", "c"]).succeeds();
+    context.isopod(["restart", "-t", "0", "c1"]).succeeds();
+    context.isopod(["exec", "c1", "true"]).succeeds();
+    context.isopod(["rm", "-f", "c1"]).succeeds();
     until("the end of the folder", || !data.exists());
 }
 

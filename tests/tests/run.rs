@@ -85,10 +85,10 @@ fn a_terminal_has_our_size_and_follows_it() {
     let context = busybox();
     let script = "trap 'stty size' WINCH; stty size; tty; while :; do sleep 0.05; done";
     let mut terminal =
-        context.terminal(run(&["-it", "--name", "t", "busybox", "sh", "-c", script]));
+        context.terminal(run(&["-it", "--name", "t1", "busybox", "sh", "-c", script]));
     terminal.expects("24 80").expects("/dev/pts/0");
     terminal.resizes(40, 132).expects("40 132");
-    context.isopod(["kill", "t"]).succeeds();
+    context.isopod(["kill", "t1"]).succeeds();
     terminal.exits_with(137);
 }
 
@@ -108,23 +108,23 @@ fn a_terminal_is_usable_as_at_home() {
 #[test]
 fn a_terminal_is_left_by_its_keys_and_joined_again() {
     let context = busybox();
-    let words = ["run", "--network", "none", "-it", "--name", "t", "busybox", "sh"];
+    let words = ["run", "--network", "none", "-it", "--name", "t1", "busybox", "sh"];
     let mut terminal = context.terminal(words);
     terminal.expects("# ").types("x=kept\n").expects("# ").types("\x10\x11");
     terminal.exits_with(0);
-    context.isopod(["ps", "--format", "{{.Names}}"]).prints("t\n");
-    let mut again = context.terminal(["attach", "t"]);
+    context.isopod(["ps", "--format", "{{.Names}}"]).prints("t1\n");
+    let mut again = context.terminal(["attach", "t1"]);
     again.types("echo $x-$x\n").expects("kept-kept");
     again.types("\x10\x11");
-    again.exits_with(0);
-    let mut other = context.terminal(["attach", "--detach-keys", "ctrl-x", "t"]);
+    again.exits_with(1);
+    let mut other = context.terminal(["attach", "--detach-keys", "ctrl-x", "t1"]);
     other.types("echo a''b\n").expects("ab").types("\x18");
-    other.exits_with(0);
+    other.exits_with(1);
     // docker's start -a of one that runs joins it.
-    let mut started = context.terminal(["start", "-ai", "t"]);
+    let mut started = context.terminal(["start", "-ai", "t1"]);
     started.types("echo $x,$x\n").expects("kept,kept").types("\x10\x11");
     started.exits_with(0);
-    let mut last = context.terminal(["attach", "t"]);
+    let mut last = context.terminal(["attach", "t1"]);
     last.types("exit 5\n");
     last.exits_with(5);
 }
@@ -134,11 +134,11 @@ fn signals_to_the_client_reach_the_process() {
     let context = busybox();
     let script = "trap 'echo hup' HUP; trap 'echo term; exit 9' TERM; echo ready; \
                   while :; do sleep 0.05; done";
-    let words = run(&["--name", "s", "busybox", "sh", "-c", script]);
+    let words = run(&["--name", "s1", "busybox", "sh", "-c", script]);
     let running = context.command(words).start();
-    until("the traps", || context.isopod(["logs", "s"]).stdout.contains("ready"));
+    until("the traps", || context.isopod(["logs", "s1"]).stdout.contains("ready"));
     running.signal(Signal::SIGHUP);
-    until("the first trap", || context.isopod(["logs", "s"]).stdout.contains("hup"));
+    until("the first trap", || context.isopod(["logs", "s1"]).stdout.contains("hup"));
     running.signal(Signal::SIGTERM);
     running.outcome().fails_with(9).prints("ready\nhup\nterm\n");
 }
@@ -196,12 +196,12 @@ fn a_reader_that_leaves_early_leaves_the_container_to_its_end() {
     let isopod = isopod_tests::binary::isopod();
     let inner = "yes | head -n 200000; sleep 1";
     let script = format!(
-        "set -o pipefail; {} run --rm --network none --name r busybox sh -c '{inner}' | head -n 1",
+        "set -o pipefail; {} run --rm --network none --name r1 busybox sh -c '{inner}' | head -n 1",
         isopod.display()
     );
     let outcome = context.command_of("bash", ["-c", &script]).run();
     // As a shell sees one that SIGPIPE ended.
     outcome.fails_with(141).prints("y\n").complains_of_nothing();
-    context.isopod(["ps", "--format", "{{.Names}}"]).prints("r\n");
+    context.isopod(["ps", "--format", "{{.Names}}"]).prints("r1\n");
     until("the removal", || context.containers().is_empty());
 }

@@ -148,7 +148,7 @@ fn limits_are_in_the_kernels_files() {
             "--network",
             "none",
             "--name",
-            "c",
+            "c1",
             "--memory",
             "64m",
             "--cpus",
@@ -172,7 +172,7 @@ fn limits_are_in_the_kernels_files() {
     if std::path::Path::new("/sys/fs/cgroup/cpu").is_dir() {
         assert_eq!(limit(&context, "cpu", "cpu.shares", ""), "512");
     }
-    context.isopod(["exec", "c", "nproc"]).prints("1\n");
+    context.isopod(["exec", "c1", "nproc"]).prints("1\n");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn limits_hold() {
         "--network",
         "none",
         "--name",
-        "m",
+        "m1",
         "--memory",
         "20m",
         "busybox",
@@ -192,7 +192,7 @@ fn limits_hold() {
     ];
     context.isopod(words).fails_with(137);
     let format = "{{.State.OOMKilled}} {{.State.ExitCode}}";
-    context.isopod(["inspect", "-f", format, "m"]).prints("true 137\n");
+    context.isopod(["inspect", "-f", format, "m1"]).prints("true 137\n");
     let script = "i=0; while [ $i -lt 20 ]; do sleep 5 & i=$((i+1)); done";
     let words = run(&["--pids-limit", "8", "busybox", "sh", "-c", script]);
     context.isopod(words).fails_with(2).complains_of("can't fork");
@@ -308,33 +308,33 @@ fn a_folder_on_a_file_or_in_the_way_of_devices_is_told_by_name() {
 #[test]
 fn volumes_outlive_containers_and_begin_with_the_images_content() {
     let context = TestContext::with(["busybox", "redis:alpine"]);
-    let words = ["run", "-d", "--network", "none", "--name", "r", "redis:alpine"];
+    let words = ["run", "-d", "--network", "none", "--name", "r1", "redis:alpine"];
     context.isopod(words).succeeds();
     // The image's VOLUME /data belongs to its user redis, and so does the volume.
-    let id = context.isopod(["exec", "r", "id", "-u", "redis"]).line().to_owned();
-    context.isopod(["exec", "r", "stat", "-c", "%u", "/data"]).prints(&format!("{id}\n"));
-    until("redis", || context.isopod(["exec", "r", "redis-cli", "ping"]).stdout == "PONG\n");
-    context.isopod(["exec", "r", "redis-cli", "set", "k", "v"]).prints("OK\n");
+    let id = context.isopod(["exec", "r1", "id", "-u", "redis"]).line().to_owned();
+    context.isopod(["exec", "r1", "stat", "-c", "%u", "/data"]).prints(&format!("{id}\n"));
+    until("redis", || context.isopod(["exec", "r1", "redis-cli", "ping"]).stdout == "PONG\n");
+    context.isopod(["exec", "r1", "redis-cli", "set", "k", "v"]).prints("OK\n");
     let volumes = || fs::read_dir(context.path("root/volumes")).unwrap().count();
     assert_eq!(volumes(), 1);
     let folder = context.path("root/volumes").read_dir().unwrap().next().unwrap().unwrap().path();
     assert_eq!(fs::metadata(folder.join("_data")).unwrap().uid().to_string(), id);
     // A restart keeps what was saved; rm leaves the volume, rm -v does not.
-    context.isopod(["restart", "r"]).succeeds();
-    until("redis", || context.isopod(["exec", "r", "redis-cli", "get", "k"]).stdout == "v\n");
-    context.isopod(["rm", "-f", "r"]).succeeds();
+    context.isopod(["restart", "r1"]).succeeds();
+    until("redis", || context.isopod(["exec", "r1", "redis-cli", "get", "k"]).stdout == "v\n");
+    context.isopod(["rm", "-f", "r1"]).succeeds();
     assert_eq!(volumes(), 1);
     context.isopod(words).succeeds();
     assert_eq!(volumes(), 2);
-    context.isopod(["rm", "-f", "-v", "r"]).succeeds();
+    context.isopod(["rm", "-f", "-v", "r1"]).succeeds();
     assert_eq!(volumes(), 1);
     // A named one is never removed with a container.
     context.isopod(run(&["-v", "kept:/v", "busybox", "sh", "-c", "echo x > /v/f"])).succeeds();
     context.isopod(run(&["-v", "kept:/v:ro", "busybox", "cat", "/v/f"])).prints("x\n");
     context
-        .isopod(["create", "--network", "none", "--name", "c", "-v", "kept:/v", "busybox"])
+        .isopod(["create", "--network", "none", "--name", "c1", "-v", "kept:/v", "busybox"])
         .succeeds();
-    context.isopod(["rm", "-v", "c"]).succeeds();
+    context.isopod(["rm", "-v", "c1"]).succeeds();
     assert!(context.path("root/volumes/kept/_data/f").exists());
     // Content is copied in once, into an empty volume, and not where that is not wanted.
     context.isopod(run(&["-v", "etc:/etc", "busybox", "test", "-s", "/etc/passwd"])).succeeds();

@@ -57,60 +57,60 @@ fn volumes_of_another_container_are_there_with_its_rights_or_fewer() {
     let bind = format!("{}:/bound", host.path().display());
     run(
         &context,
-        "a",
+        "a1",
         &["-v", "named:/data", "-v", "/own", "-v", &bind, "-v", "shut:/shut:ro"],
         &SLEEP,
     );
     context
-        .isopod(["exec", "a", "sh", "-c", "echo d > /data/f; echo o > /own/f; echo b > /bound/f"])
+        .isopod(["exec", "a1", "sh", "-c", "echo d > /data/f; echo o > /own/f; echo b > /bound/f"])
         .succeeds();
-    run(&context, "b", &["--volumes-from", "a"], &SLEEP);
-    context.isopod(["exec", "b", "cat", "/data/f", "/own/f", "/bound/f"]).prints("d\no\nb\n");
-    context.isopod(["exec", "b", "touch", "/data/x", "/own/x", "/bound/x"]).succeeds();
-    context.isopod(["exec", "b", "touch", "/shut/x"]).fails_with(1);
-    run(&context, "c", &["--volumes-from", "b:ro", "-v", "other:/own"], &SLEEP);
+    run(&context, "b1", &["--volumes-from", "a1"], &SLEEP);
+    context.isopod(["exec", "b1", "cat", "/data/f", "/own/f", "/bound/f"]).prints("d\no\nb\n");
+    context.isopod(["exec", "b1", "touch", "/data/x", "/own/x", "/bound/x"]).succeeds();
+    context.isopod(["exec", "b1", "touch", "/shut/x"]).fails_with(1);
+    run(&context, "c1", &["--volumes-from", "b1:ro", "-v", "other:/own"], &SLEEP);
     for path in ["/data/y", "/bound/y"] {
-        context.isopod(["exec", "c", "touch", path]).fails_with(1).complains_of("Read-only");
+        context.isopod(["exec", "c1", "touch", path]).fails_with(1).complains_of("Read-only");
     }
-    context.isopod(["exec", "c", "ls", "/own"]).prints_nothing();
+    context.isopod(["exec", "c1", "ls", "/own"]).prints_nothing();
     context
-        .isopod(["inspect", "-f", "{{json .HostConfig.VolumesFrom}}", "c"])
-        .prints("[\"b:ro\"]\n");
+        .isopod(["inspect", "-f", "{{json .HostConfig.VolumesFrom}}", "c1"])
+        .prints("[\"b1:ro\"]\n");
     // They stay for as long as one of the two is there.
-    context.isopod(["rm", "-fv", "a"]).succeeds();
-    context.isopod(["exec", "b", "cat", "/data/f", "/own/f"]).prints("d\no\n");
+    context.isopod(["rm", "-fv", "a1"]).succeeds();
+    context.isopod(["exec", "b1", "cat", "/data/f", "/own/f"]).prints("d\no\n");
     let wrong = |value: &str| {
         context.isopod(["create", "--network", "none", "--volumes-from", value, "busybox"])
     };
     wrong("none").fails_with(1).complains_of("none");
-    wrong("b:rx").fails_with(1).complains_of("b:rx");
+    wrong("b1:rx").fails_with(1).complains_of("b1:rx");
 }
 
 #[test]
 fn namespaces_of_another_container_are_shared_while_it_runs() {
     let context = TestContext::with(["busybox"]);
-    run(&context, "a", &["--ipc", "shareable"], &["busybox", "sleep", "1234"]);
-    run(&context, "b", &["--pid", "container:a", "--ipc", "container:a"], &SLEEP);
+    run(&context, "a1", &["--ipc", "shareable"], &["busybox", "sleep", "1234"]);
+    run(&context, "b1", &["--pid", "container:a1", "--ipc", "container:a1"], &SLEEP);
     context
-        .isopod(["exec", "b", "sh", "-c", "tr '\\0' ' ' < /proc/1/cmdline"])
+        .isopod(["exec", "b1", "sh", "-c", "tr '\\0' ' ' < /proc/1/cmdline"])
         .prints("sleep 1234 ");
     let link = |name: &str, kind: &str| {
         context.isopod(["exec", name, "readlink", &format!("/proc/self/ns/{kind}")]).stdout
     };
-    assert_eq!(link("a", "ipc"), link("b", "ipc"));
-    assert_eq!(link("a", "pid"), link("b", "pid"));
-    assert_ne!(link("a", "uts"), link("b", "uts"));
-    let id = context.isopod(["inspect", "-f", "{{.Id}}", "a"]);
+    assert_eq!(link("a1", "ipc"), link("b1", "ipc"));
+    assert_eq!(link("a1", "pid"), link("b1", "pid"));
+    assert_ne!(link("a1", "uts"), link("b1", "uts"));
+    let id = context.isopod(["inspect", "-f", "{{.Id}}", "a1"]);
     context
-        .isopod(["inspect", "-f", "{{.HostConfig.PidMode}}", "b"])
+        .isopod(["inspect", "-f", "{{.HostConfig.PidMode}}", "b1"])
         .prints(&format!("container:{}\n", id.line()));
-    context.isopod(["rm", "-f", "b"]).succeeds();
-    context.isopod(["exec", "a", "true"]).succeeds();
+    context.isopod(["rm", "-f", "b1"]).succeeds();
+    context.isopod(["exec", "a1", "true"]).succeeds();
     context
-        .isopod(["create", "--network", "none", "--name", "c", "--pid", "container:a", "busybox"])
+        .isopod(["create", "--network", "none", "--name", "c1", "--pid", "container:a1", "busybox"])
         .succeeds();
-    context.isopod(["stop", "-t", "0", "a"]).succeeds();
-    context.isopod(["start", "c"]).fails_with(1).complains_of("container a is not running");
+    context.isopod(["stop", "-t", "0", "a1"]).succeeds();
+    context.isopod(["start", "c1"]).fails_with(1).complains_of("container a1 is not running");
     let words = ["create", "--network", "none", "--pid", "container:none", "busybox"];
     context.isopod(words).fails_with(1).complains_of("none");
     let words = ["create", "--network", "none", "--userns", "keep-id", "busybox"];
@@ -124,12 +124,12 @@ fn namespaces_of_another_container_are_shared_while_it_runs() {
 fn the_local_log_driver_rotates_and_is_read_back() {
     let context = TestContext::with(["busybox"]);
     let options = ["--log-driver", "local", "--log-opt", "max-size=20k", "--log-opt", "max-file=2"];
-    run(&context, "c", &options, &["busybox", "seq", "2000"]);
-    context.isopod(["wait", "c"]).prints("0\n");
-    let lines = context.isopod(["logs", "c"]);
+    run(&context, "c1", &options, &["busybox", "seq", "2000"]);
+    context.isopod(["wait", "c1"]).prints("0\n");
+    let lines = context.isopod(["logs", "c1"]);
     assert!(lines.stdout.ends_with("1999\n2000\n") && !lines.stdout.starts_with("1\n"), "{lines}");
-    context.isopod(["logs", "-n", "1", "c"]).prints("2000\n");
-    context.isopod(["inspect", "-f", "{{.HostConfig.LogConfig.Type}}", "c"]).prints("local\n");
+    context.isopod(["logs", "-n", "1", "c1"]).prints("2000\n");
+    context.isopod(["inspect", "-f", "{{.HostConfig.LogConfig.Type}}", "c1"]).prints("local\n");
 }
 
 /// docker's reference of `run`, «IPC settings».
@@ -176,34 +176,34 @@ fn shared_memory_is_shared_by_whoever_allows_it() {
 #[test]
 fn a_restart_by_policy_joins_what_the_other_container_has_by_then() {
     let context = TestContext::with(["busybox"]);
-    run(&context, "a", &[], &SLEEP);
+    run(&context, "a1", &[], &SLEEP);
     let short = ["busybox", "sleep", "0.05"];
-    run(&context, "b", &["--pid", "container:a", "--restart", "always"], &short);
+    run(&context, "b1", &["--pid", "container:a1", "--restart", "always"], &short);
     let count = || -> u32 {
-        let told = context.isopod(["inspect", "-f", "{{.RestartCount}}", "b"]).stdout;
+        let told = context.isopod(["inspect", "-f", "{{.RestartCount}}", "b1"]).stdout;
         told.trim().parse().unwrap()
     };
     // By now the pause is so long that the other one runs again before its end.
     until("four restarts", || count() >= 4);
-    let first = context.isopod(["inspect", "-f", "{{.State.Pid}}", "a"]).stdout;
-    context.isopod(["restart", "-t", "0", "a"]).succeeds();
-    assert_ne!(context.isopod(["inspect", "-f", "{{.State.Pid}}", "a"]).stdout, first);
+    let first = context.isopod(["inspect", "-f", "{{.State.Pid}}", "a1"]).stdout;
+    context.isopod(["restart", "-t", "0", "a1"]).succeeds();
+    assert_ne!(context.isopod(["inspect", "-f", "{{.State.Pid}}", "a1"]).stdout, first);
     // One restart more may fail; after a failure there is no other.
     let before = count();
     until("two more", || count() >= before + 2);
-    context.isopod(["rm", "-f", "b"]).succeeds();
+    context.isopod(["rm", "-f", "b1"]).succeeds();
 }
 
 /// Whatever its policy is about to do, a removal is the end of it: the context complains of what is left.
 #[test]
 fn one_that_joins_processes_is_removed_at_any_moment_of_a_restart() {
     let context = TestContext::with(["busybox"]);
-    run(&context, "a", &[], &SLEEP);
+    run(&context, "a1", &[], &SLEEP);
     for n in 0..12 {
-        let options = ["--pid", "container:a", "--restart", "always"];
-        run(&context, "b", &options, &["busybox", "true"]);
+        let options = ["--pid", "container:a1", "--restart", "always"];
+        run(&context, "b1", &options, &["busybox", "true"]);
         std::thread::sleep(std::time::Duration::from_millis(90 + 17 * n));
-        context.isopod(["rm", "-f", "b"]).succeeds();
+        context.isopod(["rm", "-f", "b1"]).succeeds();
     }
     let version_1 = Path::new("/sys/fs/cgroup/freezer");
     let root = if version_1.exists() { version_1 } else { Path::new("/sys/fs/cgroup") };
@@ -217,9 +217,9 @@ fn one_that_joins_processes_is_removed_at_any_moment_of_a_restart() {
 #[test]
 fn processes_can_be_joined_whatever_numbers_they_have() {
     let context = TestContext::with(["busybox"]);
-    run(&context, "a", &[], &SLEEP);
+    run(&context, "a1", &[], &SLEEP);
     let joined = |script: &str| {
-        let head = ["run", "--rm", "--network", "none", "--pid", "container:a", "busybox"];
+        let head = ["run", "--rm", "--network", "none", "--pid", "container:a1", "busybox"];
         context.isopod(head.into_iter().chain(["sh", "-c", script]))
     };
     for _ in 0..20 {
@@ -240,7 +240,7 @@ fn processes_can_be_joined_whatever_numbers_they_have() {
 fn all_of_a_containers_processes_end_with_it_and_nobody_elses() {
     let context = TestContext::with(["busybox"]);
     let [first, other, of_a] = [1, 2, 3].map(|n| format!("{n}{}", 1_000_000 + std::process::id()));
-    run(&context, "a", &[], &["busybox", "sleep", &of_a]);
+    run(&context, "a1", &[], &["busybox", "sleep", &of_a]);
     let alive = |number: &str| {
         let seen =
             std::process::Command::new("pgrep").args(["-fx", &format!("sleep {number}")]).output();
@@ -248,16 +248,16 @@ fn all_of_a_containers_processes_end_with_it_and_nobody_elses() {
     };
     let script = format!("sleep {other} & setsid sleep {other} & exec sleep {first}");
     let monitor = || -> i32 {
-        let id = context.isopod(["inspect", "-f", "{{.Id}}", "b"]).line().to_owned();
+        let id = context.isopod(["inspect", "-f", "{{.Id}}", "b1"]).line().to_owned();
         let status = context.path("root/containers/default").join(id).join("status.json");
         let status: serde_json::Value =
             serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
         status["monitor"].as_i64().unwrap().try_into().unwrap()
     };
-    for pids in ["container:a", "host"] {
-        for end in [&["kill", "b"][..], &["stop", "-t", "0", "b"], &["rm", "-f", "b"], &[]] {
-            context.isopod(["rm", "-f", "b"]);
-            run(&context, "b", &["--pid", pids], &["busybox", "sh", "-c", &script]);
+    for pids in ["container:a1", "host"] {
+        for end in [&["kill", "b1"][..], &["stop", "-t", "0", "b1"], &["rm", "-f", "b1"], &[]] {
+            context.isopod(["rm", "-f", "b1"]);
+            run(&context, "b1", &["--pid", pids], &["busybox", "sh", "-c", &script]);
             until("all of them", || alive(&first) && alive(&other));
             match end {
                 // Its monitor's end is its own.

@@ -43,12 +43,12 @@ fn a_container_is_the_same_under_every_umask_of_the_caller() {
 #[test]
 fn an_exec_and_a_copy_have_the_containers_umask_too() {
     let context = TestContext::with(["busybox"]);
-    let words = ["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "600"];
+    let words = ["run", "-d", "--name", "c1", "--network", "none", "busybox", "sleep", "600"];
     masked(&context, "077", &words).succeeds();
-    masked(&context, "077", &["exec", "c", "sh", "-c", "umask"]).prints("0022\n");
+    masked(&context, "077", &["exec", "c1", "sh", "-c", "umask"]).prints("0022\n");
     let file = context.path("file");
     fs::write(&file, "").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    masked(&context, "077", &["cp", file.to_str().unwrap(), "c:/copied"]).succeeds();
-    context.isopod(["exec", "c", "stat", "-c", "%a", "/copied"]).prints("644\n");
+    masked(&context, "077", &["cp", file.to_str().unwrap(), "c1:/copied"]).succeeds();
+    context.isopod(["exec", "c1", "stat", "-c", "%a", "/copied"]).prints("644\n");
 }

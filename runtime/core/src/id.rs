@@ -55,8 +55,8 @@ pub fn check(what: &'static str, text: &str) -> Result<(), IdError> {
     }
 }
 
-/// As [`check`], for what has two characters at least: names of volumes, as docker's
-/// (`[a-zA-Z0-9][a-zA-Z0-9_.-]+`; its networks may have one, and so may our containers).
+/// As [`check`], for what has two characters at least: names of containers and volumes, as docker's
+/// (`[a-zA-Z0-9][a-zA-Z0-9_.-]+`; its networks may have one).
 ///
 /// # Errors
 /// It breaks the rule, or has one character.

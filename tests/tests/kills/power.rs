@@ -75,7 +75,7 @@ fn what_was_acknowledged_survives() {
         "tag alpine other:1",
         "volume create alone",
         "network create net",
-        "create --name c --network none -v vol:/etc alpine cat /etc/passwd",
+        "create --name c1 --network none -v vol:/etc alpine cat /etc/passwd",
     ];
     for act in acts {
         let done = instance.run(act);
@@ -97,7 +97,7 @@ fn what_was_acknowledged_survives() {
     let started = instance.run("start -a c");
     assert!(started.code == 0 && started.stdout.starts_with("root:"), "{started}");
     for line in
-        ["run --rm --network none -v alone:/x other:1 touch /x/y", "rename c d", "network rm net"]
+        ["run --rm --network none -v alone:/x other:1 touch /x/y", "rename c1 d1", "network rm net"]
     {
         let done = instance.run(line);
         assert_eq!(done.code, 0, "{done}");

@@ -31,10 +31,10 @@ fn apparmor_confines_a_container_that_says_nothing_of_it() {
     run(&context, &[open, unconfined].concat(), WRITE).prints("written\n");
     run(&context, &unconfined, PROFILE).prints("unconfined\n");
     run(&context, &["--privileged"], PROFILE).prints("unconfined\n");
-    let start = ["run", "-d", "--network", "none", "--name", "c", "busybox", "sleep", "1000"];
+    let start = ["run", "-d", "--network", "none", "--name", "c1", "busybox", "sleep", "1000"];
     context.isopod(start).succeeds();
-    context.isopod(["exec", "c", "sh", "-c", PROFILE]).prints("isopod-default (enforce)\n");
-    shown(&context, "c").prints("isopod-default\n");
+    context.isopod(["exec", "c1", "sh", "-c", PROFILE]).prints("isopod-default (enforce)\n");
+    shown(&context, "c1").prints("isopod-default\n");
 }
 
 #[test]
@@ -48,10 +48,10 @@ fn apparmor_mounts_nothing_and_signals_its_own() {
     let ends = "sleep 1000 & kill $! && wait $!; echo $?";
     run(&context, &[], ends).prints("143\n");
     // And the monitor, which is under no profile, may end it.
-    let start = ["run", "-d", "--network", "none", "--name", "c", "busybox", "sleep", "1000"];
+    let start = ["run", "-d", "--network", "none", "--name", "c1", "busybox", "sleep", "1000"];
     context.isopod(start).succeeds();
-    context.isopod(["kill", "c"]).succeeds();
-    context.isopod(["wait", "c"]).prints("137\n");
+    context.isopod(["kill", "c1"]).succeeds();
+    context.isopod(["wait", "c1"]).prints("137\n");
 }
 
 #[test]

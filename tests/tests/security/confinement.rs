@@ -64,16 +64,16 @@ fn a_default_container_has_fourteen_capabilities_and_a_filter() {
 #[test]
 fn an_exec_is_confined_as_its_container_is() {
     let context = context();
-    let start = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let start = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     context.isopod(start).succeeds();
-    let status = context.isopod(["exec", "c", "cat", "/proc/self/status"]);
+    let status = context.isopod(["exec", "c1", "cat", "/proc/self/status"]);
     for set in ["CapPrm:", "CapEff:", "CapBnd:"] {
         let bits = u64::from_str_radix(&field(&status, set), 16).unwrap();
         assert_eq!(bits, FOURTEEN & held(), "{set} {status}");
     }
     assert_eq!(field(&status, "Seccomp:"), "2");
-    assert_refused(&context.isopod(["exec", "c", "probe", "calls"]));
-    let user = context.isopod(["exec", "-u", "redis", "c", "probe", "calls"]);
+    assert_refused(&context.isopod(["exec", "c1", "probe", "calls"]));
+    let user = context.isopod(["exec", "-u", "redis", "c1", "probe", "calls"]);
     assert_refused(&user);
 }
 
@@ -131,9 +131,9 @@ fn kernel_paths_are_hidden_or_read_only() {
             [ -e $d ] && ( : > $d/x ) 2>/dev/null && echo $d is open
         done; true";
     shell(&context, &[], script).succeeds().prints("0\n0\n");
-    let start = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let start = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     context.isopod(start).succeeds();
-    context.isopod(["exec", "c", "sh", "-c", script]).succeeds().prints("0\n0\n");
+    context.isopod(["exec", "c1", "sh", "-c", script]).succeeds().prints("0\n0\n");
 }
 
 #[test]
@@ -159,9 +159,9 @@ fn cgroups_cannot_be_changed_from_inside() {
 #[test]
 fn execs_are_in_the_containers_control_groups() {
     let context = context();
-    let start = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let start = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     context.isopod(start).succeeds();
-    let about = context.isopod(["inspect", "-f", "{{.State.Pid}} {{.Id}}", "c"]);
+    let about = context.isopod(["inspect", "-f", "{{.State.Pid}} {{.Id}}", "c1"]);
     let (pid, id) = about.succeeds().stdout.trim().split_once(' ').unwrap();
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     // Beside controllers' hierarchies there may be such that only name groups.
@@ -173,7 +173,7 @@ fn execs_are_in_the_containers_control_groups() {
     let script = "cat /proc/self/cgroup; echo --; cat /proc/1/cgroup; echo --;
         grep -lx $$ /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs 2>/dev/null; true";
     for options in [&[][..], &["-u", "33:33"], &["-t"], &["--privileged"]] {
-        let words = [&["exec"][..], options, &["c", "sh", "-c", script]].concat();
+        let words = [&["exec"][..], options, &["c1", "sh", "-c", script]].concat();
         let outcome = context.isopod(words);
         let lines = outcome.succeeds().lines();
         let parts: Vec<&[&str]> = lines.split(|line| line.trim() == "--").collect();
@@ -183,7 +183,7 @@ fn execs_are_in_the_containers_control_groups() {
         // The files of the groups say so too, wherever the container sees them.
         let seen = context.isopod([
             "exec",
-            "c",
+            "c1",
             "sh",
             "-c",
             "ls /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null | wc -l",

@@ -48,32 +48,32 @@ fn symlinks_of_a_container_end_inside_it_whether_it_runs_or_not() {
         .symlink("links/file", &format!("{host}/secret"));
     let context = TestContext::without_registries();
     Image::new().layer(layer).import(&context, IMAGE);
-    let create = ["create", "--network", "none", "--name", "c", IMAGE, "sleep", "1000"];
+    let create = ["create", "--network", "none", "--name", "c1", IMAGE, "sleep", "1000"];
     context.isopod(create).succeeds();
     fs::write(context.path("home/f"), "mine").unwrap();
     for runs in [false, true] {
         if runs {
-            context.isopod(["start", "c"]).succeeds();
+            context.isopod(["start", "c1"]).succeeds();
         }
         for link in ["absolute", "dots"] {
             for name in ["", "/", "/x", "/inner/x", "/inner"] {
-                let to = format!("c:/links/{link}{name}");
+                let to = format!("c1:/links/{link}{name}");
                 context.isopod(["cp", "-q", "f", &to]);
                 assert_untouched(canary.path());
             }
             for name in ["/secret", "/inner/.", "/inner", "/."] {
-                let from = format!("c:/links/{link}{name}");
+                let from = format!("c1:/links/{link}{name}");
                 context.isopod(["cp", &from, "-"]).never_mentions(SECRET);
                 context.isopod(["cp", "-L", &from, "-"]).never_mentions(SECRET);
             }
         }
-        context.isopod(["cp", "-L", "c:/links/file", "-"]).never_mentions(SECRET);
-        let outside = format!("c:/links/proc{host}/secret");
+        context.isopod(["cp", "-L", "c1:/links/file", "-"]).never_mentions(SECRET);
+        let outside = format!("c1:/links/proc{host}/secret");
         context.isopod(["cp", "-L", &outside, "-"]).never_mentions(SECRET);
         assert_untouched(canary.path());
     }
-    context.isopod(["export", "c"]).never_mentions(SECRET);
-    context.isopod(["diff", "c"]).succeeds();
+    context.isopod(["export", "c1"]).never_mentions(SECRET);
+    context.isopod(["diff", "c1"]).succeeds();
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn names_exchanged_during_a_copy_lead_nowhere_on_the_host() {
          ln -s {host} /v/b && ln -s ../../../../../../../../..{host} /v/c || exit 1
          probe race /v/a /v/b & exec probe race /v/a /v/c"
     );
-    let run = ["run", "-d", "--network", "none", "--name", "c", IMAGE, "sh", "-c", &script];
+    let run = ["run", "-d", "--network", "none", "--name", "c1", IMAGE, "sh", "-c", &script];
     context.isopod(run).succeeds();
     let home = context.path("home");
     fs::create_dir_all(home.join("d/inner")).unwrap();
@@ -96,17 +96,17 @@ fn names_exchanged_during_a_copy_lead_nowhere_on_the_host() {
     fs::write(home.join("made"), "mine").unwrap();
     let (mut came, mut went) = (0, 0);
     for _ in 0..25 {
-        for to in ["c:/v/a/inner/made", "c:/v/a/made", "c:/v/a/inner"] {
+        for to in ["c1:/v/a/inner/made", "c1:/v/a/made", "c1:/v/a/inner"] {
             went += u32::from(context.isopod(["cp", "-q", "made", to]).code == 0);
         }
-        context.isopod(["cp", "-q", "d/.", "c:/v/a"]).never_mentions("panicked");
-        for from in ["c:/v/a/secret", "c:/v/a/inner/secret", "c:/v/a", "c:/v"] {
+        context.isopod(["cp", "-q", "d/.", "c1:/v/a"]).never_mentions("panicked");
+        for from in ["c1:/v/a/secret", "c1:/v/a/inner/secret", "c1:/v/a", "c1:/v"] {
             let outcome = context.isopod(["cp", from, "-"]);
             outcome.never_mentions(SECRET);
             came += u32::from(outcome.stdout.contains("inside"));
         }
         fs::remove_dir_all(home.join("out")).ok();
-        context.isopod(["cp", "-q", "c:/v", "out"]);
+        context.isopod(["cp", "-q", "c1:/v", "out"]);
         assert_untouched(canary.path());
     }
     // It raced: some got through to the folder.
@@ -127,18 +127,18 @@ fn nothing_of_a_container_is_executed_or_loaded_for_a_copy() {
     }
     let context = TestContext::without_registries();
     Image::new().layer(layer).import(&context, IMAGE);
-    let run = ["run", "-d", "--network", "none", "--name", "c", IMAGE, "sleep", "1000"];
+    let run = ["run", "-d", "--network", "none", "--name", "c1", IMAGE, "sleep", "1000"];
     context.isopod(run).succeeds();
     fs::write(context.path("home/f"), "mine").unwrap();
     for archive in ["-q", "-aq"] {
-        context.isopod(["cp", archive, "f", "c:/tmp/f"]).succeeds();
-        context.isopod(["cp", archive, "c:/usr", "out"]).succeeds();
+        context.isopod(["cp", archive, "f", "c1:/tmp/f"]).succeeds();
+        context.isopod(["cp", archive, "c1:/usr", "out"]).succeeds();
     }
-    context.isopod(["cp", "c:/usr", "-"]).succeeds();
-    context.isopod(["export", "-o", "all.tar", "c"]).succeeds();
-    context.isopod(["top", "c"]).succeeds();
-    context.isopod(["exec", "c", "ls", "/ran"]).fails_with(1);
+    context.isopod(["cp", "c1:/usr", "-"]).succeeds();
+    context.isopod(["export", "-o", "all.tar", "c1"]).succeeds();
+    context.isopod(["top", "c1"]).succeeds();
+    context.isopod(["exec", "c1", "ls", "/ran"]).fails_with(1);
     // The trap would have shown itself.
-    context.isopod(["exec", "c", "/usr/bin/unpigz"]).succeeds();
-    context.isopod(["exec", "c", "cat", "/ran"]).prints("ran\n");
+    context.isopod(["exec", "c1", "/usr/bin/unpigz"]).succeeds();
+    context.isopod(["exec", "c1", "cat", "/ran"]).prints("ran\n");
 }

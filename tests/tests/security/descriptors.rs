@@ -36,9 +36,9 @@ fn a_container_has_no_descriptor_of_its_callers() {
     probe::image().import(&context, IMAGE);
     let run = ["run", "--rm", "--network", "none", IMAGE, "probe", "descriptors"];
     with_open_folders(&context, &run).succeeds().prints("0 \n1 \n2 \n");
-    let run = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     with_open_folders(&context, &run).succeeds();
-    let exec = ["exec", "c", "probe", "descriptors"];
+    let exec = ["exec", "c1", "probe", "descriptors"];
     with_open_folders(&context, &exec).succeeds().prints("0 \n1 \n2 \n");
     // Nor has what runs it kept one.
     for (pid, why) in isopod_tests::leftovers::processes_that_hold(context.folder()) {
@@ -48,7 +48,7 @@ fn a_container_has_no_descriptor_of_its_callers() {
             assert!(!callers.contains(&target.as_path()), "{pid} {why}: {}", target.display());
         }
     }
-    let exec = ["exec", "c", "sh", "-c", "ls /proc/1/fd | tr '\\n' ' '"];
+    let exec = ["exec", "c1", "sh", "-c", "ls /proc/1/fd | tr '\\n' ' '"];
     context.isopod(exec).succeeds().prints("0 1 2 ");
 }
 
@@ -56,11 +56,11 @@ fn a_container_has_no_descriptor_of_its_callers() {
 fn a_working_directory_through_a_descriptor_is_refused() {
     let context = TestContext::without_registries();
     probe::image().import(&context, IMAGE);
-    let run = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     with_open_folders(&context, &run).succeeds();
     for number in 3..=64 {
         let folder = format!("/proc/self/fd/{number}");
-        let exec = ["exec", "--workdir", &folder, "c", "true"];
+        let exec = ["exec", "--workdir", &folder, "c1", "true"];
         let outcome = with_open_folders(&context, &exec);
         assert_ne!(outcome.code, 0, "{outcome}");
         // A start takes longer; the numbers below are those that a monitor has open.

@@ -45,14 +45,14 @@ fn devices_are_allowed_as_asked_for_and_no_further() {
 #[test]
 fn an_exec_a_restart_and_an_update_change_nothing_about_it() {
     let context = TestContext::with(["busybox"]);
-    let start = ["run", "-d", "--network", "none", "--name", "c", "busybox", "sleep", "1000"];
+    let start = ["run", "-d", "--network", "none", "--name", "c1", "busybox", "sleep", "1000"];
     context.isopod(start).succeeds();
-    let exec = || context.isopod(["exec", "c", "sh", "-c", PROBE]);
+    let exec = || context.isopod(["exec", "c1", "sh", "-c", PROBE]);
     exec().prints("made\nrefused\nrefused\n");
-    context.isopod(["update", "-m", "64m", "c"]).succeeds();
-    context.isopod(["exec", "c", "rm", "/loop"]).succeeds();
+    context.isopod(["update", "-m", "64m", "c1"]).succeeds();
+    context.isopod(["exec", "c1", "rm", "/loop"]).succeeds();
     exec().prints("made\nrefused\nrefused\n");
-    context.isopod(["restart", "-t", "0", "c"]).succeeds();
-    context.isopod(["exec", "c", "rm", "/loop"]).succeeds();
+    context.isopod(["restart", "-t", "0", "c1"]).succeeds();
+    context.isopod(["exec", "c1", "rm", "/loop"]).succeeds();
     exec().prints("made\nrefused\nrefused\n");
 }

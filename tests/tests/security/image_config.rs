@@ -36,9 +36,9 @@ fn reserved_keys_of_an_image_go_nowhere() {
     }
     labels.insert("org.opencontainers.image.title".to_owned(), json!("harmless"));
     Image::new().says("Labels", Value::Object(labels)).import(&context, IMAGE);
-    let run = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     context.isopod(run).succeeds();
-    let shown: Value = context.isopod(["inspect", "c"]).json();
+    let shown: Value = context.isopod(["inspect", "c1"]).json();
     let labels = shown[0]["Config"]["Labels"].as_object().unwrap();
     assert_eq!(labels.keys().collect::<Vec<_>>(), ["org.opencontainers.image.title"]);
     // Nor to the documents that the monitor and libcontainer read.

@@ -69,18 +69,18 @@ fn a_file_of_a_gibibyte_is_refused_at_once() {
 fn an_exec_reads_no_host_file_either() {
     let context = TestContext::without_registries();
     Image::new().import(&context, IMAGE);
-    let sleep = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let sleep = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     context.isopod(sleep).succeeds();
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&secret, "intruder:x:4242:4242::/:/bin/sh\n").unwrap();
     let link = format!("ln -sf {} /etc/passwd", secret.path().display());
-    context.isopod(["exec", "c", "sh", "-c", &link]).succeeds();
-    let outcome = context.isopod(["exec", "-u", "intruder", "c", "id"]);
+    context.isopod(["exec", "c1", "sh", "-c", &link]).succeeds();
+    let outcome = context.isopod(["exec", "-u", "intruder", "c1", "id"]);
     assert_ne!(outcome.code, 0, "{outcome}");
     outcome.prints_nothing();
-    context.isopod(["exec", "c", "sh", "-c", "rm /etc/passwd; mkfifo /etc/passwd"]).succeeds();
+    context.isopod(["exec", "c1", "sh", "-c", "rm /etc/passwd; mkfifo /etc/passwd"]).succeeds();
     let exec =
-        context.command(["exec", "-u", "redis", "c", "id"]).deadline(Duration::from_secs(10));
+        context.command(["exec", "-u", "redis", "c1", "id"]).deadline(Duration::from_secs(10));
     let outcome = exec.run();
     assert_ne!(outcome.code, 0, "{outcome}");
 }

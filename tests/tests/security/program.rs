@@ -48,7 +48,7 @@ fn overwrite(context: &TestContext, process: &str) -> BTreeMap<String, String> {
             "for p in {process}; do case $(cat $p/cmdline 2>/dev/null) in
             /proc/self/exe*|/link*) exec /bin/probe overwrite $p/exe;; esac; done"
         );
-        let outcome = context.isopod(["exec", "c", "sh", "-c", &script]);
+        let outcome = context.isopod(["exec", "c1", "sh", "-c", &script]);
         if !outcome.succeeds().stdout.is_empty() {
             return answers(&outcome);
         }
@@ -76,7 +76,7 @@ fn a_first_process_that_is_the_monitors_program_cannot_change_it() {
         .says("Entrypoint", json!(["/proc/self/exe"]))
         .says("Cmd", json!(["/trap"]));
     image.import(&context, "localhost/trap:latest");
-    let run = ["run", "-d", "--name", "c", "--network", "none", "localhost/trap:latest"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", "localhost/trap:latest"];
     context.isopod(run).succeeds();
     let before = programs(&context);
     assert_kept(&overwrite(&context, "/proc/1"));
@@ -87,16 +87,16 @@ fn a_first_process_that_is_the_monitors_program_cannot_change_it() {
 fn an_exec_of_the_monitors_program_cannot_change_it() {
     let context = TestContext::without_registries();
     probe::image().layer(trap()).import(&context, "localhost/trap:latest");
-    let run = ["run", "-d", "--name", "c", "--network", "none", "localhost/trap:latest"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", "localhost/trap:latest"];
     context.isopod(run.into_iter().chain(["sleep", "600"])).succeeds();
     let before = programs(&context);
     for program in ["/proc/self/exe", "/link"] {
-        context.isopod(["exec", "-d", "c", program, "/trap"]).succeeds();
+        context.isopod(["exec", "-d", "c1", program, "/trap"]).succeeds();
         assert_kept(&overwrite(&context, "/proc/[0-9]*"));
-        context.isopod(["exec", "c", "sh", "-c", "kill -9 $(cat /proc/[0-9]*/cmdline >/dev/null; ps | grep '[/]trap' | sed 's/^ *//' | cut -d' ' -f1)"]);
+        context.isopod(["exec", "c1", "sh", "-c", "kill -9 $(cat /proc/[0-9]*/cmdline >/dev/null; ps | grep '[/]trap' | sed 's/^ *//' | cut -d' ' -f1)"]);
     }
     // As an interpreter it is called with what makes no sense to it.
-    let refused = context.isopod(["exec", "c", "/attack"]);
+    let refused = context.isopod(["exec", "c1", "/attack"]);
     assert_ne!(refused.code, 0, "{refused}");
     assert_eq!(programs(&context), before);
 }

@@ -37,7 +37,7 @@ fn context() -> TestContext {
         fs::remove_dir(context.path(name)).unwrap();
     }
     Image::new().import(&context, IMAGE);
-    let run = ["run", "-d", "-it", "--name", "c", "--network", "none", "-v", "named:/v", IMAGE];
+    let run = ["run", "-d", "-it", "--name", "c1", "--network", "none", "-v", "named:/v", IMAGE];
     let words = run.iter().chain(&["sleep", "600"]);
     let widest = ["-c", "umask 0; exec \"$@\"", "caller"];
     let program = isopod_tests::binary::isopod();
@@ -58,7 +58,7 @@ fn context() -> TestContext {
         command = command.env(name, value);
     }
     command.run().succeeds();
-    context.isopod(["exec", "-d", "c", "sleep", "600"]).succeeds();
+    context.isopod(["exec", "-d", "c1", "sleep", "600"]).succeeds();
     context
 }
 

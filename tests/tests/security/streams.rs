@@ -13,7 +13,7 @@ const IMAGE: &str = "localhost/probe:latest";
 fn context_with_container(command: &[&str]) -> TestContext {
     let context = TestContext::without_registries();
     probe::image().import(&context, IMAGE);
-    let run = ["run", "-d", "--name", "c", "--network", "none", IMAGE];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", IMAGE];
     context.isopod(run.iter().chain(command)).succeeds();
     context
 }
@@ -41,7 +41,7 @@ fn seen(context: &TestContext) -> String {
     let since = Instant::now();
     loop {
         let outcome: Outcome =
-            context.isopod(["exec", "c", "sh", "-c", "cat /tmp/seen 2>/dev/null"]);
+            context.isopod(["exec", "c1", "sh", "-c", "cat /tmp/seen 2>/dev/null"]);
         if outcome.stdout.lines().count() >= 3 || since.elapsed() > Duration::from_secs(10) {
             return outcome.stdout;
         }
@@ -73,19 +73,19 @@ fn streams_of_a_container_are_its_own() {
 #[test]
 fn streams_of_an_exec_are_its_own() {
     let context = context_with_container(&["sleep", "600"]);
-    assert_own(&context.isopod(["exec", "c", "probe", "streams"]).succeeds().stdout);
-    let fed = context.command(["exec", "-i", "c", "probe", "streams"]).stdin("x").run();
+    assert_own(&context.isopod(["exec", "c1", "probe", "streams"]).succeeds().stdout);
+    let fed = context.command(["exec", "-i", "c1", "probe", "streams"]).stdin("x").run();
     assert_own(&fed.succeeds().stdout);
-    assert_own(&context.terminal(["exec", "-it", "c", "probe", "streams"]).exits_with(0));
+    assert_own(&context.terminal(["exec", "-it", "c1", "probe", "streams"]).exits_with(0));
     // Nobody gives or takes anything: not even then is it the host's null device, whose mode
     // and owner it could change for everybody.
     let file = "exec 9>/tmp/new; probe streams >&9; mv /tmp/new /tmp/seen";
-    context.isopod(["exec", "-d", "c", "sh", "-c", file]).succeeds();
+    context.isopod(["exec", "-d", "c1", "sh", "-c", file]).succeeds();
     let streams = "for n in 0 1 2; do stat -L -c '%d %i' /proc/self/fd/$n; done >/tmp/new
         stat -L -c '%d %i' /proc/$$/fd/1 /proc/$$/fd/2 >>/tmp/new; mv /tmp/new /tmp/seen";
     assert!(seen(&context).contains(" dev="));
-    context.isopod(["exec", "c", "rm", "/tmp/seen"]).succeeds();
-    context.isopod(["exec", "-d", "c", "sh", "-c", streams]).succeeds();
+    context.isopod(["exec", "c1", "rm", "/tmp/seen"]).succeeds();
+    context.isopod(["exec", "-d", "c1", "sh", "-c", streams]).succeeds();
     let host = fs::metadata("/dev/null").unwrap();
     let seen = seen(&context);
     assert_eq!(seen.lines().count(), 5, "{seen}");
@@ -96,8 +96,8 @@ fn streams_of_an_exec_are_its_own() {
 fn an_exec_takes_no_null_device_that_is_none() {
     let context = context_with_container(&["sleep", "600"]);
     let fake = "rm /dev/null; mkfifo /dev/null";
-    context.isopod(["exec", "c", "sh", "-c", fake]).succeeds();
-    let refused = context.isopod(["exec", "c", "true"]);
+    context.isopod(["exec", "c1", "sh", "-c", fake]).succeeds();
+    let refused = context.isopod(["exec", "c1", "true"]);
     assert_ne!(refused.code, 0, "{refused}");
     refused.complains_of("/dev/null");
 }
@@ -105,10 +105,10 @@ fn an_exec_takes_no_null_device_that_is_none() {
 #[test]
 fn whoever_attaches_hands_no_descriptor_over() {
     let context = context_with_container(&["sh", "-c", "while sleep 0.1; do echo here; done"]);
-    let mut attached = context.terminal(["attach", "--sig-proxy=false", "c"]);
+    let mut attached = context.terminal(["attach", "--sig-proxy=false", "c1"]);
     attached.expects("here");
     let host: Vec<String> = context
-        .isopod(["exec", "c", "sh", "-c", "for f in /proc/1/fd/*; do readlink $f; done"])
+        .isopod(["exec", "c1", "sh", "-c", "for f in /proc/1/fd/*; do readlink $f; done"])
         .succeeds()
         .lines()
         .into_iter()
@@ -121,7 +121,7 @@ fn whoever_attaches_hands_no_descriptor_over() {
 
 /// Resident bytes, descriptors and threads of the monitor of the only container.
 fn monitor(context: &TestContext) -> (u64, usize, usize) {
-    let info: serde_json::Value = context.isopod(["inspect", "c"]).json();
+    let info: serde_json::Value = context.isopod(["inspect", "c1"]).json();
     let pid = info[0]["State"]["Pid"].as_u64().unwrap();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let number = |status: &str, name: &str| -> u64 {
@@ -139,18 +139,18 @@ fn monitor(context: &TestContext) -> (u64, usize, usize) {
 #[test]
 fn a_flood_costs_no_memory_descriptor_or_task() {
     let context = context_with_container(&["sleep", "600"]);
-    context.isopod(["exec", "c", "true"]).succeeds();
+    context.isopod(["exec", "c1", "true"]).succeeds();
     let (memory, descriptors, threads) = monitor(&context);
     // 64 MiB through one exec, and as much into one that reads none of it.
-    let flood = context.isopod(["exec", "c", "sh", "-c", "yes | head -c 67108864"]);
+    let flood = context.isopod(["exec", "c1", "sh", "-c", "yes | head -c 67108864"]);
     assert_eq!(flood.succeeds().stdout.len(), 64 << 20);
-    let fed = context.command(["exec", "-i", "c", "true"]).stdin(vec![b'x'; 64 << 20]).run();
+    let fed = context.command(["exec", "-i", "c1", "true"]).stdin(vec![b'x'; 64 << 20]).run();
     fed.succeeds();
     for _ in 0..100 {
-        context.isopod(["exec", "-d", "c", "true"]).succeeds();
+        context.isopod(["exec", "-d", "c1", "true"]).succeeds();
     }
     // Nobody reads from this one, and then its reader is killed.
-    let silent = context.command(["exec", "c", "yes"]).start();
+    let silent = context.command(["exec", "c1", "yes"]).start();
     silent.signal(nix::sys::signal::Signal::SIGSTOP);
     std::thread::sleep(Duration::from_millis(300));
     let during = monitor(&context).0;
@@ -159,7 +159,7 @@ fn a_flood_costs_no_memory_descriptor_or_task() {
     drop(silent);
     context.isopod([
         "exec",
-        "c",
+        "c1",
         "sh",
         "-c",
         "kill -9 $(ps | grep '[y]es' | sed 's/^ *//' | cut -d' ' -f1)",

@@ -95,12 +95,12 @@ fn a_callers_inheritable_capabilities_go_no_further() {
             .env("HOME", context.path("home"))
             .run()
     };
-    let run = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let run = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     as_heir(&run).succeeds();
     for pid in ["1", "self"] {
         let status = format!("/proc/{pid}/status");
-        assert_none(&as_heir(&["exec", "c", "cat", &status]), "CapInh");
-        assert_none(&as_heir(&["exec", "--privileged", "c", "cat", &status]), "CapInh");
+        assert_none(&as_heir(&["exec", "c1", "cat", &status]), "CapInh");
+        assert_none(&as_heir(&["exec", "--privileged", "c1", "cat", &status]), "CapInh");
     }
 }
 
@@ -108,14 +108,14 @@ fn a_callers_inheritable_capabilities_go_no_further() {
 fn what_is_no_user_is_refused_in_run_and_exec() {
     let context = TestContext::without_registries();
     Image::new().import(&context, IMAGE);
-    let sleep = ["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "600"];
+    let sleep = ["run", "-d", "--name", "c1", "--network", "none", IMAGE, "sleep", "600"];
     context.isopod(sleep).succeeds();
     for user in NO_USERS {
         let option = format!("--user={user}");
         let run = ["run", "--rm", "--network", "none", &option, IMAGE, "id"];
         let outcome = context.isopod(run);
         outcome.fails_with(125).prints_nothing().complains_of(user.split(':').next_back().unwrap());
-        let outcome = context.isopod(["exec", &option, "c", "id"]);
+        let outcome = context.isopod(["exec", &option, "c1", "id"]);
         assert_ne!(outcome.code, 0, "{outcome}");
         outcome.prints_nothing();
     }

@@ -12,6 +12,7 @@ use super::{GRACE, KEPT, folder, folders, mark_container, mark_image};
 use crate::container::Record;
 use crate::snapshot::{LayerName, Usage};
 use crate::state::{ContainerRow, ImageRow, SnapshotRow, VolumeRow};
+use crate::volume::TRASH;
 use crate::{Error, Result, Runtime};
 
 /// Something that takes room.
@@ -146,13 +147,22 @@ impl Runtime {
             found.extend(folders(&namespace)?.into_iter().map(|path| ("container", path)));
         }
         for (kind, path) in found.into_iter().filter(|(_, path)| !known.contains(path)) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let goes =
+                kind != "volume" || name.starts_with(TRASH) || self.volumes().is_leaving(&name);
+            let why = match goes {
+                true => "a removal was killed: it belongs to nothing any more",
+                false => {
+                    "no volume of this name is known: its row may be lost, and system fsck --repair moves it to damaged/"
+                }
+            };
             items.push(Item {
                 kind,
                 name: path.display().to_string(),
                 // It may go while it is measured.
                 size: Usage::bytes_of_files(&path).unwrap_or(0),
-                goes: true,
-                why: vec!["a removal was killed: it belongs to nothing any more".to_owned()],
+                goes,
+                why: vec![why.to_owned()],
             });
         }
         Ok(())

@@ -15,7 +15,12 @@ const PREFIX: &str = "isopod";
 pub(super) fn check(id: &str, record: &Record) -> Result<()> {
     let parent = record.settings.cgroup_parent.as_deref();
     match record.cgroup_manager {
-        CgroupManager::Cgroupfs => Ok(()),
+        CgroupManager::Cgroupfs => match parent {
+            Some(parent) if !parent.starts_with('/') => Err(Error::Invalid(format!(
+                "cgroup parent {parent:?} is not absolute: it is looked up from the root of the cgroups, as in /{parent}"
+            ))),
+            _ => Ok(()),
+        },
         CgroupManager::Systemd => isopod_systemd::check()
             .and_then(|()| Scope::new(parent.unwrap_or_default(), PREFIX, id))
             .map(drop)

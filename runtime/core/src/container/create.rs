@@ -70,7 +70,7 @@ impl<'a> Containers<'a> {
             None => id::random(),
         };
         if let Some(name) = &options.name {
-            id::check("container name", name)?;
+            id::check_name("container name", name)?;
         }
         if options.auto_remove && options.settings.restart != Restart::No {
             return Err(Error::Invalid(

@@ -167,13 +167,17 @@ impl Container<'_> {
     }
 
     /// All of its rows in one transaction: what is killed after it leaves only folders without rows,
-    /// which any sweep takes.
+    /// which any sweep takes; those of volumes must have been announced.
     fn delete_rows(&self, options: RemoveOptions) -> Result<Option<Deleted>> {
         let (namespace, id) = (self.namespace(), self.id());
         let durability = match self.record.auto_remove {
             true => Durability::Process,
             false => Durability::Power,
         };
+        let unnamed = self.record.volumes.iter().filter(|volume| volume.anonymous);
+        for volume in unnamed.filter(|_| options.volumes) {
+            self.runtime.volumes().announce(&volume.name);
+        }
         let state = self.runtime.state();
         state.write(durability, |transaction| {
             let wrap = state.error();

@@ -13,7 +13,7 @@ impl<'a> Containers<'a> {
     /// # Errors
     /// [`Error::AlreadyExists`]; it is no name, or the one that it has; [`Error::NotFound`].
     pub fn rename(&self, text: &str, name: &str) -> Result<Container<'a>> {
-        id::check("container name", name)?;
+        id::check_name("container name", name)?;
         let mut container = self.find(text)?;
         let _operation = container.lock_operation()?;
         let before = container.name().to_owned();

@@ -21,6 +21,14 @@ pub(super) fn put(layout: &Layout, kind: &str, path: &Path) -> Result<()> {
     }
 }
 
+/// The same for what is rarely there: nothing is made where it isn't.
+pub(super) fn put_if_there(layout: &Layout, kind: &str, path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => put(layout, kind, path),
+    }
+}
+
 /// Writes a text there.
 pub(super) fn note(layout: &Layout, kind: &str, name: &str, text: &str) -> Result<()> {
     let name: String =

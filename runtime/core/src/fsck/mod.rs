@@ -31,6 +31,7 @@ mod thorough;
 mod volumes;
 
 pub use finding::Finding;
+pub(crate) use volumes::put_volume_aside;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

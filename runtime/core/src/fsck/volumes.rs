@@ -2,13 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use super::finding::Findings;
 use super::look::{Look, entries, named};
 use super::{aside, kinds};
 use crate::state::{ContainerRow, Durability, Labels, VolumeRow};
-use crate::volume::{TRASH, check_name};
-use crate::{Error, Result};
+use crate::volume::{LEAVING, TRASH, check_name};
+use crate::{Error, Result, Runtime};
+
+/// Keeps the folder of a volume that nobody knows, under `damaged/`. The caller holds the lock of all volumes.
+pub(crate) fn put_volume_aside(runtime: &Runtime, folder: &Path) -> Result<()> {
+    aside::put_if_there(runtime.layout(), "volumes", folder)
+}
 
 pub(super) fn check(look: &Look<'_>, found: &mut Findings) -> Result<()> {
     folders(look, found)?;
@@ -36,6 +42,17 @@ fn folders(look: &Look<'_>, found: &mut Findings) -> Result<()> {
                     other => other.map_err(Error::io("cannot remove", &path)),
                 }
             });
+        } else if let Some(volume) = name.strip_prefix(LEAVING) {
+            let volume = volume.to_owned();
+            let detail = "its removal was killed, or a command is at it";
+            found
+                .add(kinds::VOLUME_LEFTOVER, object, detail)
+                .mend(move |runtime| runtime.volumes().remove_folder_if_gone(&volume));
+        } else if metadata.is_dir()
+            && !known.contains(&*name)
+            && runtime.volumes().is_leaving(&name)
+        {
+            // Its mark has been told of.
         } else if !metadata.is_dir() || !known.contains(&*name) {
             let detail = match metadata.is_dir() && check_name(&name).is_ok() {
                 true => "no volume of this name is known",

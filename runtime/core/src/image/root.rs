@@ -40,6 +40,27 @@ impl Images<'_> {
         let mut config = ImageConfig::default();
         instruction::apply(&mut config.config, &options.changes)?;
         let collection = self.runtime.hold_collection()?;
+        let taken = self.take_root(reader, options, config);
+        drop(collection);
+        // Of what was written nobody else would know that it may go.
+        if taken.is_err()
+            && let Err(error) = self.runtime.collect_garbage()
+        {
+            tracing::warn!(%error, "cannot remove what an archive has that is no image");
+        }
+        let (image, id) = taken?;
+        self.runtime.settle_later();
+        self.runtime.record_image("import", &id, &id);
+        Ok(image)
+    }
+
+    /// The caller keeps the collector away.
+    fn take_root(
+        &self,
+        reader: &mut (dyn Read + Send),
+        options: &RootOptions,
+        mut config: ImageConfig,
+    ) -> Result<(Image, String)> {
         let mut writer = LayerWriter::new(self)?;
         if let Err(failed) = copy(reader, &mut writer) {
             return Err(writer.into_failure().unwrap_or(failed));
@@ -60,11 +81,7 @@ impl Images<'_> {
         let details = details_of(self.runtime, &target, "the archive")?;
         super::ensure(self.runtime, &details, &super::NoProgress)?;
         let image = self.name(&target, options.name.as_ref())?;
-        drop(collection);
-        self.runtime.settle_later();
-        let id = details.id().to_string();
-        self.runtime.record_image("import", &id, &id);
-        Ok(image)
+        Ok((image, details.id().to_string()))
     }
 }
 

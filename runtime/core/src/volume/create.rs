@@ -10,6 +10,7 @@ use rusqlite::Transaction;
 use super::{Source, Volumes, check_name};
 use crate::container::{Mount, Settings, VolumeUse};
 use crate::event::Entry;
+use crate::fsck;
 use crate::layout::private_folder;
 use crate::state::{Durability, Labels, VolumeRow};
 use crate::{Error, Result, id};
@@ -107,8 +108,12 @@ impl Volumes<'_> {
         .map_err(&wrap)?
         {
             if !wanted.anonymous {
-                // What a removal left that was killed in between belongs to no volume.
-                self.put_aside(wanted.name)?;
+                // What is there belongs to no volume: a removal left it that was killed in between, or an
+                // older database doesn't know it.
+                match self.is_leaving(wanted.name) {
+                    true => drop(self.put_aside(wanted.name)?),
+                    false => fsck::put_volume_aside(self.runtime, &self.folder(wanted.name))?,
+                }
             }
             return Ok(true);
         }

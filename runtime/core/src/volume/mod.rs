@@ -13,7 +13,7 @@ mod remove;
 pub use create::{Created, NewVolume};
 pub use options::Source;
 pub use remove::RemovedVolume;
-pub(crate) use remove::TRASH;
+pub(crate) use remove::{LEAVING, TRASH};
 
 use std::path::PathBuf;
 

@@ -1,4 +1,8 @@
 //! Removing volumes: the row and the folder's name go together, what is in the folder goes after.
+//!
+//! A folder without a row may be what a removal left that was killed, or all that is left of a volume whose
+//! row was lost with an older database. An empty file beside it ([`LEAVING`]), made before the row goes,
+//! tells the first from the second, which only `fsck` touches.
 
 use isopod_sys::step::step;
 use std::collections::BTreeSet;
@@ -28,8 +32,9 @@ impl Volumes<'_> {
         let volume = self.get(name)?;
         let size = self.size(&volume)?;
         let lock = self.lock()?;
+        self.announce(name);
         let state = self.runtime.state();
-        state.write(Durability::Power, |transaction| {
+        let deleted = state.write(Durability::Power, |transaction| {
             let wrap = state.error();
             let users = VolumeRow::uses(transaction, name).map_err(&wrap)?;
             if !users.is_empty() {
@@ -45,9 +50,14 @@ impl Volumes<'_> {
                 true => Ok(()),
                 false => Err(not_found(name)),
             }
-        })?;
+        });
+        if let Err(error) = deleted {
+            self.called_off(name)?;
+            return Err(error);
+        }
         step("volume.deleted");
         let trash = self.put_aside(name)?;
+        self.called_off(name)?;
         step("volume.aside");
         drop(lock);
         remove_trash(trash)?;
@@ -59,9 +69,10 @@ impl Volumes<'_> {
     pub(crate) fn remove_folder_if_gone(&self, name: &str) -> Result<()> {
         let lock = self.lock()?;
         if self.runtime.state().read(|c| VolumeRow::get(c, name))?.is_some() {
-            return Ok(());
+            return self.called_off(name);
         }
         let trash = self.put_aside(name)?;
+        self.called_off(name)?;
         drop(lock);
         if trash.is_some() {
             self.record("destroy", name);
@@ -69,7 +80,7 @@ impl Volumes<'_> {
         remove_trash(trash)
     }
 
-    /// Removes folders without a row: of removals that were killed before they were done.
+    /// Goes on with removals that were killed before they were done. Other folders without a row stay.
     ///
     /// # Errors
     /// A folder can't be read or removed.
@@ -84,12 +95,38 @@ impl Volumes<'_> {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if name.starts_with(TRASH) && is_folder {
                 trash.push(Some(entry.path()));
-            } else if is_folder && !known.contains(&name) {
-                trash.push(self.put_aside(&name)?);
+            } else if let Some(volume) = name.strip_prefix(LEAVING) {
+                if !known.contains(volume) {
+                    trash.push(self.put_aside(volume)?);
+                }
+                self.called_off(volume)?;
             }
         }
         drop(lock);
         trash.into_iter().try_for_each(remove_trash)
+    }
+
+    /// Says that a volume's row is about to go, and its folder with it. Where that can't be written (the disk
+    /// is full, maybe) the removal goes on: should it be killed, its folder is left to `fsck`.
+    pub(crate) fn announce(&self, name: &str) {
+        let mark = self.folder(&format!("{LEAVING}{name}"));
+        if let Err(error) = fs::write(&mark, "") {
+            tracing::debug!(%error, mark = %mark.display(), "cannot say that a volume goes");
+        }
+    }
+
+    /// Takes that back: the folder has gone too, or the row has not.
+    pub(crate) fn called_off(&self, name: &str) -> Result<()> {
+        let mark = self.folder(&format!("{LEAVING}{name}"));
+        match fs::remove_file(&mark) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(Error::io("cannot remove", &mark)),
+        }
+    }
+
+    /// Whether a folder without a row is a removal's.
+    pub(crate) fn is_leaving(&self, name: &str) -> bool {
+        self.folder(&format!("{LEAVING}{name}")).exists()
     }
 
     /// Gives a folder a name that no volume can have; `None` if there is none. The caller holds the lock of
@@ -107,6 +144,9 @@ impl Volumes<'_> {
 
 /// What folders are called that are being removed.
 pub(crate) const TRASH: &str = ".removed-";
+
+/// What the names of files begin with that say whose removal has begun.
+pub(crate) const LEAVING: &str = ".leaving-";
 
 fn remove_trash(trash: Option<PathBuf>) -> Result<()> {
     let Some(path) = trash else { return Ok(()) };

@@ -42,6 +42,6 @@ impl Verb for Args {
         if container.record().auto_remove && matches!(left, Left::Exited(_)) {
             session::remove_after(&container)?;
         }
-        Ok(session::status(&left))
+        Ok(session::status_of_visitor(context, &left))
     }
 }

@@ -45,13 +45,14 @@ impl Verb for Args {
                 let container = context.containers()?.find(name)?;
                 self.inward(context, &container, from, path)
             }
-            (End::Container(..), End::Container(..)) => Err(Error::Argument(
+            (End::Container(..), End::Container(..)) => Err(context.wrong_words(
+                "cp",
                 "copying between containers is not supported: copy to the host first, or pipe \
-                 `cp CONTAINER:PATH -` into `cp - CONTAINER:PATH`"
-                    .to_owned(),
+                 `cp CONTAINER:PATH -` into `cp - CONTAINER:PATH`",
             )),
-            (End::Host(_), End::Host(_)) => Err(Error::Argument(
-                "one of the two paths must be in a container, as in CONTAINER:PATH".to_owned(),
+            (End::Host(_), End::Host(_)) => Err(context.wrong_words(
+                "cp",
+                "one of the two paths must be in a container, as in CONTAINER:PATH",
             )),
         }
     }

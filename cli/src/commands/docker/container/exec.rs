@@ -81,7 +81,7 @@ impl Verb for Args {
             keys: self.tty.then_some(keys),
             name: container.name(),
         };
-        Ok(session::status(&foreground.show(session, signals)?))
+        Ok(session::status_of_visitor(context, &foreground.show(session, signals)?))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// Remove one or more containers
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Kill it if it runs; say nothing if it is not there
+    /// Kill it if it runs; one that is not there is no failure
     #[arg(short, long)]
     force: bool,
     /// Remove its unnamed volumes too
@@ -30,7 +30,11 @@ impl Verb for Args {
             RemoveOptions { force: self.force, volumes: self.volumes, keep_snapshot: false };
         context.each(&self.containers, |name| {
             match containers.remove(name, options) {
-                Err(error) if self.force && error.kind() == ErrorKind::NotFound => return Ok(()),
+                // Said, and no failure: as docker's.
+                Err(error) if self.force && error.kind() == ErrorKind::NotFound => {
+                    context.report(&error.into());
+                    return Ok(());
+                }
                 other => other?,
             }
             Ok(context.printer.line(name)?)

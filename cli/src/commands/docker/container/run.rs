@@ -56,7 +56,7 @@ impl Verb for Args {
         let run = started(&container, || Ok(container.start(Some(streams), size)?))?;
         let left = session::show(&container, run.session, signals, self.sig_proxy, keys);
         session::remove_if_over(&container, &left)?;
-        Ok(session::status(&left?))
+        Ok(session::status(context, &left?))
     }
 }
 

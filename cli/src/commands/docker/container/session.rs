@@ -4,6 +4,7 @@ use isopod_runtime::ErrorKind;
 use isopod_runtime::container::{Container, Session};
 
 use crate::commands::Status;
+use crate::context::Context;
 use crate::error::Error;
 use crate::terminal::detach::{self, Keys};
 use crate::terminal::foreground::{Foreground, Left};
@@ -59,13 +60,27 @@ pub fn show(
     foreground.show(session, signals)
 }
 
-/// The exit status of a client that was left in this way.
+/// As [`status`], of a client that came to a container that ran already (`attach`, `exec`): as docker's it
+/// fails when its keys leave it.
 #[must_use]
-pub fn status(left: &Left) -> Status {
+pub fn status_of_visitor(context: &Context, left: &Left) -> Status {
+    match status(context, left) {
+        _ if *left == Left::Detached => 1,
+        status => status,
+    }
+}
+
+/// The exit status of a client that was left in this way; of keys that left it a line is said, in docker's
+/// words, so that the shell's prompt has one of its own.
+#[must_use]
+pub fn status(context: &Context, left: &Left) -> Status {
     match left {
         // 0 to 255 by the protocol.
         Left::Exited(exit) => u8::try_from(exit.code).unwrap_or(u8::MAX),
-        Left::Detached => 0,
+        Left::Detached => {
+            context.printer.note("read escape sequence");
+            0
+        }
         Left::Interrupted(status) => *status,
     }
 }

@@ -60,6 +60,6 @@ impl Verb for Args {
         };
         let left = session::show(&container, session, signals, !tty, keys);
         session::remove_if_over(&container, &left)?;
-        Ok(session::status(&left?))
+        Ok(session::status(context, &left?))
     }
 }

@@ -1,5 +1,6 @@
 //! `completion`: for shells, from the same definitions as the commands.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap_complete::Shell;
 
 use crate::commands::{Status, Verb};
@@ -10,7 +11,8 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// bash, zsh or fish
-    #[arg(value_name = "SHELL")]
+    #[arg(value_name = "SHELL", value_parser = PossibleValuesParser::new(["bash", "fish", "zsh"])
+        .map(|name| name.parse::<Shell>().expect("each of them is a shell")))]
     shell: Shell,
 }
 
