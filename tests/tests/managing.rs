@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use isopod_tests::{TestContext, until};
+use serde_json::Value;
 
 fn running(options: &[&str], script: &str) -> TestContext {
     let context = TestContext::with(["busybox"]);
@@ -34,6 +35,43 @@ fn what_a_container_wrote_is_counted_in_bytes_of_its_files() {
     sizes.mentions("c1 1.01kB (virtual").mentions("new 0B (virtual");
     context.isopod(["inspect", "-s", "-f", "{{.SizeRw}}", "c1"]).prints("1006\n");
     context.isopod(["system", "df"]).mentions("1.006kB");
+}
+
+/// docker's page on `system df`: shared is what another image needs too, unique what only this one does, and
+/// reclaimable what no container needs.
+#[test]
+fn images_are_counted_by_what_they_share_and_who_needs_them() {
+    let context = TestContext::with(["busybox", "alpine"]);
+    let words = ["run", "--name", "c", "--network", "none", "busybox", "touch", "/made"];
+    context.isopod(words).succeeds();
+    context.isopod(["commit", "c", "made:1"]).succeeds();
+    let image = |name: &str, field: &str| {
+        let told = context.isopod(["system", "df", "-v", "--format", "json"]);
+        let all: Value = serde_json::from_str(&told.stdout).unwrap();
+        let images = all["Images"].as_array().unwrap();
+        let found = images.iter().find(|one| one["Repository"].as_str().unwrap().ends_with(name));
+        found.unwrap()[field].as_str().unwrap().to_owned()
+    };
+    let sum = |field: &str| {
+        let format = format!("{{{{.Type}}}} {{{{.{field}}}}}");
+        let told = context.isopod(["system", "df", "--format", &format]);
+        told.stdout.lines().find_map(|line| line.strip_prefix("Images ")).unwrap().to_owned()
+    };
+    assert_eq!(image("alpine", "SharedSize"), "0B");
+    assert_eq!(image("alpine", "UniqueSize"), image("alpine", "Size"));
+    assert_ne!(image("busybox", "SharedSize"), "0B");
+    assert_eq!(image("made", "SharedSize"), image("busybox", "SharedSize"));
+    let containers = ["busybox", "made", "alpine"].map(|name| image(name, "Containers"));
+    assert_eq!(containers, ["1", "0", "0"]);
+    assert_eq!((sum("TotalCount").as_str(), sum("Active").as_str()), ("3", "1"));
+    let some = sum("Reclaimable");
+    assert!(!some.starts_with("0B") && !some.ends_with("(100%)"), "{some}");
+
+    context.isopod(["rmi", "made:1"]).succeeds();
+    assert_eq!(image("busybox", "SharedSize"), "0B");
+    context.isopod(["rm", "c"]).succeeds();
+    assert_eq!(sum("Active"), "0");
+    assert_eq!(sum("Reclaimable"), format!("{} (100%)", sum("Size")));
 }
 
 #[test]

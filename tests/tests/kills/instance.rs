@@ -193,6 +193,15 @@ impl Instance {
             let looked = self.run(line);
             assert_eq!(looked.code, 0, "{after}: {looked}");
         }
+        let words = ["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}}"];
+        let listed = self.command(words).run();
+        let is_named = |line: &str| {
+            line.split_once(' ').is_some_and(|(id, name)| !name.is_empty() && !id.starts_with(name))
+        };
+        assert!(
+            listed.lines().into_iter().all(is_named),
+            "{after}, a container has no name: {listed}"
+        );
         let words = ["run", "--rm", "--network", "none", "-v", "kept:/kept", "busybox"];
         let read = self.command(words.into_iter().chain(["cat", "/kept/file"])).run();
         assert_eq!((read.code, read.stdout.as_str()), (0, "volume\n"), "{after}: {read}");

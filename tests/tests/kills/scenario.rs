@@ -140,8 +140,13 @@ pub const SCENARIOS: &[Scenario] = &[
         networked: false,
         steps: &["volume.row", "volume.folder", "volume.deleted", "volume.aside"],
         before: &[],
-        acts: &["volume create vol", "volume rm vol"],
-        then: &["run --rm --network none -v vol:/v busybox touch /v/x"],
+        acts: &[
+            "volume create vol",
+            "run --rm --network none -v vol:/v busybox touch /v/old",
+            "volume rm vol",
+        ],
+        // Whatever has this name next is another volume, once the removal has come by a step.
+        then: &["run --rm --network none -v vol:/v busybox test ! -e /v/old"],
         undo: &["volume rm vol"],
     },
     Scenario {
@@ -165,7 +170,17 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "exec",
         networked: false,
-        steps: &["exec."],
+        steps: &["exec.connected", "exec.answered"],
+        before: &["run -d --name one --network none busybox sleep 1000"],
+        acts: &["exec one sleep 1"],
+        // Only its client dies, while it runs: the container goes on, and nobody starts it again.
+        then: &["exec one true"],
+        undo: &["rm -f one"],
+    },
+    Scenario {
+        name: "exec-monitor",
+        networked: false,
+        steps: &["exec.launching", "exec.reported"],
         before: &[],
         // Only a monitor that was started with a plan has it.
         acts: &["run -d --name one --network none busybox sleep 1000", "exec one true"],
