@@ -138,7 +138,7 @@ impl Writer {
 
     /// Hands on as much as the child takes now, and waits for it to take more.
     pub fn pump(&mut self) {
-        if self.waiting.entries.is_empty() && self.child.is_some() {
+        if self.waiting.entries.is_empty() {
             return self.watch(Interest::None);
         }
         if self.have_child().is_err() {
