@@ -337,3 +337,68 @@ fn open(path: &Path) -> Result<Option<File>> {
         Err(error) => Err(Error::io("cannot open", path)(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, GzBuilder};
+
+    use super::*;
+
+    fn line(number: u32) -> String {
+        format!(
+            "{{\"log\":\"{number}\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:00Z\"}}\n"
+        )
+    }
+
+    fn read(follower: &mut Follower) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        let end = follower.drain(&mut |line| {
+            numbers.push(line.text.parse().unwrap());
+            ControlFlow::Continue(())
+        });
+        assert!(end.unwrap().is_continue());
+        numbers
+    }
+
+    /// As the monitor packs a file, up to the removal of the original.
+    fn pack(path: &Path) {
+        let origin = Origin::of(&std::fs::metadata(path).unwrap());
+        let mut packed = path.as_os_str().to_owned();
+        packed.push(PACKED);
+        let file = File::create(packed).unwrap();
+        let mut encoder = GzBuilder::new().extra(origin.field()).write(file, Compression::fast());
+        encoder.write_all(&std::fs::read(path).unwrap()).unwrap();
+        encoder.finish().unwrap();
+    }
+
+    /// A monitor may be killed when a file's packed form lies beside it, and who follows a log finds the
+    /// file that it was reading packed.
+    #[test]
+    fn every_file_is_read_once_in_whatever_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let at = |number: u32| rotated(&path, number, "");
+        for number in 1..=3 {
+            std::fs::write(at(number), line(4 - number)).unwrap();
+        }
+        std::fs::write(&path, line(4)).unwrap();
+        let mut follower = Follower::open(&path, 5).unwrap();
+        assert_eq!(read(&mut follower), [1, 2, 3, 4]);
+        // The one that was read is packed, and three rotations go by of which one is packed.
+        for number in (1..=3).rev() {
+            std::fs::remove_file(at(number)).unwrap();
+        }
+        std::fs::rename(&path, at(3)).unwrap();
+        pack(&at(3));
+        std::fs::remove_file(at(3)).unwrap();
+        std::fs::write(at(2), line(5)).unwrap();
+        pack(&at(2));
+        std::fs::write(at(1), line(6)).unwrap();
+        std::fs::write(&path, line(7)).unwrap();
+        assert_eq!(read(&mut follower), [5, 6, 7]);
+        std::fs::remove_file(at(2)).unwrap();
+        assert_eq!(read(&mut Follower::open(&path, 5).unwrap()), [4, 5, 6, 7]);
+    }
+}
