@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use isopod_sys::step::{self, Plan};
 
+use crate::commands::crictl::CrictlArgs;
 use crate::commands::{self, Entry, Kind, Leaf, Status};
 use crate::context::{Context, Globals, report};
 use crate::env;
@@ -44,6 +45,7 @@ struct GlobalArgs {
 impl From<GlobalArgs> for Globals {
     fn from(args: GlobalArgs) -> Self {
         Self {
+            crictl: CrictlArgs::default(),
             root: args.root,
             state: args.state,
             namespace: args.namespace,
@@ -65,8 +67,9 @@ struct App {
 
 /// The end of the help: what else the file can be called for.
 const OTHERS: &str = "Other command lines of the same program, also by links of their names:
-  isopod ctr   The low-level view of the same images and containers, as containerd's ctr
-  isopod runc  An OCI runtime that other engines call";
+  isopod crictl  A client of any CRI runtime, as Kubernetes' crictl
+  isopod ctr     The low-level view of the same images and containers, as containerd's ctr
+  isopod runc    An OCI runtime that other engines call";
 
 /// Why parsing ended without a command to run.
 enum Stop {
@@ -101,6 +104,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Status {
         table: match personality {
             Personality::Docker => commands::docker::TABLE,
             Personality::Ctr => commands::ctr::TABLE,
+            Personality::Crictl => commands::crictl::TABLE,
             Personality::Runc | Personality::Unbuilt(_) => &[],
         },
     };
@@ -150,7 +154,8 @@ impl App {
             Err((Stop::Failed(error), failure)) => (error, failure),
         };
         report(printer, &self.program, &error);
-        let usage = if self.personality == Personality::Ctr { 1 } else { TOOL_FAILED };
+        let ones = matches!(self.personality, Personality::Ctr | Personality::Crictl);
+        let usage = if ones { 1 } else { TOOL_FAILED };
         error.status(failure, usage)
     }
 
@@ -176,7 +181,7 @@ impl App {
         if let Personality::Unbuilt(name) = self.personality {
             return Err(Error::Unbuilt(name).into());
         }
-        let command = GlobalArgs::augment_args(Command::new(self.program.clone()))
+        let command = global_args(self.personality, Command::new(self.program.clone()))
             .no_binary_name(true)
             .args_override_self(true)
             .disable_help_flag(true)
@@ -197,9 +202,15 @@ impl App {
         };
         let mut words = vec![OsString::from(name)];
         words.extend(rest.get_many::<OsString>("").into_iter().flatten().cloned());
-        let globals = GlobalArgs::from_arg_matches(&matches)
-            .expect("clap checked the matches against these args");
-        Ok((globals.into(), words))
+        const CHECKED: &str = "clap checked the matches against these args";
+        let globals = match self.personality {
+            Personality::Crictl => {
+                let crictl = CrictlArgs::from_arg_matches(&matches).expect(CHECKED);
+                Globals { debug: crictl.debug, crictl, ..Globals::default() }
+            }
+            _ => GlobalArgs::from_arg_matches(&matches).expect(CHECKED).into(),
+        };
+        Ok((globals, words))
     }
 
     /// Walks the nouns to the command, and parses its arguments.
@@ -245,7 +256,7 @@ impl App {
 
     /// The whole tree, for its help.
     fn full(&self) -> Command {
-        let command = full(&self.program, self.table);
+        let command = full(self.personality, &self.program, self.table);
         match self.personality {
             Personality::Docker => command.after_help(OTHERS),
             _ => command,
@@ -302,15 +313,19 @@ impl App {
 
 /// The whole tree of a personality: for help and completion.
 #[must_use]
-pub fn full(program: &str, table: &'static [Entry]) -> Command {
+pub fn full(personality: Personality, program: &str, table: &'static [Entry]) -> Command {
     let commands = table
         .iter()
         .filter(|entry| !entry.hidden)
         .map(|entry| entry.build(&format!("{program} {}", entry.name)).no_binary_name(false));
     let name = program.rsplit(' ').next().unwrap_or(program).to_owned();
-    let command = GlobalArgs::augment_args(Command::new(name))
+    let about = match personality {
+        Personality::Crictl => "Look at the pods, containers and images of any CRI runtime",
+        _ => "Containers without a daemon, from one static binary",
+    };
+    let command = global_args(personality, Command::new(name))
         .bin_name(program)
-        .about("Containers without a daemon, from one static binary")
+        .about(about)
         .override_usage(format!("{program} [OPTIONS] COMMAND"))
         .disable_help_flag(true)
         .disable_help_subcommand(true)
@@ -319,6 +334,22 @@ pub fn full(program: &str, table: &'static [Entry]) -> Command {
         .arg(switch("version", 'v', "Print the version"))
         .subcommands(commands);
     commands::go_booleans(command)
+}
+
+/// Every command line in one tree, as it is called by our own name.
+#[must_use]
+pub fn whole() -> Command {
+    full(Personality::Docker, "isopod", commands::docker::TABLE)
+        .subcommand(full(Personality::Ctr, "isopod ctr", commands::ctr::TABLE))
+        .subcommand(full(Personality::Crictl, "isopod crictl", commands::crictl::TABLE))
+}
+
+/// Adds the flags before a command.
+fn global_args(personality: Personality, command: Command) -> Command {
+    match personality {
+        Personality::Crictl => CrictlArgs::augment_args(command),
+        _ => GlobalArgs::augment_args(command),
+    }
 }
 
 /// clap's help, where a switch looks like one although it may be given a value too.

@@ -4,6 +4,7 @@
 //! chosen command's arguments are ever built, so that a `run` does not pay for the help
 //! text of the others.
 
+pub mod crictl;
 pub mod ctr;
 pub mod docker;
 pub mod environment;
@@ -219,7 +220,10 @@ pub fn dashed_values(command: Command) -> Command {
 }
 
 /// Go's `strconv.ParseBool`.
-fn go_bool(text: &str) -> Result<bool, String> {
+///
+/// # Errors
+/// Other text.
+pub fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

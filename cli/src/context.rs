@@ -8,6 +8,7 @@ use isopod_runtime::container::Containers;
 use isopod_runtime::{CgroupManager, Config, MonitorProgram, Runtime};
 
 use crate::commands::Status;
+use crate::commands::crictl::CrictlArgs;
 use crate::config;
 use crate::env;
 use crate::error::Error;
@@ -37,6 +38,8 @@ pub struct Globals {
     pub cgroup_manager: Option<String>,
     /// `--debug`.
     pub debug: bool,
+    /// crictl's own.
+    pub crictl: CrictlArgs,
 }
 
 /// See the module.
@@ -59,6 +62,8 @@ pub struct Context {
     config_file: Option<PathBuf>,
     cgroup_parent: String,
     cgroup_manager: CgroupManager,
+    /// crictl's flags before the command.
+    pub crictl: CrictlArgs,
     runtime: OnceCell<Runtime>,
 }
 
@@ -70,7 +75,10 @@ impl Context {
     pub fn new(personality: Personality, program: &str, globals: Globals) -> Result<Self, Error> {
         let named = globals.config_file.or_else(|| env::path(env::CONFIG));
         let path = named.as_deref().unwrap_or(Path::new(config::PATH));
-        let file = config::read(path, named.is_some())?;
+        let file = match personality.is_client() {
+            true => config::File::default(),
+            false => config::read(path, named.is_some())?,
+        };
         let hosts_dirs = [
             Some(globals.hosts_dirs).filter(|dirs| !dirs.is_empty()),
             env::path(env::HOSTS_DIR).map(|dirs| std::env::split_paths(&dirs).collect()),
@@ -94,6 +102,7 @@ impl Context {
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| DEFAULT_CGROUP_PARENT.to_owned()),
             cgroup_manager: cgroup_manager(globals.cgroup_manager, file.cgroup_manager)?,
             config_file: named,
+            crictl: globals.crictl,
             runtime: OnceCell::new(),
         })
     }

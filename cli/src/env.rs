@@ -18,6 +18,18 @@ pub const CONFIG: &str = "ISOPOD_CONFIG";
 pub const MONITOR: &str = "ISOPOD_MONITOR";
 /// The namespace (`-n`, `--namespace`), as containerd's tools name it.
 pub const NAMESPACE: &str = "CONTAINERD_NAMESPACE";
+/// crictl's configuration file (`-c`).
+pub const CRI_CONFIG_FILE: &str = "CRI_CONFIG_FILE";
+/// Where crictl finds a runtime (`-r`).
+pub const CONTAINER_RUNTIME_ENDPOINT: &str = "CONTAINER_RUNTIME_ENDPOINT";
+/// Where crictl finds images, if elsewhere (`-i`).
+pub const IMAGE_SERVICE_ENDPOINT: &str = "IMAGE_SERVICE_ENDPOINT";
+/// crictl's `--creds`.
+pub const CRICTL_CREDS: &str = "CRICTL_CREDS";
+/// crictl's `--auth`.
+pub const CRICTL_AUTH: &str = "CRICTL_AUTH";
+/// crictl's `--pull-timeout`.
+pub const CRICTL_PULL_TIMEOUT: &str = "CRICTL_PULL_TIMEOUT";
 /// What `--debug` shows, in the syntax of tracing's filters.
 pub const LOG: &str = "ISOPOD_LOG";
 /// How many descriptors from 3 on are sockets for the program (sd_listen_fds(3)).

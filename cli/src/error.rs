@@ -110,6 +110,24 @@ pub enum Error {
         /// Whose.
         image: String,
     },
+    /// What was being done when something failed, in the originals' words.
+    #[error("{doing}")]
+    Doing {
+        /// As in "listing containers".
+        doing: String,
+        /// Why it failed.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A CRI runtime's, or that it can't be reached.
+    #[error(transparent)]
+    Cri(#[from] isopod_cri_client::CallError),
+    /// A CRI runtime's streams.
+    #[error(transparent)]
+    Stream(#[from] isopod_streaming::client::ClientError),
+    /// A container's log.
+    #[error(transparent)]
+    Log(#[from] isopod_cri_client::logs::LogError),
     /// The session's reader was too slow, and the container was not held up for it.
     #[error("output of {0} is lost: it came faster than it was read, and the session was ended")]
     Lagged(String),
@@ -140,6 +158,12 @@ impl Error {
         }
     }
 
+    /// For `map_err`: says before the error what failed.
+    pub fn doing<E: Into<Self>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let doing = doing.into();
+        move |error| Self::Doing { doing, source: Box::new(error.into()) }
+    }
+
     /// For `map_err` on files that the command line named.
     pub fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();
@@ -166,11 +190,13 @@ impl Error {
             Self::Usage { command, .. } => Some(format!("see `{command} --help`")),
             Self::Refused(_) => Some("docs/differences.md lists what is not supported".to_owned()),
             Self::Unbuilt(_) => Some(
-                "this release has: docker-like commands (`isopod run …`), `isopod ctr …`, `isopod runc …`"
+                "this release has: docker-like commands (`isopod run …`), `isopod crictl …`, `isopod ctr …`, `isopod runc …`"
                     .into(),
             ),
             Self::NotRoot(_) => Some("try it with sudo".to_owned()),
             Self::Runtime(error) => runtime_hint(error, program),
+            Self::Doing { source, .. } => source.hint(program),
+            Self::Cri(error) => cri_hint(error).map(str::to_owned),
             _ => None,
         }
     }
@@ -187,6 +213,7 @@ impl Error {
             | Self::Refused(_)
             | Self::Config(_) => usage,
             Self::Unbuilt(_) => TOOL_FAILED,
+            Self::Doing { source, .. } => source.status(failure, usage),
             Self::NotExecuted(_) => NOT_EXECUTABLE,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => READER_LEFT,
             Self::Runtime(error) => match error.kind() {
@@ -202,6 +229,19 @@ impl Error {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn cri_hint(error: &isopod_cri_client::CallError) -> Option<&'static str> {
+    use isopod_cri_client::{CallError, Code};
+    match error {
+        CallError::Connect { .. } => Some(
+            "is the runtime running, and may you reach it? -r, CONTAINER_RUNTIME_ENDPOINT or \
+             /etc/crictl.yaml says where it is",
+        ),
+        CallError::Late(_) => Some("-t gives it more time; what was asked for may have been done"),
+        CallError::Status(status) => (status.code() == Code::Unimplemented)
+            .then_some("this runtime does not offer that: `version` says which one it is"),
     }
 }
 

@@ -7,3 +7,4 @@ pub mod template;
 pub mod time;
 pub mod units;
 pub mod views;
+pub mod yaml;

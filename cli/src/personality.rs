@@ -11,6 +11,8 @@ pub enum Personality {
     Docker,
     /// containerd's low-level tool.
     Ctr,
+    /// The client of CRI runtimes.
+    Crictl,
     /// The OCI runtime that engines call.
     Runc,
     /// Known and not built yet.
@@ -22,7 +24,7 @@ const NAMES: &[(&str, Personality)] = &[
     ("ctr", Personality::Ctr),
     ("nerdctl", Personality::Docker),
     ("docker", Personality::Docker),
-    ("crictl", Personality::Unbuilt("crictl")),
+    ("crictl", Personality::Crictl),
     ("kubectl", Personality::Unbuilt("kubectl")),
     ("kind", Personality::Unbuilt("kind")),
     ("runc", Personality::Runc),
@@ -42,12 +44,19 @@ impl Personality {
         }
     }
 
+    /// Whether it is a client of other programs only, which needs neither a store nor its configuration.
+    #[must_use]
+    pub fn is_client(self) -> bool {
+        self == Self::Crictl
+    }
+
     /// The name before the colon of its error messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Docker => "isopod",
             Self::Ctr => "ctr",
+            Self::Crictl => "crictl",
             Self::Runc => "runc",
             Self::Unbuilt(name) => name,
         }

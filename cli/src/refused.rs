@@ -10,6 +10,8 @@ use crate::personality::Personality;
 const DOCKER: &str = include_str!("refused/docker.tsv");
 /// ctr's, in the same form.
 const CTR: &str = include_str!("refused/ctr.tsv");
+/// crictl's, in the same form.
+const CRICTL: &str = include_str!("refused/crictl.tsv");
 /// The reasons' names and sentences.
 const REASONS: &str = include_str!("refused/reasons.tsv");
 
@@ -54,6 +56,7 @@ pub fn rows(personality: Personality) -> impl Iterator<Item = Row> {
     let table = match personality {
         Personality::Docker => DOCKER,
         Personality::Ctr => CTR,
+        Personality::Crictl => CRICTL,
         // What runc has and we have not is refused by its commands themselves.
         Personality::Runc | Personality::Unbuilt(_) => "",
     };

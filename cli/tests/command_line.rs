@@ -30,7 +30,7 @@ fn a_link_s_name_is_a_personality() {
     );
     let nerdctl = link("nerdctl");
     assert!(run(&nerdctl, &["run", "--help"]).out.contains("Usage: nerdctl run [OPTIONS] IMAGE"));
-    for name in ["crictl", "kubectl", "kind"] {
+    for name in ["kubectl", "kind"] {
         let done = run(&link(name), &["ps"]);
         assert_eq!(done.status, 125, "{name}");
         assert!(

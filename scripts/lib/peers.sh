@@ -18,6 +18,22 @@ debian_mirror() {
     printf '%s\n' "${mirror%/}"
 }
 
+# sid_options DIR: sets `own` to what has apt-get see Debian's unstable branch and nothing else, all its state below DIR.
+sid_options() {
+    local apt=$1
+    mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+    : >"$apt/status"
+    # With an empty status file apt-get resolves as if nothing were installed.
+    own=(-o Dir::Etc::sourcelist="$apt/sid.sources" -o Dir::Etc::sourceparts=/dev/null
+        -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
+        -o Dir::State::lists="$apt/lists" -o Dir::State::status="$apt/status"
+        -o Dir::State::extended_states="$apt/extended_states"
+        -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives"
+        -o APT::Sandbox::User=root -o Debug::NoLocking=1)
+    printf '%s\n' "Types: deb" "URIs: $(debian_mirror)" "Suites: sid" "Components: main" \
+        "Targets: Packages" "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" >"$apt/sid.sources"
+}
+
 # unpack_peers: leaves the programs in $peers_dir/sid/bin. Once: later calls find them there.
 unpack_peers() {
     local root=$peers_dir/sid
@@ -27,17 +43,9 @@ unpack_peers() {
     step "fetching ${peer_packages[*]} of Debian's unstable branch (unpacked under $root, not installed)"
     local apt=$peers_dir/apt
     rm -rf "$apt" "$root"
-    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$root/bin"
-    : >"$apt/status"
-    # With an empty status file apt-get resolves as if nothing were installed.
-    local -a own=(-o Dir::Etc::sourcelist="$apt/sid.sources" -o Dir::Etc::sourceparts=/dev/null
-        -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
-        -o Dir::State::lists="$apt/lists" -o Dir::State::status="$apt/status"
-        -o Dir::State::extended_states="$apt/extended_states"
-        -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives"
-        -o APT::Sandbox::User=root -o Debug::NoLocking=1)
-    printf '%s\n' "Types: deb" "URIs: $(debian_mirror)" "Suites: sid" "Components: main" \
-        "Targets: Packages" "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" >"$apt/sid.sources"
+    mkdir -p "$root/bin"
+    local -a own
+    sid_options "$apt"
     quietly apt-get -q "${own[@]}" update || fail "the lists of Debian's unstable branch can't be had: is the network reachable?"
     quietly apt-get -q -y "${own[@]}" --no-install-recommends --download-only install "${peer_packages[@]}" ||
         fail "the packages of Debian's unstable branch can't be had"
@@ -79,4 +87,34 @@ run_from_here() {
     find "$root" -mindepth 1 -maxdepth 1 ! -name bin ! -name usr -exec rm -rf {} +
     find "$root/usr" -mindepth 1 -maxdepth 1 ! -name lib ! -name share -exec rm -rf {} +
     find "$root/usr/share" -mindepth 1 -maxdepth 1 ! -name containers -exec rm -rf {} +
+}
+
+# unpack_clients: what the streaming server is tested against, without anything it depends on, below $peers_dir. Once.
+# kubectl/bookworm/kubectl speaks SPDY only, kubectl/sid/kubectl both; websocket/ is the library of Kubernetes' Python client.
+unpack_clients() {
+    local root=$peers_dir/clients apt=$peers_dir/apt-clients
+    [ ! -e "$root/complete" ] || return 0
+    require_debian
+    step "fetching kubectl, old and new, and python3-websocket (unpacked under $root, not installed)"
+    rm -rf "$root" "$apt"
+    mkdir -p "$root/kubectl/bookworm" "$root/kubectl/sid" "$apt/bookworm" "$apt/sid"
+    local -a own
+    (cd "$apt/bookworm" && apt_get -o APT::Sandbox::User=root download kubernetes-client/bookworm python3-websocket/bookworm) ||
+        fail "kubernetes-client and python3-websocket of Debian 12 can't be had"
+    sid_options "$apt"
+    quietly apt-get -q "${own[@]}" update || fail "the lists of Debian's unstable branch can't be had: is the network reachable?"
+    (cd "$apt/sid" && quietly apt-get -q "${own[@]}" download kubectl) || fail "kubectl of Debian's unstable branch can't be had"
+    unpack_path "$apt"/bookworm/kubernetes-client_*.deb ./usr/bin/kubectl "$root/kubectl/bookworm"
+    unpack_path "$apt"/sid/kubectl_*.deb ./usr/bin/kubectl "$root/kubectl/sid"
+    unpack_path "$apt"/bookworm/python3-websocket_*.deb ./usr/lib/python3/dist-packages/websocket "$root"
+    rm -rf "$apt"
+    : >"$root/complete"
+}
+
+# unpack_path ARCHIVE PATH DIR: what lies at PATH in a package, into DIR.
+unpack_path() {
+    local depth
+    depth=$(tr -cd / <<<"$2" | wc -c)
+    dpkg-deb --fsys-tarfile "$1" | tar -x -C "$3" --no-same-owner --strip-components="$depth" "$2" ||
+        fail "${1##*/} has no $2"
 }

@@ -39,7 +39,7 @@ fn a_name_is_free_or_the_error_says_whose_it_is() {
     let id = create("ab").line().to_owned();
     create("ab").fails_with(1).complains_of("container ab (").complains_of(&id[..12]);
     create(&id).fails_with(1).complains_of("in use");
-    for wrong in ["", "a b", "a/b", "..", "ä", "_a"] {
+    for wrong in ["a b", "a/b", "..", "ä", "_a"] {
         create(wrong).complains_of("container name");
         assert_ne!(context.isopod(["rename", "ab", wrong]).code, 0, "{wrong}");
     }

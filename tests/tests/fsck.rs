@@ -628,6 +628,16 @@ fn networks() {
 }
 
 #[test]
+fn a_disconnection_that_was_killed_is_finished() {
+    let context = TestContext::networked(["busybox"]);
+    context.isopod(["network", "create", "nn"]).succeeds();
+    context.isopod(["run", "-d", "--name", "cc", "busybox", "sleep", "1000"]).succeeds();
+    context.isopod(["network", "connect", "nn", "cc"]).succeeds();
+    context.command(["network", "disconnect", "nn", "cc"]).env("ISOPOD_STEP", "unplug.said").run();
+    heals(&context, "a network that a container is leaving", &["container-leaving"]);
+}
+
+#[test]
 fn repairs_and_commands_side_by_side_hurt_nothing() {
     let context = TestContext::with(["busybox"]);
     let run = |name: &str| {

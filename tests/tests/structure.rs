@@ -82,6 +82,30 @@ fn linked_by(metadata: &Metadata, root: &str) -> BTreeSet<String> {
     names
 }
 
+/// What crates of `cri/` may use of ours, besides those that are not named here. The protocols and their clients know no
+/// runtime: others than our server use them too.
+const OF_CRI: [(&str, &[&str]); 3] = [
+    ("isopod-cri-protocol", &[]),
+    ("isopod-spdy", &[]),
+    ("isopod-streaming", &["isopod-cri-protocol", "isopod-spdy"]),
+];
+
+#[test]
+fn the_protocols_of_cri_know_no_runtime() {
+    let metadata = metadata();
+    for (name, allowed) in OF_CRI {
+        let linked = linked_by(&metadata, name);
+        assert!(linked.len() > 3, "the graph of {name} is there: {linked:?}");
+        let ours: Vec<&String> = linked.iter().filter(|name| name.starts_with("isopod")).collect();
+        assert_eq!(ours, allowed, "{name} uses");
+    }
+    // gRPC and HTTP are no business of a protocol over any connection.
+    let linked = linked_by(&metadata, "isopod-spdy");
+    for other in ["hyper", "tonic", "rustls", "serde_json"] {
+        assert!(!linked.contains(other), "isopod-spdy links {other}");
+    }
+}
+
 #[test]
 fn the_monitor_stays_small() {
     let linked = linked_by(&metadata(), "isopod-monitor");

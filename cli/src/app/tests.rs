@@ -5,6 +5,7 @@ use super::*;
 fn app(personality: Personality) -> App {
     let (program, table) = match personality {
         Personality::Ctr => ("ctr", commands::ctr::TABLE),
+        Personality::Crictl => ("crictl", commands::crictl::TABLE),
         _ => ("isopod", commands::docker::TABLE),
     };
     App { personality, program: program.to_owned(), table }
@@ -170,14 +171,17 @@ fn what_nobody_knows_is_named_without_guessing() {
 
 #[test]
 fn the_whole_tree_passes_claps_own_checks() {
-    full("isopod", commands::docker::TABLE).debug_assert();
-    full("ctr", commands::ctr::TABLE).debug_assert();
+    full(Personality::Docker, "isopod", commands::docker::TABLE).debug_assert();
+    full(Personality::Ctr, "ctr", commands::ctr::TABLE).debug_assert();
+    full(Personality::Crictl, "crictl", commands::crictl::TABLE).debug_assert();
+    whole().debug_assert();
 }
 
 #[test]
 fn help_lists_every_command_of_a_personality() {
     insta::assert_snapshot!("help_docker", stopped(Personality::Docker, "--help"));
     insta::assert_snapshot!("help_ctr", stopped(Personality::Ctr, "--help"));
+    insta::assert_snapshot!("help_crictl", stopped(Personality::Crictl, "--help"));
     insta::assert_snapshot!("help_run", stopped(Personality::Docker, "run --help"));
     insta::assert_snapshot!("help_ctr_run", stopped(Personality::Ctr, "run --help"));
     insta::assert_snapshot!("help_ctr_tasks", stopped(Personality::Ctr, "tasks --help"));

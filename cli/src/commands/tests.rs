@@ -7,7 +7,7 @@ use super::*;
 
 fn tables() -> Vec<(&'static str, &'static [Entry])> {
     let mut tables: Vec<(&'static str, &'static [Entry])> =
-        vec![("docker", docker::TABLE), ("ctr", ctr::TABLE)];
+        vec![("docker", docker::TABLE), ("ctr", ctr::TABLE), ("crictl", crictl::TABLE)];
     for (name, table) in tables.clone() {
         for entry in table {
             if let Kind::Noun { children, .. } = entry.kind {
@@ -45,7 +45,8 @@ fn every_command_has_a_line_of_help_and_so_has_every_argument() {
             children.iter().for_each(|child| check(child, &format!("{path} {}", child.name)));
         }
     }
-    for (name, table) in [("docker", docker::TABLE), ("ctr", ctr::TABLE)] {
+    for (name, table) in [("docker", docker::TABLE), ("ctr", ctr::TABLE), ("crictl", crictl::TABLE)]
+    {
         table.iter().for_each(|entry| check(entry, &format!("{name} {}", entry.name)));
     }
 }

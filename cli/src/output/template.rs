@@ -61,7 +61,19 @@ impl Format {
     /// # Errors
     /// A field that the value lacks, a function that fails.
     pub fn render(&self, value: &Json) -> Result<String, TemplateError> {
-        run::render(&self.nodes, value)
+        self.apply(value, false)
+    }
+
+    /// The same, but that every key has to be there: crictl's templates.
+    ///
+    /// # Errors
+    /// As [`Format::render`].
+    pub fn render_strictly(&self, value: &Json) -> Result<String, TemplateError> {
+        self.apply(value, true)
+    }
+
+    fn apply(&self, value: &Json, strict: bool) -> Result<String, TemplateError> {
+        run::render(&self.nodes, value, strict)
             .map_err(|reason| TemplateError::Execute { text: self.text.clone(), reason })
     }
 }

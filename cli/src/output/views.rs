@@ -3,6 +3,7 @@
 
 pub mod container_inspect;
 pub mod containers;
+pub mod crictl;
 pub mod disk_usage;
 pub mod doctor;
 pub mod events;

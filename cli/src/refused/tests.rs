@@ -12,6 +12,28 @@ use crate::commands::{self, Entry, Kind};
 const DOCKER: &str = include_str!("../../tests/data/docker.tsv");
 const NERDCTL: &str = include_str!("../../tests/data/nerdctl.tsv");
 const CTR: &str = include_str!("../../tests/data/ctr.tsv");
+const CRICTL: &str = include_str!("../../tests/data/crictl.tsv");
+
+/// What crictl's sources give by constants, and its inventory leaves out: flags before the command, flags of a command.
+const CRICTL_CONSTANTS: &[(&str, &str)] = &[
+    (
+        "",
+        "--config/-c --runtime-endpoint/-r --image-endpoint/-i --timeout/-t --debug/-D --max-retries --enable-streaming --enable-tracing --tracing-endpoint --tracing-sampling-rate-per-million --profile-cpu --profile-mem",
+    ),
+    ("attach", "--transport/-r --tls-sni --tls-server-name --tls-ca --tls-cert --tls-key"),
+    (
+        "create",
+        "--no-pull --with-pull --cancel-timeout/-T --creds --auth --username/-u --pull-timeout",
+    ),
+    ("exec", "--transport/-r --tls-sni --tls-server-name --tls-ca --tls-cert --tls-key"),
+    ("port-forward", "--transport/-r --tls-sni --tls-server-name --tls-ca --tls-cert --tls-key"),
+    ("pull", "--creds --auth --username/-u --pull-timeout"),
+    (
+        "run",
+        "--no-pull --with-pull --cancel-timeout/-T --creds --auth --username/-u --pull-timeout --runtime/-r",
+    ),
+    ("update-runtime-config", "--pod-cidr/-p"),
+];
 
 /// ctr's groups of flags (containerd's `cmd/ctr/commands`, and `run` itself).
 const GROUPS: &[(&str, &str)] = &[
@@ -73,6 +95,15 @@ fn ctr() -> Vec<Original> {
         .collect()
 }
 
+fn crictl() -> Vec<Original> {
+    let own = CRICTL.lines().map(|line| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        original(cells[1], cells.get(4).copied())
+    });
+    let constants = CRICTL_CONSTANTS.iter().map(|(path, flags)| original(path, [*flags]));
+    own.chain(constants).collect()
+}
+
 fn original<'a>(path: &str, flags: impl IntoIterator<Item = &'a str>) -> Original {
     let flags = flags.into_iter().flat_map(str::split_whitespace);
     Original {
@@ -99,7 +130,11 @@ fn names_of(command: &clap::Command) -> BTreeSet<String> {
 /// Walks the table; the clap command of what was found.
 fn build(table: &'static [Entry], path: &str, program: &str) -> Option<clap::Command> {
     if path.is_empty() {
-        return Some(app::full(program, table));
+        let personality = match program {
+            "crictl" => Personality::Crictl,
+            _ => Personality::Docker,
+        };
+        return Some(app::full(personality, program, table));
     }
     let mut table = table;
     let mut words = path.split(' ').peekable();
@@ -153,6 +188,12 @@ fn every_command_and_flag_of_ctr_is_there_or_refused() {
     assert!(missing.is_empty(), "neither there nor refused: {missing:#?}");
 }
 
+#[test]
+fn every_command_and_flag_of_crictl_is_there_or_refused() {
+    let missing = missing(Personality::Crictl, commands::crictl::TABLE, &crictl());
+    assert!(missing.is_empty(), "neither there nor refused: {missing:#?}");
+}
+
 /// ctr's aliases of nouns, and of the commands that are there. Single letters beside other
 /// commands are those of flags, which the inventory could not tell apart.
 #[test]
@@ -184,9 +225,11 @@ fn every_alias_of_ctr_leads_to_its_command() {
 
 #[test]
 fn nothing_is_both_there_and_refused() {
-    for (personality, table) in
-        [(Personality::Docker, commands::docker::TABLE), (Personality::Ctr, commands::ctr::TABLE)]
-    {
+    for (personality, table) in [
+        (Personality::Docker, commands::docker::TABLE),
+        (Personality::Ctr, commands::ctr::TABLE),
+        (Personality::Crictl, commands::crictl::TABLE),
+    ] {
         for row in rows(personality) {
             let built = build(table, row.command, personality.name());
             if row.is_command() {
@@ -203,7 +246,7 @@ fn nothing_is_both_there_and_refused() {
 
 #[test]
 fn every_reason_has_a_sentence_and_every_sentence_a_use() {
-    let used: BTreeSet<&str> = [Personality::Docker, Personality::Ctr]
+    let used: BTreeSet<&str> = [Personality::Docker, Personality::Ctr, Personality::Crictl]
         .into_iter()
         .flat_map(rows)
         .map(|row| row.reason)
@@ -235,9 +278,11 @@ fn the_page_of_differences_is_up_to_date() {
 
 fn rendered() -> String {
     let mut page = String::from("<!-- made from cli/src/refused, held by a test -->\n");
-    for (personality, title) in
-        [(Personality::Docker, "docker, nerdctl"), (Personality::Ctr, "ctr")]
-    {
+    for (personality, title) in [
+        (Personality::Docker, "docker, nerdctl"),
+        (Personality::Ctr, "ctr"),
+        (Personality::Crictl, "crictl"),
+    ] {
         page.push_str(&format!("\n### {title}\n\n| | Reason |\n|---|---|\n"));
         for (reason, sentence) in reasons() {
             let of_reason = rows(personality).filter(|row| row.reason == reason);

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use isopod_monitor_protocol::launch::Launch;
 use isopod_monitor_protocol::status::{Exit, Phase, Status};
 use isopod_monitor_protocol::time::Timestamp;
-use isopod_monitor_protocol::{VERSION, data};
+use isopod_monitor_protocol::{VERSION, data, state};
 use isopod_sys::atomic;
 use isopod_sys::cgroup::Hierarchies;
 use isopod_sys::lock::Lock;
@@ -37,6 +37,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::WaitStatus;
 
+use crate::cleanup;
 use crate::guard::Guard;
 use crate::keeper::Keeper;
 use crate::network::{Joined, Network};
@@ -268,10 +269,22 @@ impl Monitor {
         if let Some(error) = self.spec_error.take() {
             return Err(error.to_string());
         }
+        if self.launch.state.join(state::OCI).exists() {
+            // Of a monitor that was killed when it had recorded its container's end, and undone nothing.
+            self.undo_former()?;
+        }
         if self.facts.as_ref().is_some_and(|facts| facts.terminal != self.launch.terminal) {
             return Err("launch.json and config.json disagree about the terminal".to_owned());
         }
         Ok(())
+    }
+
+    fn undo_former(&self) -> Result<(), String> {
+        let facts = self.facts.as_ref();
+        let cgroup = facts.map(|facts| facts.cgroup.as_path());
+        let has_epilogue = facts.is_some_and(|facts| facts.has_epilogue);
+        cleanup::remove(&self.launch, &self.hierarchies, cgroup, has_epilogue)
+            .map_err(|error| format!("cannot undo the last run: {error}"))
     }
 
     fn open_socket(&mut self) -> io::Result<()> {

@@ -20,9 +20,7 @@ impl Verb for Args {
 
     fn run(self, _context: &Context) -> Result<Status, Error> {
         fs::create_dir_all(&self.folder).map_err(Error::file("make", &self.folder))?;
-        let command = crate::app::full("isopod", crate::commands::docker::TABLE)
-            .subcommand(crate::app::full("isopod ctr", crate::commands::ctr::TABLE));
-        clap_mangen::generate_to(command, &self.folder)
+        clap_mangen::generate_to(crate::app::whole(), &self.folder)
             .map_err(Error::file("write to", &self.folder))?;
         Ok(0)
     }

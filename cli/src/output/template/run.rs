@@ -30,9 +30,10 @@ const OPTIONAL: &[&str] = &[
     "Variant",
 ];
 
-/// The text that the nodes make of `value`.
-pub fn render(nodes: &[Node], value: &Json) -> Result<String, String> {
-    let mut run = Run { variables: vec![("$".to_owned(), value.clone())], out: String::new() };
+/// The text that the nodes make of `value`; with `strict` every key has to be there, as with Go's `missingkey=error`.
+pub fn render(nodes: &[Node], value: &Json, strict: bool) -> Result<String, String> {
+    let variables = vec![("$".to_owned(), value.clone())];
+    let mut run = Run { variables, out: String::new(), strict };
     run.nodes(nodes, value)?;
     Ok(run.out)
 }
@@ -41,6 +42,7 @@ struct Run {
     /// Innermost last.
     variables: Vec<(String, Json)>,
     out: String,
+    strict: bool,
 }
 
 impl Run {
@@ -221,9 +223,21 @@ impl Run {
             Term::Pipeline(pipeline) => self.pipeline(pipeline, dot)?.unwrap_or(Json::Null),
         };
         operand.fields.iter().try_fold(Some(value), |value, name| match value {
+            Some(value) if self.strict => key(&value, name).map(Some),
             Some(value) => field(&value, name),
             None => Err(format!("no field {name} of what is not there")),
         })
+    }
+}
+
+/// A key of a map that has to be there.
+fn key(value: &Json, name: &str) -> Result<Json, String> {
+    match value {
+        Json::Object(map) => map.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = map.keys().map(String::as_str).collect();
+            format!("no key {name}; there are {}", known.join(", "))
+        }),
+        other => Err(format!("no key {name} of {}", text::shown(Some(other)))),
     }
 }
 

@@ -19,6 +19,7 @@ mod names;
 mod process;
 mod questions;
 mod scratch;
+mod streams;
 mod templates;
 mod users;
 
@@ -32,6 +33,7 @@ pub use monitor::{monitor_files, monitor_messages, oci_spec};
 pub use names::reference;
 pub use process::image_config;
 pub use questions::dns;
+pub use streams::{spdy, websocket};
 pub use templates::template;
 pub use users::passwd;
 
@@ -54,5 +56,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("passwd", passwd),
     ("reference", reference),
     ("registries_conf", registries_conf),
+    ("spdy", spdy),
     ("template", template),
+    ("websocket", websocket),
 ];

@@ -172,5 +172,5 @@ macro_rules! targets {
 
 targets! {
     dns docker_config document hosts_toml image_config layer log_file monitor_files monitor_messages netlink
-    oci_spec passwd reference registries_conf template
+    oci_spec passwd reference registries_conf spdy template websocket
 }

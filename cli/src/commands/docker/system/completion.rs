@@ -18,8 +18,7 @@ impl Verb for Args {
     const USAGE: &'static str = "SHELL";
 
     fn run(self, context: &Context) -> Result<Status, Error> {
-        let mut command = crate::app::full("isopod", crate::commands::docker::TABLE)
-            .subcommand(crate::app::full("isopod ctr", crate::commands::ctr::TABLE));
+        let mut command = crate::app::whole();
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "isopod", &mut script);
         context.printer.data(&script)?;
