@@ -5,6 +5,7 @@
 )]
 
 use std::fs;
+use std::process::Command;
 
 use isopod_tests::{TestContext, until};
 
@@ -98,6 +99,102 @@ fn rotation_keeps_the_newest_and_a_follower_misses_nothing() {
     context.isopod(["logs", "--tail", "250", "c1"]).prints(&numbers(5751..=6000));
 }
 
+/// The files of container `c`'s log, in order of their names.
+fn log_files(context: &TestContext) -> Vec<(String, Vec<u8>)> {
+    let path = context.isopod(["inspect", "-f", "{{.LogPath}}", "c"]).line().to_owned();
+    let (folder, name) = path.rsplit_once('/').unwrap();
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let suffix = entry.file_name().to_str()?.strip_prefix(name)?.to_owned();
+            Some((suffix, fs::read(entry.path()).ok()?))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// docker's names, and what gzip itself says of them; a follower reads on in files that are packed meanwhile.
+#[test]
+fn rotated_files_are_compressed_and_read_like_the_others() {
+    let context = TestContext::with(["busybox"]);
+    let options = ["max-size=20k", "max-file=3", "compress=true"];
+    let options: Vec<&str> = options.iter().flat_map(|option| ["--log-opt", *option]).collect();
+    let script = "n=0; while [ $n -lt 60 ]; do n=$((n+1)); seq $((n*100-99)) $((n*100)); sleep 0.05; done; sleep 1000";
+    logged(&context, &options, script);
+    let follower = context.command(["logs", "-f", "c"]).start();
+    until("the last line", || context.isopod(["logs", "-n", "1", "c"]).stdout == "6000\n");
+    let names = || log_files(&context).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    until("everything is packed", || names() == ["", ".1.gz", ".2.gz"]);
+    let kept = context.isopod(["logs", "c"]).succeeds().stdout.clone();
+    assert!(numbers(1..=6000).ends_with(&kept) && kept.len() > 2000, "{} bytes", kept.len());
+    context.isopod(["logs", "--tail", "600", "c"]).prints(&numbers(5401..=6000));
+    // By another's hands.
+    let mut text = String::new();
+    for (name, bytes) in log_files(&context).iter().rev() {
+        let path = context.path("file.gz");
+        fs::write(&path, bytes).unwrap();
+        text += &match name.as_str() {
+            "" => String::from_utf8(bytes.clone()).unwrap(),
+            _ => {
+                assert!(bytes.len() < 20_000 / 4, "{name} has {} bytes", bytes.len());
+                let unpacked = Command::new("gzip").arg("-dc").arg(&path).output().unwrap();
+                assert!(unpacked.status.success(), "{unpacked:?}");
+                String::from_utf8(unpacked.stdout).unwrap()
+            }
+        };
+    }
+    let lines = text.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["log"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(lines.collect::<String>(), kept);
+    context.isopod(["kill", "c"]).succeeds();
+    let followed = follower.outcome();
+    assert!(followed.stdout == numbers(1..=6000), "{} bytes", followed.stdout.len());
+}
+
+/// What docker documents: the container isn't held up, and what doesn't fit in the buffer is lost. Here the process that
+/// has the file is stopped, as a disk would that doesn't answer.
+#[test]
+fn a_log_that_is_not_waited_for_drops_what_its_buffer_cant_hold() {
+    let context = TestContext::with(["busybox"]);
+    let options = ["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=8k"];
+    let script = "echo begin; until [ -e /go ]; do sleep 0.05; done; seq 100000; touch /done; \
+                  until [ -e /on ]; do sleep 0.05; done; echo end; sleep 1000";
+    logged(&context, &options, script);
+    until("the first line", || context.isopod(["logs", "c"]).stdout == "begin\n");
+    let pid = context.isopod(["inspect", "-f", "{{.State.Pid}}", "c"]).line().to_owned();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    let is_logger = |pid: &&str| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "isopod-logger\n")
+    };
+    let logger = children.split_whitespace().find(is_logger).unwrap();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, logger]).status().unwrap().success());
+    };
+    signal("-STOP");
+    context.isopod(["exec", "c", "touch", "/go"]).succeeds();
+    until("the container goes on", || {
+        context.isopod(["exec", "c", "test", "-e", "/done"]).code == 0
+    });
+    signal("-CONT");
+    until("what waited is written", || {
+        context.isopod(["logs", "c"]).stdout.starts_with("begin\n1\n2\n")
+    });
+    // Lines after the gap are kept again.
+    context.isopod(["exec", "c", "touch", "/on"]).succeeds();
+    until("the last line", || context.isopod(["logs", "c"]).stdout.ends_with("end\n"));
+    let kept = context.isopod(["logs", "c"]).succeeds().stdout.clone();
+    let lines: Vec<u32> = kept.lines().filter_map(|line| line.parse().ok()).collect();
+    // What fits in 64 KiB of a pipe and 8 KiB here, about 70 bytes a line, and by no means all.
+    assert!((800..20_000).contains(&lines.len()), "{} lines", lines.len());
+    assert!(lines.is_sorted());
+    context.isopod(["rm", "-f", "c"]).succeeds();
+}
+
 #[test]
 fn a_restarted_container_goes_on_in_its_log() {
     let context = TestContext::with(["busybox"]);
@@ -140,7 +237,8 @@ fn a_log_option_that_cant_be_meant_leaves_no_container() {
     for (option, why) in [
         ("tag={{.Nosuch}}", "{{.Nosuch}}"),
         ("labels-regex=(", "regular expression"),
-        ("mode=non-blocking", "never dropped"),
+        ("max-buffer-size=1m", "mode=non-blocking"),
+        ("compress=true", "max-size"),
         ("nosuch=1", "nosuch=1"),
     ] {
         let words = ["create", "--network", "none", "--log-opt", option, "busybox", "true"];

@@ -221,10 +221,59 @@ pub enum Log {
         /// What stands beside each line, in docker's `attrs`; nothing where it is empty.
         #[serde(default)]
         attributes: BTreeMap<String, String>,
+        /// Whether rotated files are packed: they are then called `.1.gz`, `.2.gz`, …
+        #[serde(default)]
+        compress: bool,
+        /// How many bytes of lines may wait for a slow disk before further ones are dropped; `None`: the container
+        /// waits for it.
+        #[serde(default)]
+        max_buffer: Option<u64>,
     },
     /// The CRI log format, rotated by the kubelet.
     Cri {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// What follows the name of a rotated log file that is packed.
+pub const PACKED: &str = ".gz";
+
+/// The name of [`Origin::field`] (RFC 1952, 2.3.1.1).
+const ORIGIN: [u8; 2] = *b"iO";
+
+/// Which file a packed log file was, by which a reader that was reading that one knows it again. Inode numbers
+/// alone are soon used anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Its inode number.
+    pub inode: u64,
+    /// When it was last written to, in nanoseconds since 1970.
+    pub written: i64,
+}
+
+impl Origin {
+    /// The file itself.
+    #[must_use]
+    pub fn of(file: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let written = file.mtime().wrapping_mul(1_000_000_000).wrapping_add(file.mtime_nsec());
+        Self { inode: file.ino(), written }
+    }
+
+    /// The extra field of a packed file's header that says so.
+    #[must_use]
+    pub fn field(self) -> Vec<u8> {
+        let (inode, written) = (self.inode.to_le_bytes(), self.written.to_le_bytes());
+        [&ORIGIN[..], &16u16.to_le_bytes(), &inode, &written].concat()
+    }
+
+    /// What a header's extra field says, if it is [`Origin::field`].
+    #[must_use]
+    pub fn parse(extra: &[u8]) -> Option<Self> {
+        let numbers = extra.strip_prefix(&ORIGIN)?.strip_prefix(&16u16.to_le_bytes())?;
+        let (inode, written) = numbers.split_first_chunk()?;
+        let (inode, written) = (u64::from_le_bytes(*inode), written.try_into().ok()?);
+        Some(Self { inode, written: i64::from_le_bytes(written) })
+    }
 }

@@ -59,6 +59,8 @@ fn run(
             max_size: None,
             max_files: 1,
             attributes: Default::default(),
+            compress: false,
+            max_buffer: None,
         },
         open_stdin: false,
         stdin_once: false,

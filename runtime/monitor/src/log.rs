@@ -2,18 +2,33 @@
 //!
 //! - [`lines`]: cutting streams into lines;
 //! - [`json_file`], [`cri`]: how a line is written;
-//! - [`file`]: the file, its rotation, and a disk that fails.
+//! - [`file`]: the file, its rotation, and a disk that fails;
+//! - [`packer`]: compressing what was rotated;
+//! - [`writer`]: the file in a child's hands, where no disk may hold the container up.
 
 mod cri;
 mod file;
 mod json_file;
 mod lines;
+mod packer;
+mod writer;
+
+use std::rc::Rc;
+use std::time::Duration;
 
 use isopod_monitor_protocol::launch;
 use isopod_monitor_protocol::time::Timestamp;
 
+use rustix::process::{Pid, WaitStatus};
+
+use crate::poll::Poller;
 use file::LogFile;
 use lines::{Line, Lines};
+use packer::Packer;
+use writer::Writer;
+
+/// How long the end of a monitor waits for what is still to be packed: the next one goes on with it.
+const LAST_PACKING: Duration = Duration::from_secs(1);
 
 /// Which of a process's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +51,36 @@ impl Stream {
 
 type Format = fn(&mut Vec<u8>, &Line<'_>, Stream, Timestamp, &[u8]);
 
+/// Who has the file.
+#[derive(Debug)]
+enum Keeper {
+    Us(LogFile),
+    Child(Writer),
+}
+
+impl Keeper {
+    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        match self {
+            Self::Us(file) => file.append(write),
+            Self::Child(writer) => writer.append(write),
+        }
+    }
+
+    fn flush(&mut self) {
+        match self {
+            Self::Us(file) => file.flush(),
+            Self::Child(writer) => writer.pump(),
+        }
+    }
+}
+
 /// A container's log.
 ///
 /// Nothing here fails: what a full or broken disk doesn't take is lost, whole lines of it, and
 /// the container runs on.
 #[derive(Debug)]
 pub struct Log {
-    file: LogFile,
+    keeper: Keeper,
     format: Format,
     /// What every line has besides, as it is written.
     attributes: Box<[u8]>,
@@ -51,41 +89,84 @@ pub struct Log {
 
 impl Log {
     /// The log that a launch asks for; `None` for none.
-    pub fn open(config: &launch::Log) -> Option<Self> {
+    pub fn open(config: &launch::Log, poller: &Rc<Poller>) -> Option<Self> {
         let mut attributes = Vec::new();
-        let (file, format): (_, Format) = match config {
+        let (keeper, format): (_, Format) = match config {
             launch::Log::None => return None,
-            launch::Log::JsonFile { path, max_size, max_files, attributes: given } => {
+            launch::Log::JsonFile {
+                path,
+                max_size,
+                max_files,
+                attributes: given,
+                compress,
+                max_buffer,
+            } => {
                 attributes = json_file::attributes(given);
-                (LogFile::new(path.clone(), *max_size, *max_files), json_file::write)
+                let mut file = LogFile::new(path.clone(), *max_size, *max_files);
+                if *compress {
+                    file = file.packing();
+                }
+                let keeper = match max_buffer {
+                    None => Keeper::Us(file),
+                    Some(limit) => Keeper::Child(Writer::fork(file, *limit, poller)),
+                };
+                (keeper, json_file::write)
             }
-            launch::Log::Cri { path } => (LogFile::new(path.clone(), None, 1), cri::write),
+            launch::Log::Cri { path } => {
+                (Keeper::Us(LogFile::new(path.clone(), None, 1)), cri::write)
+            }
         };
-        Some(Self { file, format, attributes: attributes.into(), streams: Default::default() })
+        Some(Self { keeper, format, attributes: attributes.into(), streams: Default::default() })
     }
 
     /// Logs what a stream brought.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) {
         let now = Timestamp::now();
-        let (file, format, attributes) = (&mut self.file, self.format, &self.attributes);
+        let (keeper, format, attributes) = (&mut self.keeper, self.format, &self.attributes);
         self.streams[stream as usize].feed(bytes, |line| {
-            file.append(|buffer| format(buffer, &line, stream, now, attributes));
+            keeper.append(|buffer| format(buffer, &line, stream, now, attributes));
         });
-        file.flush();
+        keeper.flush();
     }
 
     /// Logs what a stream that has ended left without a line's end.
     pub fn end(&mut self, stream: Stream) {
         let now = Timestamp::now();
-        let (file, format, attributes) = (&mut self.file, self.format, &self.attributes);
+        let (keeper, format, attributes) = (&mut self.keeper, self.format, &self.attributes);
         self.streams[stream as usize].end(|line| {
-            file.append(|buffer| format(buffer, &line, stream, now, attributes));
+            keeper.append(|buffer| format(buffer, &line, stream, now, attributes));
         });
-        file.flush();
+        keeper.flush();
+    }
+
+    /// Hands on what a child didn't take before.
+    pub fn pump(&mut self) {
+        self.keeper.flush();
+    }
+
+    /// Whether the child that ended was this log's.
+    pub fn child_ended(&mut self, pid: Pid, status: WaitStatus) -> bool {
+        match &mut self.keeper {
+            Keeper::Us(file) => file.child_ended(pid, status),
+            Keeper::Child(writer) => writer.child_ended(pid),
+        }
     }
 
     /// Opens the file anew, after somebody renamed it.
     pub fn reopen(&mut self) -> std::io::Result<()> {
-        self.file.reopen()
+        match &mut self.keeper {
+            Keeper::Us(file) => file.reopen(),
+            Keeper::Child(writer) => {
+                writer.reopen();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Packs what the log of a container that has ended still has to be packed, if that is soon done.
+pub fn pack_rest(config: &launch::Log) {
+    if let launch::Log::JsonFile { path, max_files, compress: true, .. } = config {
+        Packer::new(path.clone(), *max_files).finish(LAST_PACKING);
     }
 }

@@ -225,6 +225,9 @@ impl Monitor {
                 self.with_streams(process, |streams| streams.pump_sink(stream, session));
             }
             Token::Memory => self.look_at_memory(),
+            Token::Log => {
+                self.with_streams(CONTAINER, |streams| streams.log().map(crate::log::Log::pump));
+            }
             Token::Network(part, id) => self.network.handle(part, id),
         }
     }

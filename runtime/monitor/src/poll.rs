@@ -30,6 +30,8 @@ pub enum Token {
     Sink(u32, u8, u32),
     /// What the container's group says of its memory.
     Memory,
+    /// The child that writes the log takes bytes again.
+    Log,
     /// Something of the container's network: what, and which one of these.
     Network(Part, u32),
 }
@@ -84,6 +86,7 @@ impl Token {
             Self::Source(process, session) => (6, process, 0, session),
             Self::Sink(process, stream, session) => (7, process, stream, session),
             Self::Memory => (8, 0, 0, 0),
+            Self::Log => (9, 0, 0, 0),
             Self::Network(part, id) => (15, id, part as u8, 0),
         };
         u64::from(kind as u8) << 60 | u64::from(stream) << 56 | u64::from(a) << 28 | u64::from(b)
@@ -102,6 +105,7 @@ impl Token {
             5 => Self::Input(a),
             6 => Self::Source(a, b),
             8 => Self::Memory,
+            9 => Self::Log,
             15 => Self::Network(Part::ALL[usize::from(stream) % Part::ALL.len()], a),
             _ => Self::Sink(a, stream, b),
         }
@@ -222,6 +226,7 @@ mod tests {
             Token::Output(most, 1),
             Token::Input(7),
             Token::Memory,
+            Token::Log,
             Token::Source(5, most),
             Token::Sink(most, 1, most),
         ] {

@@ -123,6 +123,8 @@ fn logs_rotate_while_a_container_floods_them() {
             max_size: Some(100_000),
             max_files: 3,
             attributes: Default::default(),
+            compress: false,
+            max_buffer: None,
         };
     });
     assert_eq!(container.run(None).exit().code, 0);
@@ -167,6 +169,8 @@ fn a_log_on_a_full_disk_does_not_disturb_the_container() {
             max_size: None,
             max_files: 1,
             attributes: Default::default(),
+            compress: false,
+            max_buffer: None,
         };
     });
     let (out, _, exit) = container.output();

@@ -195,7 +195,9 @@ fn config(subject: &Subject<'_>) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use isopod_runtime::container::{LogAttributes, LogConfig, Mount, Phase, Resources, Settings};
+    use isopod_runtime::container::{
+        LogAttributes, LogConfig, LogWriting, Mount, Phase, Resources, Settings,
+    };
 
     fn shown(settings: Settings, log: LogConfig) -> Json {
         let record = Record {
@@ -267,6 +269,7 @@ mod tests {
             max_size: Some(10),
             max_files: 3,
             attributes: LogAttributes::default(),
+            writing: LogWriting { compress: true, max_buffer: Some(4096) },
         };
         let shown = shown(settings, log);
         for (path, expected) in [
@@ -284,6 +287,9 @@ mod tests {
             ("/HostConfig/Tmpfs", json!({ "/t": "size=1m" })),
             ("/HostConfig/Ulimits/0", json!({ "Name": "nofile", "Soft": 1, "Hard": 2 })),
             ("/HostConfig/LogConfig/Config/max-file", json!("3")),
+            ("/HostConfig/LogConfig/Config/compress", json!("true")),
+            ("/HostConfig/LogConfig/Config/mode", json!("non-blocking")),
+            ("/HostConfig/LogConfig/Config/max-buffer-size", json!("4096")),
             ("/Mounts/0/Type", json!("bind")),
             ("/Mounts/0/RW", json!(false)),
             ("/Mounts/0/Propagation", json!("rslave")),

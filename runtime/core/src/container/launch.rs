@@ -55,19 +55,23 @@ impl Container<'_> {
         let settings = &self.record.settings;
         let data_folder = self.data();
         let log = match (&self.record.log, self.log_path()) {
-            (LogConfig::JsonFile { max_size, max_files, attributes }, Some(path)) => {
+            (LogConfig::JsonFile { max_size, max_files, attributes, writing }, Some(path)) => {
                 Log::JsonFile {
                     path,
                     max_size: *max_size,
                     max_files: *max_files,
                     attributes: self.log_attributes(attributes)?,
+                    compress: writing.compress,
+                    max_buffer: writing.max_buffer,
                 }
             }
-            (LogConfig::Local { max_size, max_files }, Some(path)) => Log::JsonFile {
+            (LogConfig::Local { max_size, max_files, writing }, Some(path)) => Log::JsonFile {
                 path,
                 max_size: Some(*max_size),
                 max_files: *max_files,
                 attributes: BTreeMap::new(),
+                compress: writing.compress,
+                max_buffer: writing.max_buffer,
             },
             _ => Log::None,
         };

@@ -1,15 +1,17 @@
-//! Reading a container's log: json-file lines from the oldest rotated file to the current one, and on
-//! from there while it runs.
+//! Reading a container's log: json-file lines from the oldest rotated file to the current one, compressed or
+//! not, and on from there while it runs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use flate2::bufread::GzDecoder;
+use isopod_monitor_protocol::launch::{Origin, PACKED};
 use serde::Deserialize;
 
 use super::{Container, LogConfig};
@@ -133,7 +135,7 @@ pub struct Follower {
     path: PathBuf,
     max_files: u32,
     /// Files still to be read before the current one, oldest first.
-    older: VecDeque<File>,
+    older: VecDeque<Rotated>,
     current: Option<BufReader<File>>,
     /// A line whose end has not been written yet.
     unfinished: Vec<u8>,
@@ -145,27 +147,35 @@ impl Follower {
     /// # Errors
     /// A file is there and can't be opened.
     pub fn open(path: &Path, max_files: u32) -> Result<Self> {
-        let mut older = VecDeque::new();
-        for number in (1..max_files).rev() {
-            older.extend(open(&rotated(path, number))?);
-        }
-        let current = open(path)?.map(BufReader::new);
-        Ok(Self { path: path.to_owned(), max_files, older, current, unfinished: Vec::new() })
+        let mut follower = Self {
+            path: path.to_owned(),
+            max_files,
+            older: VecDeque::new(),
+            current: None,
+            unfinished: Vec::new(),
+        };
+        follower.go_on_after(None)?;
+        Ok(follower)
     }
 
     /// Goes on after a file that was rotated away, perhaps several rotations ago: with those that came
-    /// between it and the current one, and then that.
-    fn go_on_after(&mut self, read: &File) -> Result<()> {
+    /// between it and the current one, and then that. With none, begins with the oldest.
+    fn go_on_after(&mut self, read: Option<&File>) -> Result<()> {
         let failed = |error| Error::io("cannot look at", &self.path)(error);
         let inode = |file: &File| file.metadata().map(|metadata| metadata.ino());
-        let read = inode(read).map_err(failed)?;
+        let read = read.map(File::metadata).transpose().map_err(failed)?;
+        let read = read.as_ref().map(Origin::of);
         loop {
-            let mut between = VecDeque::new();
+            let mut between: VecDeque<Rotated> = VecDeque::new();
             let current = open(&self.path)?;
             for number in 1..self.max_files {
-                match open(&rotated(&self.path, number))? {
-                    Some(file) if inode(&file).map_err(failed)? != read => between.push_front(file),
-                    _ => break,
+                // Where there is none, one has just moved on.
+                let Some(file) = Rotated::open(&self.path, number)? else { continue };
+                if Some(file.origin) == read {
+                    break;
+                }
+                if !between.iter().any(|seen| seen.origin == file.origin) {
+                    between.push_front(file);
                 }
             }
             // Had another rotation come meanwhile, a file might be missed or read twice.
@@ -189,8 +199,8 @@ impl Follower {
     ) -> Result<ControlFlow<()>> {
         loop {
             while let Some(file) = self.older.pop_front() {
-                let mut reader = BufReader::new(file);
-                while let Some(line) = self.next_line(&mut reader)? {
+                let mut reader = file.reader();
+                while let Some(line) = self.next_line(&mut *reader)? {
                     if sink(line).is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
@@ -222,11 +232,11 @@ impl Follower {
                 }
             }
             self.unfinished.clear();
-            self.go_on_after(reader.get_ref())?;
+            self.go_on_after(Some(reader.get_ref()))?;
         }
     }
 
-    fn next_line(&mut self, reader: &mut BufReader<File>) -> Result<Option<LogLine>> {
+    fn next_line(&mut self, reader: &mut dyn BufRead) -> Result<Option<LogLine>> {
         reader
             .read_until(b'\n', &mut self.unfinished)
             .map_err(Error::io("cannot read", &self.path))?;
@@ -269,10 +279,54 @@ impl Follower {
     }
 }
 
-/// Where the file that was current `number` rotations ago lies.
-fn rotated(path: &Path, number: u32) -> PathBuf {
+/// A file that was rotated away.
+#[derive(Debug)]
+struct Rotated {
+    file: File,
+    is_packed: bool,
+    /// A packed one says which one it was.
+    origin: Origin,
+}
+
+impl Rotated {
+    /// The file that was current `number` rotations ago. As long as both are there, the one that was packed is the
+    /// one to be read.
+    fn open(path: &Path, number: u32) -> Result<Option<Self>> {
+        let plain = rotated(path, number, "");
+        let packed = rotated(path, number, PACKED);
+        let (file, at, is_packed) = match open(&plain)? {
+            Some(file) => (file, plain, false),
+            None => match open(&packed)? {
+                Some(file) => (file, packed, true),
+                None => return Ok(None),
+            },
+        };
+        let failed = |error| Error::io("cannot read", &at)(error);
+        let own = Origin::of(&file.metadata().map_err(failed)?);
+        let mut head = [0; 64];
+        let said = match is_packed {
+            false => None,
+            true => {
+                let length = file.read_at(&mut head, 0).map_err(failed)?;
+                GzDecoder::new(&head[..length]).header().and_then(|of| Origin::parse(of.extra()?))
+            }
+        };
+        Ok(Some(Self { file, is_packed, origin: said.unwrap_or(own) }))
+    }
+
+    fn reader(self) -> Box<dyn BufRead> {
+        let file = BufReader::new(self.file);
+        match self.is_packed {
+            true => Box::new(BufReader::new(GzDecoder::new(file))),
+            false => Box::new(file),
+        }
+    }
+}
+
+/// Where the file that was current `number` rotations ago lies, packed or not.
+fn rotated(path: &Path, number: u32, packed: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
+    name.push(format!(".{number}{packed}"));
     name.into()
 }
 
@@ -281,5 +335,70 @@ fn open(path: &Path) -> Result<Option<File>> {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("cannot open", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, GzBuilder};
+
+    use super::*;
+
+    fn line(number: u32) -> String {
+        format!(
+            "{{\"log\":\"{number}\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:00Z\"}}\n"
+        )
+    }
+
+    fn read(follower: &mut Follower) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        let end = follower.drain(&mut |line| {
+            numbers.push(line.text.parse().unwrap());
+            ControlFlow::Continue(())
+        });
+        assert!(end.unwrap().is_continue());
+        numbers
+    }
+
+    /// As the monitor packs a file, up to the removal of the original.
+    fn pack(path: &Path) {
+        let origin = Origin::of(&std::fs::metadata(path).unwrap());
+        let mut packed = path.as_os_str().to_owned();
+        packed.push(PACKED);
+        let file = File::create(packed).unwrap();
+        let mut encoder = GzBuilder::new().extra(origin.field()).write(file, Compression::fast());
+        encoder.write_all(&std::fs::read(path).unwrap()).unwrap();
+        encoder.finish().unwrap();
+    }
+
+    /// A monitor may be killed when a file's packed form lies beside it, and who follows a log finds the
+    /// file that it was reading packed.
+    #[test]
+    fn every_file_is_read_once_in_whatever_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let at = |number: u32| rotated(&path, number, "");
+        for number in 1..=3 {
+            std::fs::write(at(number), line(4 - number)).unwrap();
+        }
+        std::fs::write(&path, line(4)).unwrap();
+        let mut follower = Follower::open(&path, 5).unwrap();
+        assert_eq!(read(&mut follower), [1, 2, 3, 4]);
+        // The one that was read is packed, and three rotations go by of which one is packed.
+        for number in (1..=3).rev() {
+            std::fs::remove_file(at(number)).unwrap();
+        }
+        std::fs::rename(&path, at(3)).unwrap();
+        pack(&at(3));
+        std::fs::remove_file(at(3)).unwrap();
+        std::fs::write(at(2), line(5)).unwrap();
+        pack(&at(2));
+        std::fs::write(at(1), line(6)).unwrap();
+        std::fs::write(&path, line(7)).unwrap();
+        assert_eq!(read(&mut follower), [5, 6, 7]);
+        std::fs::remove_file(at(2)).unwrap();
+        assert_eq!(read(&mut Follower::open(&path, 5).unwrap()), [4, 5, 6, 7]);
     }
 }

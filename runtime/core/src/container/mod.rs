@@ -56,9 +56,9 @@ pub use record::{ImageUse, MountedImage, Record, VolumeUse};
 pub use remove::RemoveOptions;
 pub use session::{Session, SessionEnd};
 pub use settings::{
-    AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, Mount, Namespace, Namespaces,
-    Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings, SharedMemory,
-    UserNamespace, Users,
+    AppArmor, Attachment, ExtraHost, HealthSettings, LogConfig, LogWriting, Mount, Namespace,
+    Namespaces, Network, Port, Profile, Protocol, Publish, Resources, Restart, Seccomp, Settings,
+    SharedMemory, UserNamespace, Users,
 };
 pub(crate) use spec::mount;
 pub use start::Started;

@@ -444,6 +444,9 @@ pub enum LogConfig {
         /// What stands beside each line.
         #[serde(default, skip_serializing_if = "LogAttributes::is_empty")]
         attributes: LogAttributes,
+        /// How it is written.
+        #[serde(default, skip_serializing_if = "LogWriting::is_usual")]
+        writing: LogWriting,
     },
     /// docker's `local`: rotated by default, and meant to be read by `logs` alone.
     Local {
@@ -451,11 +454,37 @@ pub enum LogConfig {
         max_size: u64,
         /// Files, the current one included.
         max_files: u32,
+        /// How it is written.
+        #[serde(default, skip_serializing_if = "LogWriting::is_usual")]
+        writing: LogWriting,
     },
+}
+
+/// How a log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LogWriting {
+    /// Rotated files are compressed.
+    #[serde(default)]
+    pub compress: bool,
+    /// Bytes that may wait for a slow disk before lines are dropped; `None`: the container waits for it.
+    #[serde(default)]
+    pub max_buffer: Option<u64>,
+}
+
+impl LogWriting {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self::JsonFile { max_size: None, max_files: 1, attributes: LogAttributes::default() }
+        Self::JsonFile {
+            max_size: None,
+            max_files: 1,
+            attributes: LogAttributes::default(),
+            writing: LogWriting::default(),
+        }
     }
 }

@@ -5,6 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, WaitStatus};
+
+use super::packer::{Packer, packed};
+
 /// Entries are collected up to about this many bytes before they are written.
 const BATCH: usize = 16 * 1024;
 
@@ -17,12 +21,25 @@ pub struct LogFile {
     file: Option<File>,
     size: u64,
     buffer: Vec<u8>,
+    /// Where rotated files are packed.
+    packer: Option<Packer>,
 }
 
 impl LogFile {
     /// A log at `path`; see [`isopod_monitor_protocol::launch::Log`] for the limits.
     pub fn new(path: PathBuf, max_size: Option<u64>, max_files: u32) -> Self {
-        Self { path, max_size, max_files, file: None, size: 0, buffer: Vec::new() }
+        Self { path, max_size, max_files, file: None, size: 0, buffer: Vec::new(), packer: None }
+    }
+
+    /// Has rotated files packed.
+    pub fn packing(mut self) -> Self {
+        self.packer = Some(Packer::new(self.path.clone(), self.max_files));
+        self
+    }
+
+    /// Whether the child that ended was this log's.
+    pub fn child_ended(&mut self, pid: Pid, status: WaitStatus) -> bool {
+        self.packer.as_mut().is_some_and(|packer| packer.ended(pid, status))
     }
 
     /// Adds one entry, which `write` appends to the buffer it is given.
@@ -101,12 +118,25 @@ impl LogFile {
             }
             return;
         }
+        let last = numbered(&self.path, self.max_files - 1);
+        if self.packer.is_some() {
+            // Of the two forms of a file only one may be there to be replaced.
+            fs::remove_file(&last).ok();
+            fs::remove_file(packed(&last)).ok();
+        }
         for number in (1..self.max_files - 1).rev() {
-            rename(&numbered(&self.path, number), &numbered(&self.path, number + 1));
+            let (from, to) = (numbered(&self.path, number), numbered(&self.path, number + 1));
+            rename(&from, &to);
+            if self.packer.is_some() {
+                rename(&packed(&from), &packed(&to));
+            }
         }
         rename(&self.path, &numbered(&self.path, 1));
         self.file = None;
         self.open();
+        if let Some(packer) = &mut self.packer {
+            packer.begin();
+        }
     }
 }
 
@@ -115,7 +145,7 @@ fn rename(from: &Path, to: &Path) {
     fs::rename(from, to).ok();
 }
 
-fn numbered(path: &Path, number: u32) -> PathBuf {
+pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()

@@ -11,7 +11,8 @@ use isopod_sys::step::step;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait, waitpid};
 
 use super::{CONTAINER, Monitor, MonitorError, failed};
-use crate::{cleanup, keeper, launcher};
+use crate::stdio::Streamed;
+use crate::{cleanup, keeper, launcher, log};
 
 impl Monitor {
     /// Takes the exit status of every child that has ended.
@@ -25,6 +26,12 @@ impl Monitor {
                 // Somebody killed it, and nobody would have the rest done.
                 self.keeper = None;
                 self.keep();
+                continue;
+            }
+            let of_log = |streams: &mut Streamed| {
+                streams.log().is_some_and(|log| log.child_ended(pid, status))
+            };
+            if self.with_streams(CONTAINER, of_log) == Some(true) {
                 continue;
             }
             let raw = pid.as_raw_nonzero().get();
@@ -103,7 +110,7 @@ impl Monitor {
             .map(|(number, _)| *number)
             .collect();
         for number in ended {
-            let lagged = self.with_streams(number, crate::stdio::Streamed::settle);
+            let lagged = self.with_streams(number, Streamed::settle);
             self.tell_lagged(lagged.unwrap_or_default());
             let process =
                 self.processes.get(&number).filter(|process| process.streams.is_settled());
@@ -219,6 +226,8 @@ impl Monitor {
         if self.lock.is_some() {
             // Gone already where the container has ended in order.
             std::fs::remove_file(self.launch.state.join(state::SOCKET)).ok();
+            // Everybody has been told; but who removes the container waits for us.
+            log::pack_rest(&self.launch.log);
         }
         let (command, keeper) = (std::mem::take(&mut self.launch.after_exit), self.keeper.take());
         let (hierarchies, is_followed) = (self.hierarchies.clone(), self.is_followed);

@@ -97,7 +97,7 @@ impl Monitor {
             has_input: facts.terminal || self.launch.open_stdin || attached.stdin,
             has_output: [true; 2],
             input_policy,
-            log: Log::open(&self.launch.log),
+            log: Log::open(&self.launch.log, &self.poller),
             keeps: 0,
             uid: facts.uid,
             size,

@@ -145,8 +145,14 @@ impl Container {
     pub fn with_json_log(self) -> Self {
         let path = self.path("log");
         self.with(|launch, _| {
-            launch.log =
-                Log::JsonFile { path, max_size: None, max_files: 1, attributes: Default::default() }
+            launch.log = Log::JsonFile {
+                path,
+                max_size: None,
+                max_files: 1,
+                attributes: Default::default(),
+                compress: false,
+                max_buffer: None,
+            }
         })
     }
 

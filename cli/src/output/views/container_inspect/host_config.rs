@@ -1,8 +1,8 @@
 //! docker's `HostConfig`: what was asked of the host, and the limits.
 
 use isopod_runtime::container::{
-    AppArmor, LogAttributes, LogConfig, Mount, Namespace, Record, Restart, Seccomp, Settings,
-    SharedMemory,
+    AppArmor, LogAttributes, LogConfig, LogWriting, Mount, Namespace, Record, Restart, Seccomp,
+    Settings, SharedMemory,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -181,19 +181,36 @@ fn ulimit(text: &str) -> Json {
 fn log_config(log: &LogConfig) -> Json {
     match log {
         LogConfig::None => json!({ "Type": "none", "Config": {} }),
-        LogConfig::Local { max_size, max_files } => json!({
-            "Type": "local",
-            "Config": { "max-size": max_size.to_string(), "max-file": max_files.to_string() },
-        }),
-        LogConfig::JsonFile { max_size, max_files, attributes } => {
+        LogConfig::Local { max_size, max_files, writing } => {
+            let mut options = log_writing(*writing);
+            options.insert("max-size".to_owned(), max_size.to_string().into());
+            options.insert("max-file".to_owned(), max_files.to_string().into());
+            options.insert("compress".to_owned(), writing.compress.to_string().into());
+            json!({ "Type": "local", "Config": options })
+        }
+        LogConfig::JsonFile { max_size, max_files, attributes, writing } => {
             let mut options = log_attributes(attributes);
             if let Some(size) = max_size {
                 options.insert("max-size".to_owned(), size.to_string().into());
                 options.insert("max-file".to_owned(), max_files.to_string().into());
             }
+            options.extend(log_writing(*writing));
             json!({ "Type": "json-file", "Config": options })
         }
     }
+}
+
+/// What isn't as it usually is.
+fn log_writing(writing: LogWriting) -> Map<String, Json> {
+    let mut options = Map::new();
+    if writing.compress {
+        options.insert("compress".to_owned(), "true".into());
+    }
+    if let Some(bytes) = writing.max_buffer {
+        options.insert("mode".to_owned(), "non-blocking".into());
+        options.insert("max-buffer-size".to_owned(), bytes.to_string().into());
+    }
+    options
 }
 
 /// As they were given.
