@@ -42,9 +42,9 @@ fn what_a_container_wrote_is_counted_in_bytes_of_its_files() {
 #[test]
 fn images_are_counted_by_what_they_share_and_who_needs_them() {
     let context = TestContext::with(["busybox", "alpine"]);
-    let words = ["run", "--name", "c", "--network", "none", "busybox", "touch", "/made"];
+    let words = ["run", "--name", "c1", "--network", "none", "busybox", "touch", "/made"];
     context.isopod(words).succeeds();
-    context.isopod(["commit", "c", "made:1"]).succeeds();
+    context.isopod(["commit", "c1", "made:1"]).succeeds();
     let image = |name: &str, field: &str| {
         let told = context.isopod(["system", "df", "-v", "--format", "json"]);
         let all: Value = serde_json::from_str(&told.stdout).unwrap();
@@ -69,7 +69,7 @@ fn images_are_counted_by_what_they_share_and_who_needs_them() {
 
     context.isopod(["rmi", "made:1"]).succeeds();
     assert_eq!(image("busybox", "SharedSize"), "0B");
-    context.isopod(["rm", "c"]).succeeds();
+    context.isopod(["rm", "c1"]).succeeds();
     assert_eq!(sum("Active"), "0");
     assert_eq!(sum("Reclaimable"), format!("{} (100%)", sum("Size")));
 }

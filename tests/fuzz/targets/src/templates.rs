@@ -34,6 +34,9 @@ pub fn template(data: &[u8]) {
         "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}], "53/udp": null},
         "Args": ["a", "b c", "\u{e9}\u{1F980}"], "Labels": {"z": "1", "a": "2"}, "None": null,
     });
-    let first = template::run::render(&nodes, &value);
-    assert_eq!(first, template::run::render(&nodes, &value), "another result the second time");
+    for strict in [false, true] {
+        let first = template::run::render(&nodes, &value, strict);
+        let second = template::run::render(&nodes, &value, strict);
+        assert_eq!(first, second, "another result the second time");
+    }
 }
