@@ -101,7 +101,7 @@ fn rotation_keeps_the_newest_and_a_follower_misses_nothing() {
 
 /// The files of container `c`'s log, in order of their names.
 fn log_files(context: &TestContext) -> Vec<(String, Vec<u8>)> {
-    let path = context.isopod(["inspect", "-f", "{{.LogPath}}", "c"]).line().to_owned();
+    let path = context.isopod(["inspect", "-f", "{{.LogPath}}", "c1"]).line().to_owned();
     let (folder, name) = path.rsplit_once('/').unwrap();
     let entries = fs::read_dir(folder).unwrap().flatten();
     let mut found: Vec<_> = entries
@@ -122,13 +122,13 @@ fn rotated_files_are_compressed_and_read_like_the_others() {
     let options: Vec<&str> = options.iter().flat_map(|option| ["--log-opt", *option]).collect();
     let script = "n=0; while [ $n -lt 60 ]; do n=$((n+1)); seq $((n*100-99)) $((n*100)); sleep 0.05; done; sleep 1000";
     logged(&context, &options, script);
-    let follower = context.command(["logs", "-f", "c"]).start();
-    until("the last line", || context.isopod(["logs", "-n", "1", "c"]).stdout == "6000\n");
+    let follower = context.command(["logs", "-f", "c1"]).start();
+    until("the last line", || context.isopod(["logs", "-n", "1", "c1"]).stdout == "6000\n");
     let names = || log_files(&context).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     until("everything is packed", || names() == ["", ".1.gz", ".2.gz"]);
-    let kept = context.isopod(["logs", "c"]).succeeds().stdout.clone();
+    let kept = context.isopod(["logs", "c1"]).succeeds().stdout.clone();
     assert!(numbers(1..=6000).ends_with(&kept) && kept.len() > 2000, "{} bytes", kept.len());
-    context.isopod(["logs", "--tail", "600", "c"]).prints(&numbers(5401..=6000));
+    context.isopod(["logs", "--tail", "600", "c1"]).prints(&numbers(5401..=6000));
     // By another's hands.
     let mut text = String::new();
     for (name, bytes) in log_files(&context).iter().rev() {
@@ -149,7 +149,7 @@ fn rotated_files_are_compressed_and_read_like_the_others() {
         line["log"].as_str().unwrap().to_owned()
     });
     assert_eq!(lines.collect::<String>(), kept);
-    context.isopod(["kill", "c"]).succeeds();
+    context.isopod(["kill", "c1"]).succeeds();
     let followed = follower.outcome();
     assert!(followed.stdout == numbers(1..=6000), "{} bytes", followed.stdout.len());
 }
@@ -163,8 +163,8 @@ fn a_log_that_is_not_waited_for_drops_what_its_buffer_cant_hold() {
     let script = "echo begin; until [ -e /go ]; do sleep 0.05; done; seq 100000; touch /done; \
                   until [ -e /on ]; do sleep 0.05; done; echo end; sleep 1000";
     logged(&context, &options, script);
-    until("the first line", || context.isopod(["logs", "c"]).stdout == "begin\n");
-    let pid = context.isopod(["inspect", "-f", "{{.State.Pid}}", "c"]).line().to_owned();
+    until("the first line", || context.isopod(["logs", "c1"]).stdout == "begin\n");
+    let pid = context.isopod(["inspect", "-f", "{{.State.Pid}}", "c1"]).line().to_owned();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
@@ -176,23 +176,23 @@ fn a_log_that_is_not_waited_for_drops_what_its_buffer_cant_hold() {
         assert!(Command::new("kill").args([name, logger]).status().unwrap().success());
     };
     signal("-STOP");
-    context.isopod(["exec", "c", "touch", "/go"]).succeeds();
+    context.isopod(["exec", "c1", "touch", "/go"]).succeeds();
     until("the container goes on", || {
-        context.isopod(["exec", "c", "test", "-e", "/done"]).code == 0
+        context.isopod(["exec", "c1", "test", "-e", "/done"]).code == 0
     });
     signal("-CONT");
     until("what waited is written", || {
-        context.isopod(["logs", "c"]).stdout.starts_with("begin\n1\n2\n")
+        context.isopod(["logs", "c1"]).stdout.starts_with("begin\n1\n2\n")
     });
     // Lines after the gap are kept again.
-    context.isopod(["exec", "c", "touch", "/on"]).succeeds();
-    until("the last line", || context.isopod(["logs", "c"]).stdout.ends_with("end\n"));
-    let kept = context.isopod(["logs", "c"]).succeeds().stdout.clone();
+    context.isopod(["exec", "c1", "touch", "/on"]).succeeds();
+    until("the last line", || context.isopod(["logs", "c1"]).stdout.ends_with("end\n"));
+    let kept = context.isopod(["logs", "c1"]).succeeds().stdout.clone();
     let lines: Vec<u32> = kept.lines().filter_map(|line| line.parse().ok()).collect();
     // What fits in 64 KiB of a pipe and 8 KiB here, about 70 bytes a line, and by no means all.
     assert!((800..20_000).contains(&lines.len()), "{} lines", lines.len());
     assert!(lines.is_sorted());
-    context.isopod(["rm", "-f", "c"]).succeeds();
+    context.isopod(["rm", "-f", "c1"]).succeeds();
 }
 
 #[test]

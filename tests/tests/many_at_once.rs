@@ -87,7 +87,9 @@ fn commands_that_fight_over_one_container_lose_cleanly() {
     }
     let removals: Vec<_> = (0..8).map(|_| context.command(["rm", "-f", "one"]).start()).collect();
     for removal in removals {
-        removal.outcome().succeeds().complains_of_nothing();
+        // Who comes late says so, as docker's does.
+        let done = removal.outcome().succeeds().clone();
+        assert!(done.stderr.is_empty() || done.stderr.contains("no such container"), "{done}");
     }
     nothing_is_left(&context);
 }

@@ -166,6 +166,7 @@ killed! {
     the_clean_up_after_a_monitor_is_killed_at_every_step: "deaths";
     an_exec_is_killed_at_every_step: "exec";
     a_monitor_that_execs_is_killed_at_every_step: "exec-monitor";
+    logs_are_killed_at_every_step: "logs";
     copies_are_killed_at_every_step: "cp";
     a_push_is_killed_at_every_step: "push";
     a_new_journal_is_killed_at_every_step: "journal";

@@ -94,7 +94,7 @@ fn what_was_acknowledged_survives() {
         let listed = instance.run(line);
         assert_eq!(listed.lines().len(), count, "{listed}");
     }
-    let started = instance.run("start -a c");
+    let started = instance.run("start -a c1");
     assert!(started.code == 0 && started.stdout.starts_with("root:"), "{started}");
     for line in
         ["run --rm --network none -v alone:/x other:1 touch /x/y", "rename c1 d1", "network rm net"]

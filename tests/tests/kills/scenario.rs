@@ -188,6 +188,18 @@ pub const SCENARIOS: &[Scenario] = &[
         undo: &["rm -f one"],
     },
     Scenario {
+        name: "logs",
+        networked: false,
+        steps: &["packer.", "logger."],
+        before: &[],
+        acts: &[
+            "run --name one --network none --log-opt max-size=1k --log-opt max-file=3 --log-opt compress=true busybox seq 200",
+            "run --name two --network none --log-opt mode=non-blocking busybox seq 200",
+        ],
+        then: &["logs one", "start -a one", "logs one"],
+        undo: &["rm -f one", "rm -f two"],
+    },
+    Scenario {
         name: "cp",
         networked: false,
         steps: &["copy."],
