@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -86,7 +86,9 @@ impl Bundle {
     /// The runtime with its state here.
     pub fn command(&self) -> Command {
         let mut command = self.runtime.command(&self.folder.path().join("state"));
-        command.stdin(Stdio::null());
+        // Not the host's /dev/null: some give their standard streams to the container's user, that one too.
+        let (empty, _) = std::io::pipe().unwrap();
+        command.stdin(empty);
         command
     }
 
