@@ -20,6 +20,17 @@ pub enum ListFormat {
     Table,
 }
 
+impl ListFormat {
+    /// How the interface's answer is written; `None` where a table is.
+    pub fn data(self) -> Option<DataFormat> {
+        match self {
+            Self::Json => Some(DataFormat::Json),
+            Self::Yaml => Some(DataFormat::Yaml),
+            Self::Table => None,
+        }
+    }
+}
+
 /// How what has no table is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DataFormat {

@@ -4,7 +4,7 @@ mod filter;
 
 use isopod_cri_client::v1;
 
-use super::format::{self, DataFormat, ListFormat};
+use super::format::{self, ListFormat};
 use super::session::Session;
 use crate::commands::{Status, Verb};
 use crate::context::Context;
@@ -48,18 +48,11 @@ impl Verb for Args {
         let images = list(&session, self.image.as_deref().unwrap_or_default(), &self.filter)?;
         let columns =
             view::Columns { digests: self.digests, pinned: self.pinned, whole: self.no_trunc };
-        let text = match self.output {
-            ListFormat::Json => {
-                format::message(DataFormat::Json, &v1::ListImagesResponse { images })?
-            }
-            ListFormat::Yaml => {
-                format::message(DataFormat::Yaml, &v1::ListImagesResponse { images })?
-            }
-            ListFormat::Table if self.quiet => {
-                images.iter().map(|image| format!("{}\n", image.id)).collect()
-            }
-            ListFormat::Table if self.verbose => view::verbose(&images),
-            ListFormat::Table => view::table(&images, columns),
+        let text = match self.output.data() {
+            Some(format) => format::message(format, &v1::ListImagesResponse { images })?,
+            None if self.quiet => images.iter().map(|image| format!("{}\n", image.id)).collect(),
+            None if self.verbose => view::verbose(&images),
+            None => view::table(&images, columns),
         };
         context.printer.data(text.as_bytes())?;
         Ok(0)

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use isopod_cri_client::v1;
 
-use super::format::{self, DataFormat, ListFormat};
+use super::format::{self, ListFormat};
 use super::selection::Pods;
 use super::session::Session;
 use crate::commands::{Status, Verb};
@@ -64,18 +64,11 @@ impl Verb for Args {
             last: self.last,
         };
         let items = selection.list(&session).map_err(Error::doing("listing pod sandboxes"))?;
-        let text = match self.output {
-            ListFormat::Json => {
-                format::message(DataFormat::Json, &v1::ListPodSandboxResponse { items })?
-            }
-            ListFormat::Yaml => {
-                format::message(DataFormat::Yaml, &v1::ListPodSandboxResponse { items })?
-            }
-            ListFormat::Table if self.quiet => {
-                items.iter().map(|pod| format!("{}\n", pod.id)).collect()
-            }
-            ListFormat::Table if self.verbose => view::verbose(&items),
-            ListFormat::Table => view::table(&items, self.no_trunc, Utc::now()),
+        let text = match self.output.data() {
+            Some(format) => format::message(format, &v1::ListPodSandboxResponse { items })?,
+            None if self.quiet => items.iter().map(|pod| format!("{}\n", pod.id)).collect(),
+            None if self.verbose => view::verbose(&items),
+            None => view::table(&items, self.no_trunc, Utc::now()),
         };
         context.printer.data(text.as_bytes())?;
         Ok(0)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::Utc;
 use isopod_cri_client::v1;
 
-use super::format::{self, DataFormat, ListFormat};
+use super::format::{self, ListFormat};
 use super::selection::{Containers, image_of};
 use super::session::Session;
 use crate::commands::{Status, Verb};
@@ -81,19 +81,13 @@ impl Verb for Args {
             last: self.last,
         };
         let containers = selection.list(&session).map_err(Error::doing("listing containers"))?;
-        let text = match self.output {
-            ListFormat::Json | ListFormat::Yaml => {
-                let format = match self.output {
-                    ListFormat::Json => DataFormat::Json,
-                    _ => DataFormat::Yaml,
-                };
-                format::message(format, &v1::ListContainersResponse { containers })?
-            }
-            ListFormat::Table if self.quiet => {
+        let text = match self.output.data() {
+            Some(format) => format::message(format, &v1::ListContainersResponse { containers })?,
+            None if self.quiet => {
                 containers.iter().map(|container| format!("{}\n", container.id)).collect()
             }
-            ListFormat::Table if self.verbose => view::verbose(&containers, Utc::now()),
-            ListFormat::Table => {
+            None if self.verbose => view::verbose(&containers, Utc::now()),
+            None => {
                 let names = match self.resolve_image_path {
                     true => tags(&session, &containers)?,
                     false => HashMap::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use isopod_cri_client::v1;
 
-use super::format::{self, DataFormat, ListFormat};
+use super::format::{self, ListFormat};
 use super::labels;
 use super::session::Session;
 use super::watch::watch;
@@ -62,13 +62,9 @@ impl Verb for Args {
         };
         watch(context, self.watch, || {
             let stats = ask()?;
-            let format = match self.output {
-                ListFormat::Json => DataFormat::Json,
-                ListFormat::Yaml => DataFormat::Yaml,
-                ListFormat::Table => {
-                    std::thread::sleep(Duration::from_secs(self.seconds.into()));
-                    return view::containers(&stats, &ask()?, self.all).map_err(Error::argument);
-                }
+            let Some(format) = self.output.data() else {
+                std::thread::sleep(Duration::from_secs(self.seconds.into()));
+                return view::containers(&stats, &ask()?, self.all).map_err(Error::argument);
             };
             format::message(format, &v1::ListContainerStatsResponse { stats })
         })?;
